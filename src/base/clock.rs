@@ -1,0 +1,14 @@
+//! The one place that asks the system for the time of day.
+
+use jiff::Timestamp;
+
+/// The wall clock. Passed in, so that what depends on time says so in its signature.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Clock;
+
+impl Clock {
+    /// Now, in UTC, with the system's precision.
+    pub fn now(self) -> Timestamp {
+        Timestamp::now()
+    }
+}

@@ -1,0 +1,246 @@
+//! The fields of one message (RFC 9110 section 5): one buffer and an index, order and case kept.
+
+use crate::base::secret::Secret;
+
+/// The field section of a request or an answer.
+///
+/// Parsed fields are spans of the buffer they were read into. An injected secret is never put into that buffer:
+/// it stays in its [`Secret`] until the message is written.
+#[derive(Debug, Default)]
+pub struct Fields {
+    bytes: Vec<u8>,
+    index: Vec<Span>,
+    injected: Vec<(Box<str>, Secret)>,
+}
+
+/// One field.
+#[derive(Clone, Copy, Debug)]
+pub struct Field<'a> {
+    /// As it was spelled.
+    pub name: &'a [u8],
+    /// Without the white space around it.
+    pub value: &'a [u8],
+    /// Recognised once, when the field was read.
+    pub known: Known,
+}
+
+/// Names that mean something to a proxy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Known {
+    /// `Authorization`
+    Authorization,
+    /// `Connection`
+    Connection,
+    /// `Content-Length`
+    ContentLength,
+    /// `Expect`
+    Expect,
+    /// `Host`
+    Host,
+    /// Fields of this connection alone: `Keep-Alive`, `Proxy-Connection`, `TE`, `Upgrade`, `HTTP2-Settings` and
+    /// all other `Proxy-*`.
+    HopByHop,
+    /// `Origin`
+    Origin,
+    /// `Proxy-Authorization`
+    ProxyAuthorization,
+    /// `Proxy-Status`
+    ProxyStatus,
+    /// `Sec-Fetch-Site`
+    SecFetchSite,
+    /// `Transfer-Encoding`
+    TransferEncoding,
+    /// `Via`
+    Via,
+    /// `X-Vultrino-*`, also with underscores
+    Vultrino,
+    /// Anything else.
+    Other,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    name_at: u32,
+    value_at: u32,
+    value_len: u32,
+    name_len: u16,
+    known: Known,
+}
+
+impl Fields {
+    /// Fields that will be spans of `bytes`; the caller names them with [`Fields::push_span`].
+    pub fn over(bytes: Vec<u8>, expected: usize) -> Self {
+        Self { bytes, index: Vec::with_capacity(expected), injected: Vec::new() }
+    }
+
+    /// Adds a field whose name and value already stand in the buffer.
+    pub fn push_span(&mut self, (name_at, name_len): (usize, usize), (value_at, value_len): (usize, usize)) {
+        let known = Known::of(&self.bytes[name_at..name_at + name_len]);
+        let short = |it: usize| u32::try_from(it).unwrap_or(u32::MAX);
+        self.index.push(Span {
+            name_at: short(name_at),
+            value_at: short(value_at),
+            value_len: short(value_len),
+            name_len: u16::try_from(name_len).unwrap_or(u16::MAX),
+            known,
+        });
+    }
+
+    /// The buffer that the spans lie in.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// All fields in order, without injected ones.
+    pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
+        self.index.iter().map(|it| it.of(&self.bytes))
+    }
+
+    /// The values of all fields of one known name.
+    pub fn all(&self, known: Known) -> impl Iterator<Item = &[u8]> {
+        self.iter().filter(move |it| it.known == known).map(|it| it.value)
+    }
+
+    /// The first value of a known name.
+    pub fn first(&self, known: Known) -> Option<&[u8]> {
+        self.all(known).next()
+    }
+
+    /// The values of all fields of this name, in any case.
+    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.iter().filter(|it| it.name.eq_ignore_ascii_case(name.as_bytes())).map(|it| it.value)
+    }
+
+    /// Keeps the fields that `keep` says.
+    pub fn retain(&mut self, mut keep: impl FnMut(Field<'_>) -> bool) {
+        let bytes = &self.bytes;
+        self.index.retain(|it| keep(it.of(bytes)));
+    }
+
+    /// Adds a field at the end.
+    pub fn append(&mut self, name: &str, value: &[u8]) {
+        let name_at = self.bytes.len();
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.extend_from_slice(value);
+        self.push_span((name_at, name.len()), (name_at + name.len(), value.len()));
+    }
+
+    /// Puts a secret field in, and every field of that name out, whatever its case and with underscores for hyphens.
+    pub fn inject(&mut self, name: &str, value: Secret) {
+        self.retain(|it| !is_twin(it.name, name.as_bytes()));
+        self.injected.push((name.into(), value));
+    }
+
+    /// The names of injected fields.
+    pub fn injected(&self) -> impl Iterator<Item = &str> {
+        self.injected.iter().map(|(name, _)| &**name)
+    }
+
+    /// How many bytes [`Fields::write`] adds.
+    pub fn written_len(&self) -> usize {
+        let plain: usize = self.index.iter().map(|it| usize::from(it.name_len) + it.value_len as usize + 4).sum();
+        plain + self.injected.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>()
+    }
+
+    /// Writes them as HTTP/1 field lines. What `out` then holds may be secret.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        for field in self.iter() {
+            write_line(out, field.name, field.value);
+        }
+        for (name, value) in &self.injected {
+            write_line(out, name.as_bytes(), value.expose());
+        }
+    }
+}
+
+impl Span {
+    fn of(self, bytes: &[u8]) -> Field<'_> {
+        let (name, value) = (self.name_at as usize, self.value_at as usize);
+        Field {
+            name: &bytes[name..name + usize::from(self.name_len)],
+            value: &bytes[value..value + self.value_len as usize],
+            known: self.known,
+        }
+    }
+}
+
+impl Known {
+    /// Recognises a name in any case.
+    pub fn of(name: &[u8]) -> Self {
+        let is = |text: &str| name.eq_ignore_ascii_case(text.as_bytes());
+        let begins = |text: &str| name.len() >= text.len() && is_twin(&name[..text.len()], text.as_bytes());
+        match name.len() {
+            2 if is("te") => Self::HopByHop,
+            3 if is("via") => Self::Via,
+            4 if is("host") => Self::Host,
+            6 if is("expect") => Self::Expect,
+            6 if is("origin") => Self::Origin,
+            7 if is("upgrade") => Self::HopByHop,
+            10 if is("connection") => Self::Connection,
+            10 if is("keep-alive") => Self::HopByHop,
+            13 if is("authorization") => Self::Authorization,
+            14 if is("content-length") => Self::ContentLength,
+            // What some servers read as framing must not pass as anything else.
+            14 if begins("content-length") => Self::HopByHop,
+            17 if !is("transfer-encoding") && begins("transfer-encoding") => Self::HopByHop,
+            14 if is("sec-fetch-site") => Self::SecFetchSite,
+            14 if is("http2-settings") => Self::HopByHop,
+            17 if is("transfer-encoding") => Self::TransferEncoding,
+            19 if is("proxy-authorization") => Self::ProxyAuthorization,
+            12 if is("proxy-status") => Self::ProxyStatus,
+            6.. if begins("proxy-") => Self::HopByHop,
+            11.. if begins("x-vultrino-") => Self::Vultrino,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Same name in any case, where some servers also read `_` as `-`.
+pub fn is_twin(a: &[u8], b: &[u8]) -> bool {
+    let fold = |b: &u8| if *b == b'_' { b'-' } else { b.to_ascii_lowercase() };
+    a.len() == b.len() && a.iter().map(fold).eq(b.iter().map(fold))
+}
+
+fn write_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::base::{
+        fields::{Fields, Known},
+        secret::Secret,
+    };
+
+    #[test]
+    fn an_injected_field_stands_alone_whatever_the_spelling_of_others() {
+        let mut fields = Fields::default();
+        for name in ["x-api-key", "X-API-KEY", "X_API_Key", "X-Other"] {
+            fields.append(name, b"client's");
+        }
+        fields.inject("X-API-Key", Secret::from(String::from("ours")));
+        let mut out = Vec::new();
+        fields.write(&mut out);
+        assert_eq!(out, b"X-Other: client's\r\nX-API-Key: ours\r\n");
+        assert_eq!(out.len(), fields.written_len());
+    }
+
+    #[test]
+    fn names_are_recognised_in_any_case() {
+        for (name, known) in [
+            ("HOST", Known::Host),
+            ("x_vultrino-Credential", Known::Vultrino),
+            ("Proxy-Connection", Known::HopByHop),
+            ("proxy-authorization", Known::ProxyAuthorization),
+            ("Proxy-Status", Known::ProxyStatus),
+            ("Content_Length", Known::HopByHop),
+            ("transfer_encoding", Known::HopByHop),
+            ("x", Known::Other),
+        ] {
+            assert_eq!(Known::of(name.as_bytes()), known, "{name}");
+        }
+    }
+}

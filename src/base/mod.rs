@@ -1,0 +1,14 @@
+//! The ground floor: types that know nothing of the product.
+//!
+//! Not here: anything that names a credential, a policy, a socket or a file.
+
+pub mod body;
+pub mod clock;
+pub mod fields;
+pub mod head;
+pub mod host;
+pub mod id;
+pub mod idle;
+pub mod secret;
+pub mod target;
+pub mod task;

@@ -1,0 +1,267 @@
+//! What one upstream request is aimed at, parsed once; what was judged is what is sent.
+
+use std::{fmt, sync::Arc};
+
+use http::Method;
+use thiserror::Error;
+
+use crate::base::host::{Authority, HostError, Scheme};
+
+/// Longest request-target that is read, in bytes.
+pub const LONGEST_TARGET: usize = 65_535;
+
+/// An origin as RFC 9110 section 4.3.1 has it: what connections to origin servers are kept and shared by.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Origin {
+    /// Decides whether TLS is spoken upstream.
+    pub scheme: Scheme,
+    /// Where to connect, and whose certificate to demand.
+    pub authority: Authority,
+    host_field: Box<str>,
+}
+
+/// Origin, and path and query byte for byte as the client sent them.
+///
+/// Texts that two parsers could read as two different URLs make no `Target`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Target {
+    /// Shared by all requests inside one tunnel.
+    pub origin: Arc<Origin>,
+    path: Box<str>,
+}
+
+/// Why a text is no target.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum TargetError {
+    /// Not `http://…` or `https://…`.
+    #[error("the URL must begin with http:// or https://")]
+    Scheme,
+    /// User information, bad host or bad port.
+    #[error("the host or port of the URL is not valid: {0}")]
+    Authority(#[from] HostError),
+    /// Bytes, escapes or segments that parsers disagree about.
+    #[error("the path of the URL is ambiguous: {0}")]
+    Path(&'static str),
+}
+
+impl Target {
+    /// Reads an absolute URL: `https://host[:port][/path][?query][#fragment]`. The fragment is left out.
+    ///
+    /// # Errors
+    /// Everything that is no plain `http` or `https` URL.
+    pub fn parse(url: &str) -> Result<Self, TargetError> {
+        let (scheme, rest) = url.split_once("://").ok_or(TargetError::Scheme)?;
+        Self::new(Scheme::parse(scheme).ok_or(TargetError::Scheme)?, rest)
+    }
+
+    /// Reads a path-style target, `/https://host/path`: a slash, the scheme, a colon and one or two slashes
+    /// (reverse proxies in front of us collapse two to one).
+    ///
+    /// # Errors
+    /// Any other spelling.
+    pub fn parse_path_style(path: &str) -> Result<Self, TargetError> {
+        let (scheme, rest) = path.strip_prefix('/').and_then(|it| it.split_once(":/")).ok_or(TargetError::Scheme)?;
+        let rest = rest.strip_prefix('/').unwrap_or(rest);
+        Self::new(Scheme::parse(scheme).ok_or(TargetError::Scheme)?, rest)
+    }
+
+    /// An origin-form path under an authority that is already known: a request inside a tunnel.
+    ///
+    /// # Errors
+    /// A path that is ambiguous. `*` is a path for `OPTIONS` alone.
+    pub fn within(origin: Arc<Origin>, method: &Method, path: &str) -> Result<Self, TargetError> {
+        if path == "*" && method == Method::OPTIONS {
+            return Ok(Self { origin, path: path.into() });
+        }
+        let path = without_fragment(path);
+        check_path(path)?;
+        Ok(Self { origin, path: path.into() })
+    }
+
+    /// Path and query as sent; begins with `/`, or is `*`.
+    pub fn path_and_query(&self) -> &str {
+        &self.path
+    }
+
+    fn new(scheme: Scheme, rest: &str) -> Result<Self, TargetError> {
+        let rest = without_fragment(rest);
+        let end = rest.find(['/', '?', '\\']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        let authority = Authority::parse(authority, scheme.default_port())?;
+        let path = if path.starts_with('/') { path.into() } else { format!("/{path}") };
+        check_path(&path)?;
+        Ok(Self { origin: Arc::new(Origin::new(scheme, authority)), path: path.into() })
+    }
+}
+
+impl Origin {
+    /// The origin of this authority under this scheme.
+    pub fn new(scheme: Scheme, authority: Authority) -> Self {
+        let implied = authority.port == scheme.default_port();
+        let host_field = if implied { authority.host.to_string() } else { authority.to_string() }.into();
+        Self { scheme, authority, host_field }
+    }
+
+    /// Whether a `Host` field names this origin.
+    pub fn is_named_by(&self, host: &[u8]) -> bool {
+        if host == self.host_field.as_bytes() {
+            return true;
+        }
+        std::str::from_utf8(host)
+            .ok()
+            .and_then(|it| Authority::parse(it, self.scheme.default_port()).ok())
+            .is_some_and(|it| it == self.authority)
+    }
+
+    /// As a `Host` field has it: without the port that the scheme implies.
+    pub fn host_field(&self) -> &str {
+        &self.host_field
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme.as_str(), self.host_field())
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.origin, self.path)
+    }
+}
+
+fn without_fragment(text: &str) -> &str {
+    text.split_once('#').map_or(text, |(before, _)| before)
+}
+
+fn check_path(path_and_query: &str) -> Result<(), TargetError> {
+    if !path_and_query.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(TargetError::Path("it holds a space, a control or a byte outside ASCII"));
+    }
+    let path = path_and_query.split_once('?').map_or(path_and_query, |(path, _)| path);
+    if !path.starts_with('/') {
+        return Err(TargetError::Path("it does not begin with a slash"));
+    }
+    if path.contains('\\') {
+        return Err(TargetError::Path("it holds a backslash"));
+    }
+    check_escapes(path)?;
+    if segments(path).any(is_dot_segment) {
+        return Err(TargetError::Path("it holds a dot segment"));
+    }
+    Ok(())
+}
+
+fn check_escapes(path: &str) -> Result<(), TargetError> {
+    let mut rest = path.as_bytes();
+    while let Some(at) = memchr::memchr(b'%', rest) {
+        match &rest[at + 1..] {
+            [b'0', b'0', ..] => return Err(TargetError::Path("it holds an escaped NUL")),
+            [a, b, tail @ ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => rest = tail,
+            _ => return Err(TargetError::Path("a percent sign stands without two hexadecimal digits")),
+        }
+    }
+    Ok(())
+}
+
+/// Segments as the most eager parser would cut them: at slashes, and at escaped slashes and backslashes.
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(path);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let cut = text.char_indices().find_map(|(at, c)| match c {
+            '/' => Some((at, 1)),
+            '%' => ["%2f", "%5c"]
+                .iter()
+                .any(|it| text.get(at..at + 3).is_some_and(|s| s.eq_ignore_ascii_case(it)))
+                .then_some((at, 3)),
+            _ => None,
+        });
+        rest = cut.map(|(at, long)| &text[at + long..]);
+        Some(cut.map_or(text, |(at, _)| &text[..at]))
+    })
+}
+
+/// `.` or `..`, plain or escaped, alone or before path parameters (`..;x`).
+fn is_dot_segment(segment: &str) -> bool {
+    let mut name = segment.split(';').next().unwrap_or(segment);
+    let mut dots = 0;
+    while let Some(rest) = ["%2e", "%2E", "."].iter().find_map(|dot| name.strip_prefix(dot)) {
+        (name, dots) = (rest, dots + 1);
+    }
+    name.is_empty() && matches!(dots, 1 | 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use http::Method;
+
+    use crate::base::{
+        host::{Authority, Scheme},
+        target::{Origin, Target},
+    };
+
+    #[test]
+    fn what_was_sent_is_kept_byte_for_byte() {
+        for (url, shown) in [
+            ("HTTPS://API.GitHub.COM./user", "https://api.github.com/user"),
+            ("https://api.github.com:443", "https://api.github.com/"),
+            (
+                "https://api.github.com:8443/us%65r?a=%2e%2E&b=c|d#frag",
+                "https://api.github.com:8443/us%65r?a=%2e%2E&b=c|d",
+            ),
+            ("http://h?x=1", "http://h/?x=1"),
+            ("https://h/group%2Fproject/@scope%2fname//x", "https://h/group%2Fproject/@scope%2fname//x"),
+        ] {
+            assert_eq!(Target::parse(url).unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn urls_that_two_parsers_read_differently_are_refused() {
+        for url in [
+            "https://a@b/",
+            "https://a:x@b/",
+            "https://a\\@b/",
+            "https://h/%2e%2e/admin",
+            "https://h/a/../admin",
+            "https://h/a/..;/admin",
+            "https://h/a%2f..%2fadmin",
+            "https://h/a\\..\\b",
+            "https://h/a%5c..%5cb",
+            "https://h/./user",
+            "https://h/user%00",
+            "https://h/100%",
+            "https://h/a b",
+            "https://h\t.evil.test/",
+            " https://h/",
+            "https:///h",
+            "https:h/x",
+            "ftp://h/",
+            "https://[fe80::1%25eth0]/",
+        ] {
+            assert!(Target::parse(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn path_style_has_exactly_one_grammar() {
+        for path in ["/https://h/x", "/https:/h/x", "/HTTPS://H/x"] {
+            assert_eq!(Target::parse_path_style(path).unwrap().to_string(), "https://h/x");
+        }
+        for path in ["/https%3A%2F%2Fh/x", "/https:\\\\h\\x", "/https:h/x", "/https:///h/x", "///h", "//h", "https://h"]
+        {
+            assert!(Target::parse_path_style(path).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn an_asterisk_is_for_options_alone() {
+        let origin = Arc::new(Origin::new(Scheme::Https, Authority::parse("h", 443).unwrap()));
+        assert!(Target::within(Arc::clone(&origin), &Method::OPTIONS, "*").is_ok());
+        assert!(Target::within(origin, &Method::GET, "*").is_err());
+    }
+}

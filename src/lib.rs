@@ -1,0 +1,7 @@
+//! Vultrino: a proxy that uses credentials for programs that must never see them.
+//!
+//! Each folder is a room; a room imports only from the floors below it (ARCHITECTURE.md, `tests/it/tidy.rs`).
+//! The rooms are public for the binary, the tests and the benchmarks; they are no stable API.
+
+#[doc(hidden)]
+pub mod base;

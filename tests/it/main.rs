@@ -1,0 +1,4 @@
+//! What a user can see of Vultrino, tested at its outer wall: one binary, a file per behaviour.
+
+#[cfg(test)]
+mod tidy;
