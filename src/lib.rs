@@ -5,3 +5,9 @@
 
 #[doc(hidden)]
 pub mod base;
+#[doc(hidden)]
+pub mod catalog;
+#[doc(hidden)]
+pub mod credential;
+#[doc(hidden)]
+pub mod identity;

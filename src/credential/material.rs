@@ -1,0 +1,193 @@
+//! The opened fields of a credential: they live as long as one use of them.
+
+use thiserror::Error;
+
+use crate::{base::secret::Secret, credential::Kind};
+
+/// No header that upstreams accept is longer.
+const LONGEST: usize = 16 * 1024;
+
+/// The secret fields, by kind. [`Material::check`] says whether they can be put into a request.
+#[derive(Debug)]
+pub enum Material {
+    /// For [`Kind::ApiKey`].
+    ApiKey {
+        /// Sent as a header's value, or a part of it.
+        key: Secret,
+    },
+    /// For [`Kind::BasicAuth`].
+    BasicAuth {
+        /// Has no colon: that is where the password begins.
+        username: Secret,
+        /// May be empty.
+        password: Secret,
+    },
+}
+
+/// Why fields are refused. Says which field, never what is in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum MaterialError {
+    /// A key, or both halves of Basic, must say something.
+    #[error("the {0} is empty")]
+    Empty(&'static str),
+    /// Control bytes, or for a key also bytes outside ASCII and spaces at its ends.
+    #[error("the {0} holds a character that cannot be sent in a header, such as a line end")]
+    BadByte(&'static str),
+    /// Longer than any header.
+    #[error("the {0} is longer than 16 KiB")]
+    TooLong(&'static str),
+    /// RFC 7617 cannot carry it.
+    #[error("the username holds a colon; HTTP Basic cannot carry that")]
+    Colon,
+    /// What was opened is not what was sealed.
+    #[error("the sealed fields do not have the layout of their kind")]
+    Layout,
+}
+
+impl Material {
+    /// One opaque token.
+    pub fn api_key(key: Secret) -> Result<Self, MaterialError> {
+        Self::ApiKey { key }.checked()
+    }
+
+    /// A user name and a password.
+    pub fn basic_auth(username: Secret, password: Secret) -> Result<Self, MaterialError> {
+        Self::BasicAuth { username, password }.checked()
+    }
+
+    /// Which kind has these fields.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::ApiKey { .. } => Kind::ApiKey,
+            Self::BasicAuth { .. } => Kind::BasicAuth,
+        }
+    }
+
+    /// Whether the fields can be put into a request and mean there what was meant.
+    pub fn check(&self) -> Result<(), MaterialError> {
+        match self {
+            Self::ApiKey { key } => check_key(key),
+            Self::BasicAuth { username, password } => check_basic(username, password),
+        }
+    }
+
+    /// Packs the fields to be sealed: each with its length (four bytes, the greatest first) in front.
+    pub fn encode(&self) -> Secret {
+        let mut packed = Vec::with_capacity(self.fields().iter().map(|it| it.len() + 4).sum());
+        for field in self.fields() {
+            // `check` keeps every field far under 4 GiB; a longer one could not be decoded.
+            packed.extend_from_slice(&u32::try_from(field.len()).unwrap_or(u32::MAX).to_be_bytes());
+            packed.extend_from_slice(field.expose());
+        }
+        Secret::new(packed)
+    }
+
+    /// Unpacks what [`Material::encode`] packed.
+    pub fn decode(kind: Kind, packed: &Secret) -> Result<Self, MaterialError> {
+        let (first, rest) = take(packed.expose())?;
+        let (material, rest) = match kind {
+            Kind::ApiKey => (Self::ApiKey { key: first }, rest),
+            Kind::BasicAuth => {
+                let (password, rest) = take(rest)?;
+                (Self::BasicAuth { username: first, password }, rest)
+            }
+        };
+        if rest.is_empty() { Ok(material) } else { Err(MaterialError::Layout) }
+    }
+
+    fn checked(self) -> Result<Self, MaterialError> {
+        self.check().map(|()| self)
+    }
+
+    fn fields(&self) -> Vec<&Secret> {
+        match self {
+            Self::ApiKey { key } => vec![key],
+            Self::BasicAuth { username, password } => vec![username, password],
+        }
+    }
+}
+
+fn check_key(key: &Secret) -> Result<(), MaterialError> {
+    let bytes = key.expose();
+    let padded = bytes.first() == Some(&b' ') || bytes.last() == Some(&b' ');
+    if key.is_empty() {
+        Err(MaterialError::Empty("key"))
+    } else if key.len() > LONGEST {
+        Err(MaterialError::TooLong("key"))
+    } else if padded || !bytes.iter().all(|b| matches!(b, b' '..=b'~')) {
+        Err(MaterialError::BadByte("key"))
+    } else {
+        Ok(())
+    }
+}
+
+/// Base64 carries any byte; what is refused is what RFC 7617 forbids and what is no text.
+fn check_basic(username: &Secret, password: &Secret) -> Result<(), MaterialError> {
+    if username.is_empty() && password.is_empty() {
+        return Err(MaterialError::Empty("username"));
+    }
+    for (name, field) in [("username", username), ("password", password)] {
+        if field.len() > LONGEST {
+            return Err(MaterialError::TooLong(name));
+        }
+        let is_text = str::from_utf8(field.expose()).is_ok_and(|text| !text.chars().any(char::is_control));
+        if !is_text {
+            return Err(MaterialError::BadByte(name));
+        }
+    }
+    if username.expose().contains(&b':') { Err(MaterialError::Colon) } else { Ok(()) }
+}
+
+fn take(packed: &[u8]) -> Result<(Secret, &[u8]), MaterialError> {
+    let (length, rest) = packed.split_first_chunk().ok_or(MaterialError::Layout)?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).or(Err(MaterialError::Layout))?;
+    let (field, rest) = rest.split_at_checked(length).ok_or(MaterialError::Layout)?;
+    Ok((Secret::new(field.to_vec()), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        base::secret::Secret,
+        credential::{Kind, Material, MaterialError},
+    };
+
+    fn secret(text: &str) -> Secret {
+        Secret::new(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn fields_come_back_as_they_went_in() {
+        let packed = Material::basic_auth(secret("jo"), secret("pass: wörd")).unwrap().encode();
+        let Material::BasicAuth { username, password } = Material::decode(Kind::BasicAuth, &packed).unwrap() else {
+            panic!("another kind");
+        };
+        assert_eq!((username.expose(), password.expose()), (&b"jo"[..], "pass: wörd".as_bytes()));
+        assert_eq!(Material::decode(Kind::ApiKey, &packed).unwrap_err(), MaterialError::Layout);
+    }
+
+    #[test]
+    fn cut_or_prolonged_fields_are_refused() {
+        let packed = Material::api_key(secret("token")).unwrap().encode();
+        let bytes = packed.expose();
+        for end in 0..bytes.len() {
+            assert!(Material::decode(Kind::ApiKey, &Secret::new(bytes[..end].to_vec())).is_err(), "{end}");
+        }
+        let longer = [bytes, b"x"].concat();
+        assert!(Material::decode(Kind::ApiKey, &Secret::new(longer)).is_err());
+    }
+
+    #[test]
+    fn bytes_that_could_leave_their_header_are_refused() {
+        for bad in ["a\rb", "a\nb", "a\0b", "a\tb", "a\u{7f}", "\u{80}", "token\n", " token", "token "] {
+            assert_eq!(Material::api_key(secret(bad)).unwrap_err(), MaterialError::BadByte("key"), "{bad:?}");
+        }
+        for bad in ["a\rb", "a\nb", "a\0b", "a\u{7f}", "a\u{85}b"] {
+            assert_eq!(Material::basic_auth(secret(bad), secret("p")).unwrap_err(), MaterialError::BadByte("username"));
+            assert_eq!(Material::basic_auth(secret("u"), secret(bad)).unwrap_err(), MaterialError::BadByte("password"));
+        }
+        assert_eq!(Material::basic_auth(secret("u:v"), secret("p")).unwrap_err(), MaterialError::Colon);
+        assert_eq!(Material::api_key(secret("")).unwrap_err(), MaterialError::Empty("key"));
+        assert!(Material::api_key(secret("Token a b")).is_ok());
+    }
+}

@@ -1,0 +1,150 @@
+//! What an owner notes beside a credential, of which `header_name` decides how it is injected.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+const HEADER_NAME: &str = "header_name";
+/// Enough for notes; the whole is read at every load.
+const LONGEST: usize = 16 * 1024;
+
+/// Fields that frame the message, belong to one hop, or are ours: a credential in one of them would break the request
+/// or never arrive.
+const RESERVED: &[&str] = &[
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+    "via",
+];
+const RESERVED_PREFIX: &str = "x-vultrino-";
+
+/// A JSON object whose `header_name`, if it has one, can be injected.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(try_from = "Map<String, Value>", into = "Map<String, Value>")]
+pub struct Metadata(Map<String, Value>);
+
+/// Why metadata is refused.
+#[derive(Debug, Error)]
+pub enum MetadataError {
+    /// It is no JSON.
+    #[error("metadata is not valid JSON; write an object such as {{\"header_name\":\"X-API-Key\"}}")]
+    Json(#[source] serde_json::Error),
+    /// It is JSON, but not an object.
+    #[error("metadata must be a JSON object such as {{\"header_name\":\"X-API-Key\"}}")]
+    NotAnObject,
+    /// It is longer than anything that is a note.
+    #[error("metadata is longer than 16 KiB")]
+    TooLong,
+    /// The name is no RFC 9110 token.
+    #[error("`header_name` must be a string that is a header name: letters, digits and !#$%&'*+-.^_`|~")]
+    NotAName,
+    /// The name is not the owner's to set.
+    #[error("`header_name` cannot be `{0}`: that header is set by the proxy or belongs to one connection")]
+    Reserved(String),
+}
+
+impl Metadata {
+    /// The header that carries the value as it is, if the owner named one.
+    pub fn header_name(&self) -> Option<&str> {
+        self.0.get(HEADER_NAME).and_then(Value::as_str)
+    }
+
+    /// All of it, to be shown.
+    pub fn as_map(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromStr for Metadata {
+    type Err = MetadataError;
+
+    fn from_str(text: &str) -> Result<Self, MetadataError> {
+        if text.len() > LONGEST {
+            return Err(MetadataError::TooLong);
+        }
+        match serde_json::from_str(text).map_err(MetadataError::Json)? {
+            Value::Object(map) => map.try_into(),
+            _ => Err(MetadataError::NotAnObject),
+        }
+    }
+}
+
+impl TryFrom<Map<String, Value>> for Metadata {
+    type Error = MetadataError;
+
+    fn try_from(map: Map<String, Value>) -> Result<Self, MetadataError> {
+        match map.get(HEADER_NAME) {
+            None => (),
+            Some(Value::String(name)) => check_name(name)?,
+            Some(_) => return Err(MetadataError::NotAName),
+        }
+        Ok(Self(map))
+    }
+}
+
+impl From<Metadata> for Map<String, Value> {
+    fn from(metadata: Metadata) -> Self {
+        metadata.0
+    }
+}
+
+fn check_name(name: &str) -> Result<(), MetadataError> {
+    let in_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if name.is_empty() || name.len() > 256 || !name.bytes().all(in_token) {
+        return Err(MetadataError::NotAName);
+    }
+    // Many servers read `_` as `-`.
+    let folded = name.to_ascii_lowercase().replace('_', "-");
+    if RESERVED.contains(&folded.as_str()) || folded.starts_with(RESERVED_PREFIX) {
+        return Err(MetadataError::Reserved(name.to_owned()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::credential::metadata::{Metadata, MetadataError};
+
+    #[test]
+    fn a_header_name_is_found() {
+        let metadata: Metadata = r#"{"header_name":"X-API-Key","team":{"of":["a"]}}"#.parse().unwrap();
+        assert_eq!(metadata.header_name(), Some("X-API-Key"));
+        assert_eq!("{}".parse::<Metadata>().unwrap().header_name(), None);
+    }
+
+    #[test]
+    fn what_could_break_a_request_is_refused() {
+        for name in ["", "X Key", "X:Key", "X\\r\\nEvil", "X\\u0000", "Ä"] {
+            let text = format!(r#"{{"header_name":"{name}"}}"#);
+            assert!(matches!(text.parse::<Metadata>(), Err(MetadataError::NotAName)), "{text}");
+        }
+        for name in ["Host", "content-LENGTH", "Transfer-Encoding", "connection", "X-Vultrino-Credential", "TE"] {
+            let text = format!(r#"{{"header_name":"{name}"}}"#);
+            assert!(matches!(text.parse::<Metadata>(), Err(MetadataError::Reserved(_))), "{text}");
+        }
+        for text in ["", "[]", "\"x\"", "{", r#"{"header_name":1}"#, r#"{"header_name":null}"#] {
+            assert!(text.parse::<Metadata>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_check_holds_for_stored_facts_too() {
+        assert!(serde_json::from_str::<Metadata>(r#"{"header_name":"Host"}"#).is_err());
+    }
+}
