@@ -11,3 +11,7 @@ pub mod catalog;
 pub mod credential;
 #[doc(hidden)]
 pub mod identity;
+#[doc(hidden)]
+pub mod inject;
+#[doc(hidden)]
+pub mod policy;
