@@ -10,6 +10,8 @@ pub mod catalog;
 #[doc(hidden)]
 pub mod credential;
 #[doc(hidden)]
+pub mod http1;
+#[doc(hidden)]
 pub mod identity;
 #[doc(hidden)]
 pub mod inject;

@@ -1,0 +1,199 @@
+//! A complete head in raw bytes to a [`RequestHead`] or an [`AnswerHead`].
+
+use std::mem::MaybeUninit;
+
+use http::Method;
+use smallvec::SmallVec;
+
+use crate::{
+    base::{
+        fields::{Fields, Known},
+        head::{AnswerHead, RequestHead, Version},
+        host::Authority,
+        target::LONGEST_TARGET,
+    },
+    http1::{Refused, scan::LONGEST_HEAD},
+};
+
+/// Most fields in one head.
+pub const MOST_FIELDS: usize = 100;
+
+/// Reads a request head; `bytes` ends with the blank line and has passed [`crate::http1::scan::Scan`].
+///
+/// # Errors
+/// Anything that RFC 9112 forbids, and a `Host` that is missing, doubled or no authority.
+pub fn request(bytes: Vec<u8>) -> Result<RequestHead, Refused> {
+    let mut slots = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+    let mut parsed = httparse::Request::new(&mut []);
+    match httparse::ParserConfig::default().parse_request_with_uninit_headers(&mut parsed, &bytes, &mut slots) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Partial) => return Err(Refused::Malformed("the head is incomplete")),
+        Err(error) => return Err(refuse(error)),
+    }
+    let (Some(method), Some(target)) = (parsed.method, parsed.path) else {
+        return Err(Refused::Malformed("the request line is incomplete"));
+    };
+    if target.len() > LONGEST_TARGET {
+        return Err(Refused::TargetTooLong);
+    }
+    if !target.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Refused::Malformed("the request-target holds bytes outside visible ASCII"));
+    }
+    let version = version(parsed.version)?;
+    let method = Method::from_bytes(method.as_bytes()).or(Err(Refused::Malformed("the method is no token")))?;
+    let target = Box::from(target);
+    let spans = spans(&bytes, parsed.headers);
+    let fields = fields(bytes, &spans)?;
+    check_host(&fields, version)?;
+    Ok(RequestHead { method, target, version, fields })
+}
+
+/// Reads an answer head; `bytes` as for [`request`].
+///
+/// # Errors
+/// Anything that RFC 9112 forbids.
+pub fn answer(bytes: Vec<u8>) -> Result<AnswerHead, Refused> {
+    let mut slots = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+    let mut parsed = httparse::Response::new(&mut []);
+    match httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, &bytes, &mut slots) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Partial) => return Err(Refused::Malformed("the head is incomplete")),
+        Err(error) => return Err(refuse(error)),
+    }
+    let version = version(parsed.version)?;
+    let status =
+        parsed.code.filter(|it| *it >= 100).ok_or(Refused::Malformed("the status is no number from 100 on"))?;
+    let reason = parsed.reason.unwrap_or("").as_bytes().into();
+    let spans = spans(&bytes, parsed.headers);
+    Ok(AnswerHead { status, reason, version, fields: fields(bytes, &spans)? })
+}
+
+type Pair = ((usize, usize), (usize, usize));
+
+/// Where name and value lie in `bytes`, so that the parser's borrow can end.
+fn spans(bytes: &[u8], headers: &[httparse::Header<'_>]) -> SmallVec<[Pair; 32]> {
+    let base = bytes.as_ptr() as usize;
+    let span = |part: &[u8]| (part.as_ptr() as usize - base, part.len());
+    headers.iter().map(|it| (span(it.name.as_bytes()), span(it.value))).collect()
+}
+
+fn fields(bytes: Vec<u8>, spans: &[Pair]) -> Result<Fields, Refused> {
+    let mut fields = Fields::over(bytes, spans.len() + 2);
+    let mut size = 0;
+    for (name, value) in spans {
+        if name.1 > 256 {
+            return Err(Refused::TooLarge);
+        }
+        size += name.1 + value.1 + 4;
+        fields.push_span(*name, *value);
+    }
+    if size > LONGEST_HEAD {
+        return Err(Refused::TooLarge);
+    }
+    for field in fields.iter() {
+        let ascii_only =
+            matches!(field.known, Known::Host | Known::Authorization | Known::ProxyAuthorization | Known::Vultrino);
+        if ascii_only && !field.value.is_ascii() {
+            return Err(Refused::Malformed("a field that must be ASCII holds other bytes"));
+        }
+    }
+    Ok(fields)
+}
+
+fn version(minor: Option<u8>) -> Result<Version, Refused> {
+    match minor {
+        Some(0) => Ok(Version::Http10),
+        Some(1) => Ok(Version::Http11),
+        _ => Err(Refused::Malformed("the version is neither HTTP/1.0 nor HTTP/1.1")),
+    }
+}
+
+/// RFC 9112 section 3.2: exactly one `Host` in HTTP/1.1, at most one in HTTP/1.0.
+fn check_host(fields: &Fields, version: Version) -> Result<(), Refused> {
+    let mut hosts = fields.all(Known::Host);
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host,
+        (None, _) if version == Version::Http10 => return Ok(()),
+        (None, _) => return Err(Refused::Malformed("the Host field is missing")),
+        (Some(_), Some(_)) => return Err(Refused::Malformed("the Host field stands twice")),
+    };
+    let valid = std::str::from_utf8(host).is_ok_and(|it| Authority::parse(it, 80).is_ok());
+    if valid { Ok(()) } else { Err(Refused::Malformed("the Host field is not a host and port")) }
+}
+
+fn refuse(error: httparse::Error) -> Refused {
+    match error {
+        httparse::Error::TooManyHeaders => Refused::TooLarge,
+        httparse::Error::HeaderName => Refused::Malformed("a field name is not a token"),
+        httparse::Error::HeaderValue => Refused::Malformed("a field value holds a forbidden byte"),
+        httparse::Error::NewLine => Refused::Malformed("a line does not end with CR LF"),
+        httparse::Error::Status => Refused::Malformed("the status line is invalid"),
+        httparse::Error::Token => Refused::Malformed("the request line is invalid"),
+        httparse::Error::Version => Refused::Malformed("the version is neither HTTP/1.0 nor HTTP/1.1"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::http1::{Refused, head};
+
+    fn request(lines: &str) -> Result<(), Refused> {
+        head::request(format!("{lines}\r\n\r\n").into_bytes()).map(drop)
+    }
+
+    #[test]
+    fn hosts_are_exactly_one_authority() {
+        for host in [
+            "",
+            "Host:\r\n",
+            "Host: a\r\nHost: a\r\n",
+            "Host: a, b\r\n",
+            "Host: a@b\r\n",
+            "Host: a/b\r\n",
+            "Host: a b\r\n",
+        ] {
+            assert!(request(&format!("GET / HTTP/1.1\r\n{host}X: y")).is_err(), "{host:?}");
+        }
+        assert_eq!(request("GET / HTTP/1.1\r\nHost: a:8080"), Ok(()));
+        assert_eq!(request("GET / HTTP/1.0\r\nX: y"), Ok(()));
+    }
+
+    #[test]
+    fn fields_follow_the_grammar() {
+        for field in ["X : y", ": y", "X\u{0}: y", "X: a\u{0}b", "X", "X(: y"] {
+            assert!(request(&format!("GET / HTTP/1.1\r\nHost: a\r\n{field}")).is_err(), "{field:?}");
+        }
+        let many = "\r\nX: y".repeat(101);
+        assert_eq!(request(&format!("GET / HTTP/1.1\r\nHost: a{many}")), Err(Refused::TooLarge));
+    }
+
+    #[test]
+    fn request_lines_follow_the_grammar() {
+        for line in [
+            "GET /",
+            "GET  / HTTP/1.1",
+            "GET / HTTP/2.0",
+            "GET / HTTP/1.2",
+            "G@T / HTTP/1.1",
+            "GET /ü HTTP/1.1",
+            "GET /\tx HTTP/1.1",
+        ] {
+            assert!(request(&format!("{line}\r\nHost: a")).is_err(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn answers_follow_the_grammar() {
+        for (line, valid) in [
+            ("HTTP/1.1 200 OK", true),
+            ("HTTP/1.1 200", true),
+            ("HTTP/1.0 999 what", true),
+            ("HTTP/1.1 20 OK", false),
+            ("HTTP/1.1 099 OK", false),
+            ("HTTP/2 200 OK", false),
+            ("ICY 200 OK", false),
+        ] {
+            assert_eq!(head::answer(format!("{line}\r\nX: y\r\n\r\n").into_bytes()).is_ok(), valid, "{line}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The bytes below HTTP/1: plain TCP or TLS, behind one type.
+
+use std::{
+    io,
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_rustls::TlsStream;
+
+/// A connected byte stream.
+#[derive(Debug)]
+pub enum Wire {
+    /// As it is.
+    Plain(Socket),
+    /// Boxed, so that a plain connection does not pay for its size.
+    Tls(Box<TlsStream<Socket>>),
+}
+
+/// A TCP connection that counts what moves: what TLS holds back in its buffers has not.
+#[derive(Debug)]
+pub struct Socket {
+    tcp: TcpStream,
+    moved: u64,
+}
+
+impl Socket {
+    /// Counts from here.
+    pub fn new(tcp: TcpStream) -> Self {
+        Self { tcp, moved: 0 }
+    }
+}
+
+impl Wire {
+    /// Makes the end of this connection unmistakable: when it is dropped the peer sees a reset, never a clean end.
+    /// A failure leaves the connection as it was; the peer then sees an end without `close_notify` or final chunk.
+    pub fn abort(&self) {
+        let socket = socket2::SockRef::from(&self.socket().tcp);
+        if let Err(error) = socket.set_linger(Some(std::time::Duration::ZERO)) {
+            tracing::debug!(%error, "a connection could not be set to reset");
+        }
+    }
+
+    /// Whether the system holds nothing for us: no byte, no end, no error. The runtime may not have heard of it yet.
+    pub fn is_quiet(&self) -> bool {
+        let peeked = socket2::SockRef::from(&self.socket().tcp).peek(&mut [MaybeUninit::uninit()]);
+        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Bytes that have moved so far, either way.
+    pub fn moved(&self) -> u64 {
+        self.socket().moved
+    }
+
+    fn socket(&self) -> &Socket {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(tls) => tls.get_ref().0,
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(it) => Pin::new(it).poll_read(cx, buf),
+            Self::Tls(it) => Pin::new(it).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(it) => Pin::new(it).poll_write(cx, buf),
+            Self::Tls(it) => Pin::new(it).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(it) => Pin::new(it).poll_write_vectored(cx, bufs),
+            Self::Tls(it) => Pin::new(it).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(it) => Pin::new(it).poll_flush(cx),
+            Self::Tls(it) => Pin::new(it).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(it) => Pin::new(it).poll_shutdown(cx),
+            Self::Tls(it) => Pin::new(it).poll_shutdown(cx),
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.tcp).poll_read(cx, buf))?;
+        self.moved += (buf.filled().len() - before) as u64;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.tcp).poll_write(cx, buf))?;
+        self.moved += written as u64;
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs))?;
+        self.moved += written as u64;
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
