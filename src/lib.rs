@@ -17,3 +17,7 @@ pub mod identity;
 pub mod inject;
 #[doc(hidden)]
 pub mod policy;
+#[doc(hidden)]
+pub mod seal;
+#[doc(hidden)]
+pub mod store;

@@ -1,0 +1,200 @@
+//! The store in one file, `credentials.enc`: written whole, never in place.
+//!
+//! Not here: other backends. A reader needs no lock, since a rename is all that it can see of a write.
+
+pub mod disk;
+pub mod edit;
+pub mod foreign;
+pub mod format;
+pub mod header;
+pub mod stamp;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use crate::{
+    base::secret::Secret,
+    store::{
+        Change, KdfParams, Opener, Records, StoreError, Stored,
+        file::{
+            disk::Locked,
+            edit::{edited, open_facts},
+            foreign::Stranger,
+            format::{Image, Record},
+            header::Header,
+        },
+        keys::{Keys, RecordKind},
+    },
+};
+
+pub use stamp::Stamp;
+
+/// One open store. Holds its data key and where it lies, and nothing of what is in it: every call reads the file.
+pub struct FileStore {
+    path: PathBuf,
+    keys: Arc<Keys>,
+    /// Set when the disk did not confirm a write: what it holds is then unknown until somebody reads it anew.
+    unsure: AtomicBool,
+}
+
+impl FileStore {
+    /// Makes a store where there is none, with its folder if that is missing too.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] and an empty password, beside what the disk refuses.
+    pub fn create(path: &Path, password: &Secret, kdf: KdfParams, first: Vec<Change>) -> Result<Self, StoreError> {
+        if password.is_empty() {
+            return Err(StoreError::EmptyPassword);
+        }
+        disk::make_folder_of(path)?;
+        let path = disk::resolve(path)?;
+        let lock = disk::lock(&path)?;
+        if Self::exists(&path) {
+            return Err(StoreError::Exists { path });
+        }
+        let (header, data) = Header::create(password, kdf)?;
+        let keys = Keys { store_id: header.store_id, data };
+        let store = Self { path, keys: Arc::new(keys), unsure: AtomicBool::new(false) };
+        let records = edited(Vec::new(), first, &store.keys)?;
+        store.write(&lock, Image { header, records })?;
+        Ok(store)
+    }
+
+    /// Opens a store; takes as long as its key derivation says, whether or not the password is right.
+    pub fn open(path: &Path, password: &Secret) -> Result<Self, StoreError> {
+        let path = disk::resolve(path)?;
+        let file = disk::read(&path)?;
+        let header = match Header::parse(&file) {
+            Ok(header) => header,
+            Err(Stranger::Foreign(what)) => return Err(StoreError::ForeignFile { path, what }),
+            Err(Stranger::Damaged) => {
+                // Whoever measures the time learns nothing from a damaged head either.
+                Header::create(password, KdfParams::default())?;
+                return Err(StoreError::WrongPasswordOrDamaged);
+            }
+        };
+        let data = header.unwrap(password)?.into_data_key()?;
+        let keys = Keys { store_id: header.store_id, data };
+        let store = Self { path, keys: Arc::new(keys), unsure: AtomicBool::new(false) };
+        store.parse(&file)?;
+        disk::sweep(&store.path);
+        Ok(store)
+    }
+
+    /// Whether something lies there, be it a store or not.
+    pub fn exists(path: &Path) -> bool {
+        disk::exists(path)
+    }
+
+    /// Everything in it, as it is on disk now.
+    pub fn load(&self) -> Result<Records, StoreError> {
+        let image = self.parse(&disk::read(&self.path)?)?;
+        let mut records = Records {
+            store_id: image.header.store_id,
+            revision: image.header.revision,
+            credentials: Vec::with_capacity(image.records.len()),
+            admin: None,
+            ca: None,
+        };
+        for record in image.records {
+            match record.place.kind {
+                RecordKind::Credential => records.credentials.push(Arc::new(self.stored(record)?)),
+                RecordKind::Admin => records.admin = Some(self.stored(record)?),
+                RecordKind::Ca => records.ca = Some(self.stored(record)?),
+            }
+        }
+        Ok(records)
+    }
+
+    /// Applies all of `changes` or none, if the store is still at revision `expected`, and gives the new revision.
+    /// When it returns, the disk has confirmed it.
+    pub fn apply(&self, changes: Vec<Change>, expected: u64) -> Result<u64, StoreError> {
+        let lock = disk::lock(&self.path)?;
+        let image = self.parse(&disk::read(&self.path)?)?;
+        let found = image.header.revision;
+        if found != expected {
+            return Err(StoreError::Conflict { expected, found });
+        }
+        let records = edited(image.records, changes, &self.keys)?;
+        self.write(&lock, Image { header: image.header, records })
+    }
+
+    /// Wraps the same data key under another password; no record is touched.
+    pub fn change_password(&self, old: &Secret, new: &Secret) -> Result<(), StoreError> {
+        if new.is_empty() {
+            return Err(StoreError::EmptyPassword);
+        }
+        self.rewrap(old, new, |kdf| kdf).map(|_| ())
+    }
+
+    /// Makes the key derivation as costly as `wanted` if it is cheaper; says whether it was.
+    pub fn raise_kdf(&self, password: &Secret, wanted: KdfParams) -> Result<bool, StoreError> {
+        let header = self.parse(&disk::read(&self.path)?)?.header;
+        if header.kdf == header.kdf.raised_to(wanted) {
+            return Ok(false);
+        }
+        self.rewrap(password, password, |kdf| kdf.raised_to(wanted)).map(|_| true)
+    }
+
+    /// Opens single secrets of this store.
+    pub fn opener(&self) -> Opener {
+        Opener(Arc::clone(&self.keys))
+    }
+
+    /// Differs after every change by any process; costs four system calls.
+    pub fn stamp(&self) -> Result<Stamp, StoreError> {
+        Stamp::of(&self.path)
+    }
+
+    /// Where it lies, links resolved.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn rewrap(&self, old: &Secret, new: &Secret, cost: impl Fn(KdfParams) -> KdfParams) -> Result<u64, StoreError> {
+        let lock = disk::lock(&self.path)?;
+        let image = self.parse(&disk::read(&self.path)?)?;
+        let key = image.header.unwrap(old)?;
+        let kdf = cost(image.header.kdf);
+        let header = image.header.wrapped_for(new, kdf, &key)?;
+        self.write(&lock, Image { header, records: image.records })
+    }
+
+    fn parse(&self, file: &[u8]) -> Result<Image, StoreError> {
+        match Image::parse(file, &self.keys.data) {
+            Ok(image) => Ok(image),
+            Err(Stranger::Damaged) => Err(StoreError::WrongPasswordOrDamaged),
+            Err(Stranger::Foreign(what)) => Err(StoreError::ForeignFile { path: self.path.clone(), what }),
+        }
+    }
+
+    fn stored<T: serde::de::DeserializeOwned>(&self, record: Record) -> Result<Stored<T>, StoreError> {
+        let facts = open_facts(&record, &self.keys)?;
+        Ok(Stored { facts, version: record.place.version, sealed: record.secret })
+    }
+
+    fn write(&self, lock: &Locked, mut image: Image) -> Result<u64, StoreError> {
+        if self.unsure.load(Ordering::Acquire) {
+            return Err(StoreError::NeedsReopen { path: self.path.clone() });
+        }
+        image.header.revision += 1;
+        let revision = image.header.revision;
+        let written = disk::replace(lock, &self.path, &image.encode(&self.keys.data)?);
+        if matches!(written, Err(StoreError::NotDurable { .. })) {
+            self.unsure.store(true, Ordering::Release);
+        }
+        written.map(|()| revision)
+    }
+}
+
+impl fmt::Debug for FileStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileStore").field("path", &self.path).finish_non_exhaustive()
+    }
+}
