@@ -6,6 +6,8 @@
 #[doc(hidden)]
 pub mod base;
 #[doc(hidden)]
+pub mod ca;
+#[doc(hidden)]
 pub mod catalog;
 #[doc(hidden)]
 pub mod credential;

@@ -1,4 +1,6 @@
 //! What a user can see of Vultrino, tested at its outer wall: one binary, a file per behaviour.
 
 #[cfg(test)]
+mod ca;
+#[cfg(test)]
 mod tidy;
