@@ -4,6 +4,8 @@
 //! The rooms are public for the binary, the tests and the benchmarks; they are no stable API.
 
 #[doc(hidden)]
+pub mod audit;
+#[doc(hidden)]
 pub mod base;
 #[doc(hidden)]
 pub mod ca;

@@ -1,0 +1,306 @@
+//! How a record reads: one line of printable ASCII that nothing inside a value can break.
+
+use std::{
+    fmt::{self, Write as _},
+    net::SocketAddr,
+};
+
+use crate::audit::{
+    escape::{CUT, cut, escape, hex},
+    record::{Outcome, Record, RequestId},
+};
+
+/// Room for any line.
+pub const LONGEST: usize = 3072;
+
+const LONGEST_ALIAS: usize = 64;
+const LONGEST_KEY: usize = 20;
+const LONGEST_NAME: usize = 64;
+
+/// One record at one moment.
+#[derive(Debug)]
+pub struct Line<'a> {
+    /// The facts.
+    pub record: &'a Record,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How long it took; `None` before the end.
+    pub millis: Option<u64>,
+    /// Whose line it is.
+    pub id: RequestId,
+}
+
+/// What became of a line in the room it was given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fit {
+    /// Its length, with the newline.
+    pub length: usize,
+    /// Whether the URL had to be shortened.
+    pub cut: bool,
+}
+
+impl Line<'_> {
+    /// Writes the line into `space`. If it is too long there, the URL gives way.
+    pub fn write(&self, space: &mut [u8]) -> Fit {
+        let needed = self.put(space, &self.record.url, b"");
+        if needed <= space.len() {
+            return Fit { length: needed, cut: false };
+        }
+        let keep = self.record.url.len().saturating_sub(needed - space.len() + CUT.len());
+        let url = &self.record.url[..cut(&self.record.url, keep)];
+        let length = self.put(space, url, CUT).min(space.len());
+        // The other fields are bounded so that this changes nothing; but a line must end.
+        if let Some(last) = space[..length].last_mut() {
+            *last = b'\n';
+        }
+        Fit { length, cut: true }
+    }
+
+    /// Returns the length that was needed, even if there was less space.
+    fn put(&self, space: &mut [u8], url: &[u8], cut: &[u8]) -> usize {
+        let record = self.record;
+        let mut out = Out { space, length: 0 };
+        out.put(record.at.as_bytes());
+        out.put(b" ");
+        out.put(record.door.as_str().as_bytes());
+        out.put(b" ");
+        out.put(record.action.as_bytes());
+        out.value(b" credential=", record.credential.as_deref(), LONGEST_ALIAS);
+        out.escaped(b" method=", &record.method);
+        out.escaped(b" url=", url);
+        out.put(cut);
+        out.source(record.source);
+        out.value(b" key=", record.key.as_deref(), LONGEST_KEY);
+        out.value(b" name=", record.name.as_deref(), LONGEST_NAME);
+        out.number(b" status=", (record.status > 0).then_some(record.status.into()));
+        out.escaped(b" outcome=", self.outcome.as_str().as_bytes());
+        out.escaped(b" reason=", record.reason.unwrap_or_default().as_bytes());
+        out.number(b" up=", Some(record.bytes_up));
+        out.number(b" down=", Some(record.bytes_down));
+        out.number(b" ms=", self.millis);
+        out.id(self.id);
+        out.put(b"\n");
+        out.length
+    }
+}
+
+/// Whose line this is, if it is one of ours.
+pub fn id_of(line: &[u8]) -> Option<RequestId> {
+    let digits = line.strip_suffix(b"\n").unwrap_or(line).last_chunk::<20>()?.strip_prefix(b" id=")?;
+    u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok().map(RequestId)
+}
+
+/// Whether text that was torn off somewhere is the begin of a line of ours.
+pub fn is_begin(text: &[u8]) -> bool {
+    let shape = b"dddd-dd-ddTdd:dd:dd.dddZ ";
+    text.iter().zip(shape).all(|(b, s)| if *s == b'd' { b.is_ascii_digit() } else { b == s })
+}
+
+/// Writes while there is space, and counts on where there is none.
+struct Out<'a> {
+    space: &'a mut [u8],
+    length: usize,
+}
+
+impl Out<'_> {
+    fn put(&mut self, text: &[u8]) {
+        let end = self.length + text.len();
+        if let Some(space) = self.space.get_mut(self.length..end) {
+            space.copy_from_slice(text);
+        }
+        self.length = end;
+    }
+
+    fn escaped(&mut self, field: &[u8], value: &[u8]) {
+        self.put(field);
+        self.put(if value.is_empty() { b"-" } else { value });
+    }
+
+    fn value(&mut self, field: &[u8], value: Option<&str>, limit: usize) {
+        self.put(field);
+        match value {
+            None | Some("") => self.put(b"-"),
+            // What is there and reads so must not look like what is absent.
+            Some("-") => self.put(b"\\x2d"),
+            Some(text) => escape(text.as_bytes(), limit, |piece| self.put(piece)),
+        }
+    }
+
+    fn number(&mut self, field: &[u8], value: Option<u64>) {
+        self.put(field);
+        match value {
+            None => self.put(b"-"),
+            Some(value) => self.digits(value),
+        }
+    }
+
+    fn digits(&mut self, mut value: u64) {
+        let mut digits = [0; 20];
+        let mut start = digits.len();
+        loop {
+            start -= 1;
+            digits[start] = b'0' + (value % 10) as u8;
+            value /= 10;
+            if value == 0 {
+                return self.put(&digits[start..]);
+            }
+        }
+    }
+
+    /// `core::fmt` takes as long for an address as all else takes for the line, so the common form is done by hand.
+    fn source(&mut self, source: Option<SocketAddr>) {
+        self.put(b" source=");
+        match source {
+            None => self.put(b"-"),
+            Some(SocketAddr::V4(address)) => {
+                for (place, octet) in address.ip().octets().into_iter().enumerate() {
+                    self.put(if place == 0 { b"" } else { b"." });
+                    self.digits(octet.into());
+                }
+                self.put(b":");
+                self.digits(address.port().into());
+            }
+            Some(SocketAddr::V6(address)) => {
+                // Writing into `Out` cannot fail.
+                if write!(self, "{address}").is_err() {
+                    self.put(b"-");
+                }
+            }
+        }
+    }
+
+    fn id(&mut self, id: RequestId) {
+        self.put(b" id=");
+        let digits = id.0.to_be_bytes().map(|b| [hex(b >> 4), hex(b & 15)]);
+        self.put(digits.as_flattened());
+    }
+}
+
+impl fmt::Write for Out<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.put(text.as_bytes());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Instant};
+
+    use crate::audit::{
+        journal::ROOM,
+        line::{self, Fit, LONGEST, Line},
+        record::{Door, Outcome, Record, RequestId},
+        stamp::Stamps,
+    };
+
+    const ID: RequestId = RequestId(0x0123_4567_89ab_cdef);
+
+    fn record(door: Door) -> Record {
+        let at = Stamps::new().at(Instant::now(), || "2026-11-22T10:30:00.123Z".parse().unwrap());
+        Record::new(at, door, "http_request")
+    }
+
+    fn full(mut record: Record) -> Record {
+        record.credential = Some("github-api".into());
+        record.set_method("GET");
+        record.set_url("https", "api.github.com", "/user?x=1");
+        record.source = Some("127.0.0.1:53122".parse().unwrap());
+        record.name = Some("local".into());
+        record.status = 200;
+        record.bytes_down = 1234;
+        record
+    }
+
+    fn write(record: &Record, outcome: Outcome, millis: Option<u64>, space: usize) -> (String, Fit) {
+        let mut text = vec![0; space];
+        let fit = Line { record, outcome, millis, id: ID }.write(&mut text);
+        text.truncate(fit.length);
+        (String::from_utf8(text).unwrap(), fit)
+    }
+
+    #[test]
+    fn a_line_reads_as_documented() {
+        assert_eq!(
+            write(&full(record(Door::Path)), Outcome::Ok, Some(12), LONGEST).0,
+            "2026-11-22T10:30:00.123Z PATH http_request credential=github-api method=GET \
+             url=https://api.github.com/user?x= source=127.0.0.1:53122 key=- name=local status=200 outcome=ok \
+             reason=- up=0 down=1234 ms=12 id=0123456789abcdef\n"
+        );
+        let mut refused = record(Door::Tunnel);
+        refused.set_authority("[::1]:443");
+        refused.source = Some("[2001:db8::1]:9".parse().unwrap());
+        refused.reason = Some("sni_mismatch");
+        refused.bytes_up = u64::MAX;
+        assert_eq!(
+            write(&refused, Outcome::Denied, None, LONGEST).0,
+            "2026-11-22T10:30:00.123Z TUNNEL http_request credential=- method=- url=[::1]:443 \
+             source=[2001:db8::1]:9 key=- name=- status=- outcome=denied reason=sni_mismatch \
+             up=18446744073709551615 down=0 ms=- id=0123456789abcdef\n"
+        );
+    }
+
+    #[test]
+    fn values_cannot_make_lines_or_fields() {
+        let hostile: Arc<str> = "a b\nkey=\"x\"\r\\\u{7f}\u{2028}é".into();
+        let mut record = full(record(Door::Api));
+        record.credential = Some(Arc::clone(&hostile));
+        record.key = Some("-".into());
+        record.name = Some(hostile);
+        let (text, _) = write(&record, Outcome::Ok, Some(0), LONGEST);
+        assert_eq!(text.matches('\n').count(), 1);
+        assert!(text.trim_end().bytes().all(|b| b == b' ' || b.is_ascii_graphic()), "{text}");
+        let fields: Vec<&str> = text.split(' ').collect();
+        assert_eq!(fields.len(), 16);
+        assert_eq!(
+            fields[3], "credential=a\\x20b\\x0akey=\\x22x\\x22\\x0d\\x5c\\x7f\\xe2\\x80\\xa8\\xc3\\xa9",
+            "the fourth field"
+        );
+        assert_eq!(fields[7], "key=\\x2d");
+    }
+
+    #[test]
+    fn the_longest_line_fits_a_slot_without_its_url() {
+        let mut longest = record(Door::Connect);
+        longest.action = "an_action_with_a_long_na";
+        longest.credential = Some("é".repeat(100).into());
+        longest.set_method("é".repeat(100));
+        longest.set_url("https", &"h".repeat(250), "/".repeat(4000));
+        longest.source = Some("[fe80:1111:2222:3333:4444:5555:6666:7777%4294967295]:65535".parse().unwrap());
+        longest.key = Some("k".repeat(100).into());
+        longest.name = Some("\n".repeat(100).into());
+        longest.status = u16::MAX;
+        longest.bytes_up = u64::MAX;
+        longest.bytes_down = u64::MAX;
+        longest.reason = Some("a_reason_that_is_as_long_as_a_reason_is_");
+        let (text, fit) = write(&longest, Outcome::UpstreamError, Some(u64::MAX), ROOM);
+        assert!(fit.cut && fit.length <= ROOM);
+        assert!(text.contains("\\... source=[fe80") && text.ends_with(" id=0123456789abcdef\n"), "{text}");
+        let (_, fit) = write(&longest, Outcome::UpstreamError, Some(u64::MAX), LONGEST);
+        assert!(!fit.cut);
+    }
+
+    #[test]
+    fn the_url_gives_way_where_space_is_short() {
+        let mut record = full(record(Door::Path));
+        record.set_url("https", "a.example", "/\n".repeat(400));
+        let (whole, _) = write(&record, Outcome::Ok, Some(1), LONGEST);
+        for space in 300..340 {
+            let (text, fit) = write(&record, Outcome::Ok, Some(1), space);
+            assert!(fit.cut && text.len() <= space && text.len() > space - 4, "{text}");
+            let (before, after) = text.split_once("\\... ").unwrap();
+            assert!(whole.starts_with(before) && whole.ends_with(after), "{text}");
+            assert_eq!(before.matches("\\x0a").count(), before.matches('\\').count(), "no half escape: {before}");
+        }
+    }
+
+    #[test]
+    fn lines_are_recognised_again() {
+        let (text, _) = write(&full(record(Door::Path)), Outcome::Ok, Some(12), LONGEST);
+        assert_eq!(line::id_of(text.as_bytes()), Some(ID));
+        assert_eq!(line::id_of(&text.as_bytes()[..text.len() - 2]), None);
+        assert_eq!(line::id_of(b"x id=zzzzzzzzzzzzzzzz"), None);
+        assert!((0..text.len()).all(|end| line::is_begin(&text.as_bytes()[..end])));
+        assert!(!line::is_begin(b"2026 was a good year") && !line::is_begin(b"note"));
+    }
+}

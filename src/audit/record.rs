@@ -1,0 +1,267 @@
+//! What one line says. Text that others chose is made harmless here, when it comes in.
+
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+use memchr::memchr;
+use smallvec::SmallVec;
+
+use crate::audit::{
+    escape::{self, CUT},
+    stamp::Stamp,
+};
+
+/// The longest URL in a line, in bytes.
+pub const LONGEST_URL: usize = 2048;
+
+/// The longest method in a line; longer ones are cut.
+const LONGEST_METHOD: usize = 16;
+
+/// The longest name of a query parameter. What is longer is no name, but a token that ends in `=`.
+const LONGEST_NAME: usize = 40;
+
+/// Where a request or a change came in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Door {
+    /// `/https://…`
+    Path,
+    /// Absolute form.
+    Forward,
+    /// A request inside an intercepted tunnel.
+    Connect,
+    /// A tunnel itself, where it is refused or blind.
+    Tunnel,
+    /// `/v1`
+    Api,
+    /// `vultrino request`
+    Cli,
+    /// A change, by whatever program.
+    Admin,
+}
+
+impl Door {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Path => "PATH",
+            Self::Forward => "FORWARD",
+            Self::Connect => "CONNECT",
+            Self::Tunnel => "TUNNEL",
+            Self::Api => "API",
+            Self::Cli => "CLI",
+            Self::Admin => "ADMIN",
+        }
+    }
+}
+
+/// How it ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// To the last byte.
+    Ok,
+    /// Refused by us.
+    Denied,
+    /// The caller went away.
+    ClientAbort,
+    /// The upstream could not be reached, or answered what is no answer.
+    UpstreamError,
+    /// The upstream went away in the middle.
+    UpstreamAbort,
+    /// Our fault.
+    Error,
+    /// Unknown: the process ended first.
+    Interrupted,
+}
+
+impl Outcome {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Denied => "denied",
+            Self::ClientAbort => "client_abort",
+            Self::UpstreamError => "upstream_error",
+            Self::UpstreamAbort => "upstream_abort",
+            Self::Error => "error",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// Names one record; unlike any other of any process.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RequestId(pub(crate) u64);
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// The facts of one exchange or change. What is not known is written `-`.
+#[derive(Debug)]
+pub struct Record {
+    pub(crate) at: Stamp,
+    pub(crate) door: Door,
+    pub(crate) action: &'static str,
+    /// Escaped.
+    pub(crate) method: SmallVec<[u8; LONGEST_METHOD]>,
+    /// Escaped, without the values of its query.
+    pub(crate) url: Vec<u8>,
+    /// The alias of the credential that is used.
+    pub credential: Option<Arc<str>>,
+    /// The caller's address.
+    pub source: Option<SocketAddr>,
+    /// The visible prefix of the caller's key.
+    pub key: Option<Arc<str>>,
+    /// The caller's name.
+    pub name: Option<Arc<str>>,
+    /// The status the caller got; 0 if there was none.
+    pub status: u16,
+    /// Bytes of the request's body.
+    pub bytes_up: u64,
+    /// Bytes of the answer's body.
+    pub bytes_down: u64,
+    /// The code of a refusal or error.
+    pub reason: Option<&'static str>,
+}
+
+impl Record {
+    pub(crate) fn new(at: Stamp, door: Door, action: &'static str) -> Self {
+        Self {
+            at,
+            door,
+            action,
+            method: SmallVec::new(),
+            url: Vec::new(),
+            credential: None,
+            source: None,
+            key: None,
+            name: None,
+            status: 0,
+            bytes_up: 0,
+            bytes_down: 0,
+            reason: None,
+        }
+    }
+
+    /// The request's method, whatever the client wrote there.
+    pub fn set_method(&mut self, method: impl AsRef<[u8]>) {
+        self.method.clear();
+        escape::escape(method.as_ref(), LONGEST_METHOD, |text| self.method.extend_from_slice(text));
+    }
+
+    /// The target, as it is before any credential is put into it. Of the query only the names of its parameters are
+    /// kept; what has no name is a value.
+    pub fn set_url(&mut self, scheme: &str, authority: &str, path_and_query: impl AsRef<[u8]>) {
+        let path_and_query = path_and_query.as_ref();
+        let url = &mut self.url;
+        url.clear();
+        url.reserve((scheme.len() + authority.len() + path_and_query.len() + 4).min(LONGEST_URL));
+        append(url, scheme.as_bytes());
+        append(url, b"://");
+        append(url, authority.as_bytes());
+        let end = memchr(b'?', path_and_query).unwrap_or(path_and_query.len());
+        append(url, &path_and_query[..end]);
+        if let Some(query) = path_and_query.get(end + 1..) {
+            append_names(url, query);
+        }
+    }
+
+    /// The target of a tunnel, `host:port`.
+    pub fn set_authority(&mut self, authority: &str) {
+        self.url.clear();
+        append(&mut self.url, authority.as_bytes());
+    }
+}
+
+fn append_names(url: &mut Vec<u8>, query: &[u8]) {
+    let mut before: &[u8] = b"?";
+    for parameter in query.split(|&b| b == b'&') {
+        append(url, before);
+        before = b"&";
+        match memchr(b'=', parameter) {
+            // `dG9rZW4==` is a value, with the padding of base64.
+            Some(end) if end <= LONGEST_NAME && !is_padding(&parameter[end + 1..]) => append(url, &parameter[..=end]),
+            None if parameter.is_empty() => (),
+            _ => append(url, b"..."),
+        }
+    }
+}
+
+fn is_padding(value: &[u8]) -> bool {
+    !value.is_empty() && value.iter().all(|&b| b == b'=')
+}
+
+/// Appends escaped text until the URL has its greatest length, and says there that it was cut.
+fn append(url: &mut Vec<u8>, text: &[u8]) {
+    if url.ends_with(CUT) {
+        return;
+    }
+    let text = &text[..text.len().min(LONGEST_URL + 1)];
+    escape::escape(text, usize::MAX, |piece| url.extend_from_slice(piece));
+    if url.len() > LONGEST_URL {
+        url.truncate(escape::cut(url, LONGEST_URL - CUT.len()));
+        url.extend_from_slice(CUT);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use crate::audit::{
+        record::{Door, LONGEST_URL, Record},
+        stamp::Stamps,
+    };
+
+    fn record() -> Record {
+        Record::new(Stamps::new().at(Instant::now(), || jiff::Timestamp::UNIX_EPOCH), Door::Path, "http_request")
+    }
+
+    fn url(path_and_query: &[u8]) -> String {
+        let mut record = record();
+        record.set_url("https", "api.example:8443", path_and_query);
+        String::from_utf8(record.url).unwrap()
+    }
+
+    #[test]
+    fn the_values_of_a_query_are_left_out() {
+        for (given, kept) in [
+            ("/user", "/user"),
+            ("/user?", "/user?"),
+            ("/user?a=secret&b=secret", "/user?a=&b="),
+            ("/user?a=secret;b=secret?c=secret", "/user?a="),
+            ("/user?secret", "/user?..."),
+            ("/user?secret&a=secret&secret", "/user?...&a=&..."),
+            ("/user?=secret", "/user?="),
+            ("/user?a=secret&&", "/user?a=&&"),
+            ("/user?c2VjcmV0==", "/user?..."),
+            ("/user?c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0=", "/user?..."),
+            ("/a=b/c", "/a=b/c"),
+            ("*", "*"),
+        ] {
+            assert_eq!(url(given.as_bytes()), format!("https://api.example:8443{kept}"), "{given}");
+        }
+    }
+
+    #[test]
+    fn nothing_in_a_url_or_method_can_end_its_field() {
+        let hostile = b"/a b\r\nc\"d'\\e\x00\x7f\xc3\xa9?x y=1";
+        assert_eq!(
+            url(hostile),
+            "https://api.example:8443/a\\x20b\\x0d\\x0ac\\x22d\\x27\\x5ce\\x00\\x7f\\xc3\\xa9?x\\x20y="
+        );
+        let mut record = record();
+        record.set_method("GET /x\n2026");
+        assert_eq!(record.method.as_slice(), b"GET\\x20/x\\...");
+    }
+
+    #[test]
+    fn a_long_url_is_cut_and_says_so() {
+        for filler in ["a", "\n", "aaé"] {
+            let cut = url(format!("/{}?a=1", filler.repeat(3000)).as_bytes());
+            assert!(cut.len() <= LONGEST_URL && cut.len() > LONGEST_URL - 10, "{}", cut.len());
+            let kept = cut.strip_suffix("\\...").unwrap();
+            assert!(kept.split('\\').skip(1).all(|it| it.starts_with('x') && it.len() >= 3), "no half escape");
+        }
+        assert!(!url(&[b'a'; LONGEST_URL - 100]).contains('\\'));
+    }
+}

@@ -1,0 +1,216 @@
+//! What dead processes left in their journals, brought into the log: every line once.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File, Metadata},
+    io::{self, BufRead as _, BufReader, Seek as _, SeekFrom},
+    os::unix::fs::{DirEntryExt as _, MetadataExt as _},
+    path::{Path, PathBuf},
+};
+
+use crate::audit::{
+    error::AuditError,
+    journal::EXTENSION,
+    line,
+    record::RequestId,
+    remains::Remains,
+    sink::{self, Mark, Sink},
+};
+
+/// Empties and removes the journals in `folder` whose processes are gone. Nobody else may do so at the same time.
+///
+/// # Errors
+/// What cannot be written stays in its journal.
+pub fn recover(folder: &Path, sink: &mut Sink) -> Result<(), AuditError> {
+    let failed = |source| AuditError::Folder { path: folder.to_owned(), source };
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_none_or(|it| it != EXTENSION) {
+            continue;
+        }
+        let Some(mut remains) = Remains::open(&path)? else { continue };
+        let failed = |source| AuditError::Journal { path: path.clone(), source };
+        forget_written(&mut remains, sink.path()).map_err(failed)?;
+        write(&remains, sink)?;
+        fs::remove_file(&path).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// A process may have died after its lines were written and before it said so.
+fn forget_written(remains: &mut Remains, log: &Path) -> io::Result<()> {
+    let written = ids_since(remains.mark, log)?;
+    let mut texts = std::mem::take(&mut remains.texts);
+    for (place, _) in texts.extract_if(.., |(_, text)| line::id_of(text).is_some_and(|id| written.contains(&id))) {
+        remains.clear(place)?;
+    }
+    remains.texts = texts;
+    Ok(())
+}
+
+fn write(remains: &Remains, sink: &mut Sink) -> Result<(), AuditError> {
+    let mut lines: Vec<&[u8]> = Vec::new();
+    for (_, text) in &remains.texts {
+        // Only a machine that lost power can leave anything else.
+        if text.ends_with(b"\n") && line::id_of(text).is_some() && line::is_begin(text) {
+            lines.push(text);
+        } else {
+            tracing::warn!(bytes = text.len(), "an audit record was damaged and is lost");
+        }
+    }
+    if lines.is_empty() {
+        return Ok(());
+    }
+    // They begin with their time.
+    lines.sort_unstable();
+    let written = sink.append(&lines.concat(), |mark| remains.note(mark)).result.and_then(|()| sink.sync());
+    tracing::info!(records = lines.len(), "brought the audit records of a process that ended early into the log");
+    written.map_err(|source| AuditError::Log { path: sink.path().to_owned(), source })
+}
+
+/// The lines that stand after `mark`, in the log or in what was the log before it was rotated.
+fn ids_since(mark: Mark, log: &Path) -> io::Result<BTreeSet<RequestId>> {
+    let mut ids = BTreeSet::new();
+    let Some(path) = find(mark, log)? else { return Ok(ids) };
+    if path != log
+        && let Err(error) = sink::mend(&path)
+    {
+        tracing::debug!(%error, file = %path.display(), "a rotated audit log may end in half a line");
+    }
+    let mut file = File::open(path)?;
+    // A log that was copied away and emptied is shorter now.
+    let start = if file.metadata()?.len() < mark.offset { 0 } else { mark.offset };
+    file.seek(SeekFrom::Start(start))?;
+    let mut reader = BufReader::new(file);
+    let mut text = Vec::new();
+    while reader.read_until(b'\n', &mut text)? > 0 {
+        ids.extend(line::id_of(&text).filter(|_| text.ends_with(b"\n")));
+        text.clear();
+    }
+    Ok(ids)
+}
+
+fn find(mark: Mark, log: &Path) -> io::Result<Option<PathBuf>> {
+    let is_marked = |it: &Metadata| it.is_file() && (it.dev(), it.ino()) == (mark.device, mark.inode);
+    if is_marked(&fs::metadata(log)?) {
+        return Ok(Some(log.to_owned()));
+    }
+    let folder = match log.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.ino() == mark.inode && is_marked(&entry.metadata()?) {
+            return Ok(Some(entry.path()));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        path::{Path, PathBuf},
+        time::Instant,
+    };
+
+    use tempfile::TempDir;
+
+    use crate::audit::{
+        journal::{Journal, Kind},
+        line::Line,
+        record::{Door, Outcome, Record, RequestId},
+        recover,
+        sink::Sink,
+        stamp::Stamps,
+    };
+
+    /// A log, and the journal of a process that died with three lines in it, 1 to 3, after it had noted its mark and
+    /// written lines 0 and 1.
+    fn died() -> (TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("audit.log");
+        let mut sink = Sink::open(log.clone()).unwrap();
+        let (journal, mut shares) = Journal::create(folder.path(), 1, 8).unwrap();
+        for (slot, n) in shares[0].take_all().iter_mut().zip(1..4) {
+            shares[0].put(slot, Kind::Closed, |space| {
+                let text = line(n);
+                space[..text.len()].copy_from_slice(&text);
+                text.len()
+            });
+        }
+        sink.append(&line(0), |mark| journal.note(mark)).result.unwrap();
+        sink.append(&line(1), |mark| journal.note(mark)).result.unwrap();
+        (folder, log)
+    }
+
+    fn line(n: u64) -> Vec<u8> {
+        let at = Stamps::new().at(Instant::now(), || jiff::Timestamp::UNIX_EPOCH);
+        let record = Record::new(at, Door::Path, "http_request");
+        let mut text = vec![0; 500];
+        let fit = Line { record: &record, outcome: Outcome::Ok, millis: None, id: RequestId(n) }.write(&mut text);
+        text.truncate(fit.length);
+        text
+    }
+
+    fn lines(of: impl IntoIterator<Item = u64>) -> String {
+        String::from_utf8(of.into_iter().flat_map(line).collect()).unwrap()
+    }
+
+    fn recover(folder: &TempDir, log: &Path) {
+        recover::recover(folder.path(), &mut Sink::open(log.to_owned()).unwrap()).unwrap();
+        let left = fs::read_dir(folder.path()).unwrap().filter_map(Result::ok);
+        assert_eq!(left.filter(|it| it.path().extension().is_some_and(|it| it == "journal")).count(), 0);
+    }
+
+    #[test]
+    fn lines_that_were_written_already_are_not_written_again() {
+        let (folder, log) = died();
+        recover(&folder, &log);
+        assert_eq!(fs::read_to_string(&log).unwrap(), lines(0..4));
+    }
+
+    #[test]
+    fn lines_that_were_rotated_away_are_not_written_again() {
+        let (folder, log) = died();
+        let rotated = log.with_extension("log.1");
+        let torn = &line(2)[..100];
+        fs::write(&log, [fs::read(&log).unwrap(), torn.to_vec()].concat()).unwrap();
+        fs::rename(&log, &rotated).unwrap();
+        recover(&folder, &log);
+        assert_eq!(fs::read_to_string(&rotated).unwrap(), lines(0..2));
+        assert_eq!(fs::read_to_string(&log).unwrap(), lines(2..4));
+    }
+
+    #[test]
+    fn a_log_that_was_removed_is_no_reason_to_lose_a_line() {
+        let (folder, log) = died();
+        fs::remove_file(&log).unwrap();
+        recover(&folder, &log);
+        assert_eq!(fs::read_to_string(&log).unwrap(), lines(1..4));
+    }
+
+    #[test]
+    fn a_line_that_was_half_written_is_written_whole() {
+        let (folder, log) = died();
+        let torn = fs::read(&log).unwrap();
+        fs::write(&log, &torn[..torn.len() - 1]).unwrap();
+        recover(&folder, &log);
+        assert_eq!(fs::read_to_string(&log).unwrap(), lines(0..4));
+    }
+
+    #[test]
+    fn a_recovery_that_was_itself_cut_off_is_continued() {
+        let (folder, log) = died();
+        // Under its second name the journal is still there after the first round, as if removing it had come too late.
+        let journal = fs::read_dir(folder.path()).unwrap().map(|it| it.unwrap().path());
+        let journal = { journal }.find(|it| it.extension().is_some_and(|it| it == "journal")).unwrap();
+        fs::hard_link(&journal, journal.with_file_name("again.journal")).unwrap();
+        // Rotated, so that the mark which the dead process had noted leads elsewhere.
+        fs::rename(&log, log.with_extension("log.1")).unwrap();
+        recover(&folder, &log);
+        assert_eq!(fs::read_to_string(&log).unwrap(), lines(2..4));
+    }
+}
