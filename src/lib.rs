@@ -25,3 +25,5 @@ pub mod policy;
 pub mod seal;
 #[doc(hidden)]
 pub mod store;
+#[doc(hidden)]
+pub mod upstream;

@@ -1,0 +1,193 @@
+//! Which addresses may be dialled (D-17): decided on the address itself, after resolution, whatever its name was.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use ipnet::IpNet;
+
+use crate::base::host::Host;
+
+/// The check that every outbound address passes.
+#[derive(Clone, Debug, Default)]
+pub struct Guard {
+    allowed: Vec<IpNet>,
+    own: Vec<SocketAddr>,
+}
+
+impl Guard {
+    /// Opens `allowed` ranges; `own` are the addresses that Vultrino listens on.
+    pub fn new(allowed: Vec<IpNet>, own: Vec<SocketAddr>) -> Self {
+        Self { allowed, own }
+    }
+
+    /// Whether this address may be dialled.
+    pub fn permits(&self, address: SocketAddr) -> bool {
+        let ip = address.ip().to_canonical();
+        if is_metadata(ip) || self.is_own(SocketAddr::new(ip, address.port())) {
+            return false;
+        }
+        is_public(ip) || self.allowed.iter().any(|net| net.contains(&ip))
+    }
+
+    /// Whether this host may be asked for at all. The name under which a cloud hands out credentials may resolve
+    /// anywhere.
+    pub fn permits_name(host: &Host) -> bool {
+        !matches!(host, Host::Name(name) if &**name == "metadata.google.internal")
+    }
+
+    fn is_own(&self, address: SocketAddr) -> bool {
+        self.own.iter().any(|own| {
+            let same_host = own.ip() == address.ip()
+                || own.ip().is_unspecified()
+                || (own.ip().is_loopback() && address.ip().is_loopback())
+                || address.ip().is_unspecified();
+            own.port() == address.port() && same_host
+        })
+    }
+}
+
+/// Addresses at which clouds hand out credentials. No range opens them.
+fn is_metadata(ip: IpAddr) -> bool {
+    const V4: [Ipv4Addr; 5] = [
+        Ipv4Addr::new(169, 254, 169, 254),
+        Ipv4Addr::new(169, 254, 170, 2),
+        Ipv4Addr::new(100, 100, 100, 200),
+        Ipv4Addr::new(192, 0, 0, 192),
+        Ipv4Addr::new(168, 63, 129, 16),
+    ];
+    const V6: [Ipv6Addr; 2] =
+        [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
+    match ip {
+        IpAddr::V4(it) => V4.contains(&it),
+        IpAddr::V6(it) => V6.contains(&it) || embedded(it).is_some_and(|it| V4.contains(&it)),
+    }
+}
+
+fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(it) => is_public_v4(it),
+        IpAddr::V6(it) => is_public_v6(it),
+    }
+}
+
+fn is_public_v4(ip: Ipv4Addr) -> bool {
+    let [a, b, c, _] = ip.octets();
+    let special = match a {
+        0 | 10 | 127 | 224..=255 => true,
+        100 => (64..128).contains(&b),
+        169 => b == 254,
+        172 => (16..32).contains(&b),
+        192 => b == 168 || (b == 0 && (c == 0 || c == 2)),
+        198 => b == 18 || b == 19 || (b == 51 && c == 100),
+        203 => b == 0 && c == 113,
+        _ => false,
+    };
+    !special
+}
+
+/// Global unicast (`2000::/3`) without documentation, benchmarking and Teredo; forms that embed an IPv4 address are as
+/// public as that.
+fn is_public_v6(ip: Ipv6Addr) -> bool {
+    if let Some(inner) = embedded(ip) {
+        return is_public_v4(inner);
+    }
+    match ip.segments() {
+        [0x2001, second, ..] => !matches!(second, 0x0000..=0x01ff | 0x0db8),
+        [first, ..] => first & 0xe000 == 0x2000 && first != 0x3fff,
+    }
+}
+
+/// The IPv4 address inside 6to4 (`2002::/16`), NAT64 (`64:ff9b::/96`) and the deprecated compatible form (`::/96`).
+fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    let from = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
+    match ip.segments() {
+        [0x2002, high, low, ..] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(from(high, low)),
+        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => Some(from(high, low)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, SocketAddr};
+
+    use crate::upstream::Guard;
+
+    fn permits(guard: &Guard, ip: &str) -> bool {
+        guard.permits(SocketAddr::new(ip.parse::<IpAddr>().unwrap(), 443))
+    }
+
+    #[test]
+    fn only_public_addresses_are_dialled_by_default() {
+        let guard = Guard::default();
+        for ip in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "100.64.0.1",
+            "169.254.1.1",
+            "192.0.0.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "0.0.0.0",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::1",
+            "2002:7f00:1::",
+            "fe80::1",
+            "fec0::1",
+            "fc00::1",
+            "fd12::1",
+            "ff02::1",
+            "2001:db8::1",
+            "100::1",
+            "2001::1",
+        ] {
+            assert!(!permits(&guard, ip), "{ip}");
+        }
+        for ip in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "::ffff:1.1.1.1"] {
+            assert!(permits(&guard, ip), "{ip}");
+        }
+    }
+
+    #[test]
+    fn metadata_and_ourselves_stay_closed_whatever_is_opened() {
+        let own = SocketAddr::from(([127, 0, 0, 1], 443));
+        let open = ["0.0.0.0/0", "::/0"].map(|it| it.parse().unwrap()).to_vec();
+        let guard = Guard::new(open, vec![own]);
+        for ip in [
+            "169.254.169.254",
+            "169.254.170.2",
+            "100.100.100.200",
+            "192.0.0.192",
+            "168.63.129.16",
+            "fd00:ec2::254",
+            "fd20:ce::254",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "2002:a9fe:a9fe::",
+            "127.0.0.1",
+            "127.0.0.2",
+            "::1",
+            "0.0.0.0",
+        ] {
+            assert!(!permits(&guard, ip), "{ip}");
+        }
+        assert!(permits(&guard, "10.0.0.1"));
+    }
+
+    #[test]
+    fn a_range_opens_itself_alone() {
+        let guard = Guard::new(vec!["10.1.2.0/24".parse().unwrap()], Vec::new());
+        assert!(permits(&guard, "10.1.2.3"));
+        assert!(permits(&guard, "::ffff:10.1.2.3"));
+        assert!(!permits(&guard, "10.1.3.3"));
+        assert!(!permits(&guard, "127.0.0.1"));
+    }
+}

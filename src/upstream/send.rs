@@ -1,0 +1,162 @@
+//! One request, one answer: over a pooled connection where one is alive, else over a fresh one.
+
+use std::{future::poll_fn, io, sync::Arc, time::Duration};
+
+use http::Method;
+use rustls::ClientConfig;
+use thiserror::Error;
+
+use crate::{
+    base::{
+        body::{Body, BodyError},
+        fields::Fields,
+        head::{AnswerHead, Framing, Interim},
+        target::Target,
+    },
+    http1::{
+        Refused,
+        send::{KeepTrailer, Outgoing},
+        write,
+    },
+    upstream::{
+        Config,
+        channel::Channel,
+        connect::{Connector, DialError},
+        guard::Guard,
+        pool::Pool,
+    },
+};
+
+/// Most interim answers before a final one.
+const MOST_INTERIM: usize = 16;
+
+/// The way out of one worker.
+#[derive(Debug)]
+pub struct Upstream {
+    connector: Connector,
+    pool: Arc<Pool>,
+    timeout: Duration,
+}
+
+/// What is sent. The fields hold neither `Host` nor framing.
+pub struct Request<'a> {
+    /// Where to.
+    pub target: &'a Target,
+    /// Any.
+    pub method: &'a Method,
+    /// What was injected included.
+    pub fields: &'a Fields,
+    /// How the body is told.
+    pub framing: Framing,
+    /// As it comes from the client.
+    pub body: Body,
+    /// Which trailers go on; without it all do.
+    pub keep_trailer: Option<KeepTrailer>,
+    /// Where interim answers go; without it they are dropped.
+    pub interim: Option<&'a mut (dyn Interim + 'a)>,
+}
+
+impl std::fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Request").field("target", &self.target).field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    /// Status 200 or above.
+    pub head: AnswerHead,
+    /// How the origin server tells the end of the body.
+    pub framing: Framing,
+    /// Streams from the connection, and sends what is left of the request meanwhile.
+    pub body: Body,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// No connection.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// The connection ended before an answer.
+    #[error("the origin server closed the connection without an answer")]
+    Gone(#[source] Option<io::Error>),
+    /// The answer is no valid HTTP.
+    #[error("the origin server's answer is not valid: {0}")]
+    Answer(#[from] Refused),
+    /// Too many interim answers, or an upgrade that nobody asked for.
+    #[error("the origin server's answer is not valid: {0}")]
+    Unexpected(&'static str),
+    /// No answer in time.
+    #[error("the origin server did not answer in time")]
+    Timeout,
+    /// The request could not be read to its end.
+    #[error(transparent)]
+    Request(BodyError),
+}
+
+impl Upstream {
+    /// A way out with an empty pool. Must be used on one runtime only.
+    pub fn new(config: &Config, guard: Arc<Guard>, tls: Arc<ClientConfig>) -> Self {
+        let connector = Connector::new(guard, tls, config.connect_timeout);
+        Self { connector, pool: Arc::default(), timeout: config.timeout }
+    }
+
+    /// Sends a request and waits for the head of its answer. A pooled connection that proves dead is replaced once,
+    /// if the request may be sent twice.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn send(&self, mut request: Request<'_>) -> Result<Answer, Failure> {
+        if let Some(channel) = self.pool.take(&request.target.origin) {
+            let again = may_repeat(&request);
+            match self.exchange(channel, &mut request).await {
+                Err(Failure::Gone(_)) if again => {}
+                done => return done,
+            }
+        }
+        let wire = Box::pin(self.connector.dial(&request.target.origin)).await?;
+        let channel = Channel::new(wire, Arc::clone(&request.target.origin), &self.pool, self.timeout);
+        self.exchange(channel, &mut request).await
+    }
+
+    /// Closes idle connections whose time is over. Call it now and then.
+    pub fn sweep(&self) {
+        self.pool.sweep();
+    }
+
+    async fn exchange(&self, channel: Arc<Channel>, request: &mut Request<'_>) -> Result<Answer, Failure> {
+        channel.begin(outgoing(request), self.timeout);
+        for passed in 0..=MOST_INTERIM {
+            let answer = poll_fn(|cx| channel.poll_answer(cx, request.method)).await;
+            let (head, framing) = match answer {
+                // What was answered, even if not finally, is not asked again.
+                Err(Failure::Gone(_)) if passed > 0 => return Err(Failure::Unexpected("it ends after an interim one")),
+                answer => answer?,
+            };
+            match head.status {
+                200.. => return Ok(Answer { head, framing, body: channel.into_body() }),
+                101 => return Err(Failure::Unexpected("it switches protocols unasked")),
+                _ => {
+                    if let Some(interim) = &mut request.interim {
+                        interim.pass(head).await;
+                    }
+                }
+            }
+        }
+        Err(Failure::Unexpected("it sends too many interim answers"))
+    }
+}
+
+fn outgoing(request: &mut Request<'_>) -> Outgoing {
+    let Request { target, method, fields, framing, body, keep_trailer, .. } = request;
+    let head = write::request(method, target.path_and_query(), target.origin.host_field(), fields, *framing);
+    let outgoing = Outgoing::new(head, *framing, std::mem::take(body)).keeping(keep_trailer.clone());
+    if fields.injected().next().is_some() { outgoing.secret() } else { outgoing }
+}
+
+/// Only an idempotent request (RFC 9110 section 9.2.2) of which no body byte can have arrived.
+fn may_repeat(request: &Request<'_>) -> bool {
+    request.body.is_empty() && request.method.is_idempotent()
+}
