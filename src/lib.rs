@@ -14,13 +14,19 @@ pub mod catalog;
 #[doc(hidden)]
 pub mod credential;
 #[doc(hidden)]
+pub mod exchange;
+#[doc(hidden)]
 pub mod http1;
 #[doc(hidden)]
 pub mod identity;
 #[doc(hidden)]
 pub mod inject;
 #[doc(hidden)]
+pub mod manage;
+#[doc(hidden)]
 pub mod policy;
+#[doc(hidden)]
+pub mod safe;
 #[doc(hidden)]
 pub mod seal;
 #[doc(hidden)]

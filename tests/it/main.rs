@@ -5,4 +5,6 @@ mod audit;
 #[cfg(test)]
 mod ca;
 #[cfg(test)]
+mod store;
+#[cfg(test)]
 mod tidy;

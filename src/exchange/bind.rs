@@ -1,0 +1,51 @@
+//! Which credential a request is for (D-03): named in a header, named in the proxy's address, or chosen by host.
+
+use crate::{
+    base::fields::{self, Fields},
+    credential::Alias,
+    exchange::{Inbound, Refusal, Snapshot, Unmatched, snapshot::Known},
+};
+
+/// The credential to use; none where the request goes out as it came.
+///
+/// # Errors
+/// Named twice or wrongly, unknown, missing where one must be named, or several to choose from.
+pub fn bind(snapshot: &Snapshot, inbound: &Inbound<'_>, unmatched: Unmatched) -> Result<Option<Known>, Refusal> {
+    if let Some(alias) = named(inbound)? {
+        let alias: Alias = alias.parse().or(Err(Refusal::Invalid("the credential's name is no alias")))?;
+        let found = snapshot.named(alias.as_str()).ok_or_else(|| Refusal::NotFound(alias.to_string()))?;
+        return Ok(Some(found.clone()));
+    }
+    if !inbound.is_proxy_style() {
+        return Err(Refusal::MissingCredential);
+    }
+    let mut candidates = snapshot.bound_to(&inbound.target.origin);
+    match (candidates.next(), candidates.next()) {
+        (Some(only), None) => Ok(snapshot.named(only.alias.as_str()).cloned()),
+        (None, _) if unmatched == Unmatched::Deny => Err(Refusal::Unmatched),
+        (None, _) => Ok(None),
+        (Some(_), Some(_)) => {
+            let all = snapshot.bound_to(&inbound.target.origin).map(|it| it.alias.to_string());
+            Err(Refusal::AmbiguousCredential(all.collect()))
+        }
+    }
+}
+
+/// Whether a request names a credential in its own fields.
+pub fn is_named_in(fields: &Fields) -> bool {
+    credential_fields(fields).next().is_some()
+}
+
+fn named<'a>(inbound: &'a Inbound<'_>) -> Result<Option<&'a str>, Refusal> {
+    let mut fields = credential_fields(&inbound.fields);
+    match (fields.next(), fields.next()) {
+        (None, _) => Ok(inbound.presented.alias.as_deref()),
+        (Some(alias), None) => Ok(Some(std::str::from_utf8(alias).unwrap_or_default())),
+        (Some(_), Some(_)) => Err(Refusal::Invalid("X-Vultrino-Credential stands twice")),
+    }
+}
+
+fn credential_fields(fields: &Fields) -> impl Iterator<Item = &[u8]> {
+    let ours = fields.iter().filter(|it| it.known == fields::Known::Vultrino);
+    ours.filter(|it| it.name.eq_ignore_ascii_case(b"x-vultrino-credential")).map(|it| it.value)
+}

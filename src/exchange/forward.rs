@@ -1,0 +1,134 @@
+//! What of a message goes on, either way: end-to-end fields pass, those of one connection and ours do not.
+
+use std::sync::Arc;
+
+use memchr::memmem;
+
+use crate::{
+    base::{
+        fields::{Field, Fields, Known, is_twin},
+        head::{AnswerHead, Framing},
+    },
+    exchange::Config,
+    identity::presented,
+    upstream::KeepTrailer,
+};
+
+/// Strips a request of what is for us or for this connection only. Runs before anything is injected, so that a client
+/// cannot name the injected field in `Connection` to have it removed.
+pub fn prepare_request(fields: &mut Fields, config: &Config) -> Stripped {
+    let mut stripped = Stripped(connection_options(fields));
+    let configured = config.strip_headers.iter().chain(config.inject_headers.iter().map(|(name, _)| name));
+    stripped.0.extend(configured.map(|it| it.as_bytes().to_vec()));
+    let keys = presented::holds_a_key(fields.bytes());
+    fields.retain(|it| goes_up(it) && !stripped.names(it.name) && !(keys && presented::holds_a_key(it.value)));
+    for (name, value) in &config.inject_headers {
+        fields.append(name, value.as_bytes());
+    }
+    stripped
+}
+
+/// The names that were stripped from a request besides those that always are.
+#[derive(Debug)]
+pub struct Stripped(Vec<Vec<u8>>);
+
+impl Stripped {
+    /// Trailers are stripped like fields, and cannot stand beside an injected field either.
+    pub fn keep_trailer(mut self, fields: &Fields) -> KeepTrailer {
+        self.0.extend(fields.injected().map(|it| it.as_bytes().to_vec()));
+        Arc::new(move |name, value| !self.names(name) && !presented::holds_a_key(value))
+    }
+
+    fn names(&self, name: &[u8]) -> bool {
+        self.0.iter().any(|it| is_twin(name, it))
+    }
+}
+
+/// Strips an answer of what is for the connection to the origin server only. What tells its length is written anew,
+/// but for answers without a body, where it is about another answer (RFC 9110 section 8.6).
+pub fn prepare_answer(head: &mut AnswerHead, framing: Framing) {
+    let options = connection_options(&head.fields);
+    let keeps_length = framing == Framing::None && head.status >= 200 && head.status != 204;
+    head.fields.retain(|it| {
+        let goes = match it.known {
+            // Only we say of ourselves that we refused.
+            Known::ProxyStatus => memmem::find(it.value, b"vultrino").is_none(),
+            Known::Connection | Known::HopByHop | Known::ProxyAuthorization | Known::TransferEncoding => false,
+            Known::ContentLength => keeps_length,
+            _ => true,
+        };
+        goes && !options.iter().any(|name| it.name.eq_ignore_ascii_case(name))
+    });
+}
+
+fn goes_up(field: Field<'_>) -> bool {
+    match field.known {
+        Known::Connection
+        | Known::ContentLength
+        | Known::HopByHop
+        | Known::Host
+        | Known::ProxyAuthorization
+        | Known::TransferEncoding
+        | Known::Vultrino => false,
+        Known::Authorization => !presented::is_for_us(field.value),
+        Known::Expect | Known::Origin | Known::ProxyStatus | Known::SecFetchSite | Known::Via | Known::Other => true,
+    }
+}
+
+/// The fields that `Connection` names (RFC 9110 section 7.6.1), but for the two options that name none.
+fn connection_options(fields: &Fields) -> Vec<Vec<u8>> {
+    fields
+        .all(Known::Connection)
+        .flat_map(|value| value.split(|b| *b == b',').map(<[u8]>::trim_ascii))
+        .filter(|it| !it.is_empty() && !it.eq_ignore_ascii_case(b"close") && !it.eq_ignore_ascii_case(b"keep-alive"))
+        .map(<[u8]>::to_vec)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        base::{fields::Fields, secret::Secret},
+        exchange::{Config, Unmatched, forward},
+    };
+
+    fn prepared(lines: &[(&str, &str)]) -> String {
+        let config = Config {
+            unmatched: Unmatched::Deny,
+            strip_headers: vec!["X-Internal".into()],
+            inject_headers: vec![("X-By".into(), "us".into())],
+            max_body_size: None,
+        };
+        let mut fields = Fields::default();
+        for (name, value) in lines {
+            fields.append(name, value.as_bytes());
+        }
+        forward::prepare_request(&mut fields, &config);
+        fields.inject("Authorization", Secret::from(String::from("ours")));
+        let mut out = Vec::new();
+        fields.write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn only_end_to_end_fields_of_the_client_go_up() {
+        let sent = prepared(&[
+            ("Host", "h"),
+            ("Accept", "a"),
+            ("Connection", "close, Authorization, x-hop"),
+            ("X-Hop", "1"),
+            ("Proxy-Connection", "keep-alive"),
+            ("Proxy-Authorization", "Basic x"),
+            ("TE", "trailers"),
+            ("Upgrade", "h2c"),
+            ("X-Vultrino-Credential", "a"),
+            ("X_VULTRINO_POLICY", "a"),
+            ("x-internal", "1"),
+            ("x-by", "client's"),
+            ("X-Key", "vk_0123456789abcdef0123456789abcdef"),
+            ("authorization", "client's"),
+            ("Cookie", "c=1"),
+        ]);
+        assert_eq!(sent, "Accept: a\r\nCookie: c=1\r\nX-By: us\r\nAuthorization: ours\r\n");
+    }
+}

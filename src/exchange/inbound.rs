@@ -1,0 +1,51 @@
+//! A request as a door hands it over: parsed, and not yet trusted.
+
+use std::{fmt, net::SocketAddr};
+
+use http::Method;
+
+pub use crate::audit::Door;
+use crate::{
+    base::{
+        body::Body,
+        fields::Fields,
+        head::{Framing, Interim},
+        target::Target,
+    },
+    identity::Presented,
+};
+
+/// One request, whatever way it came.
+pub struct Inbound<'a> {
+    /// Which way.
+    pub door: Door,
+    /// Who seems to call.
+    pub presented: Presented,
+    /// What for.
+    pub method: Method,
+    /// Where to.
+    pub target: Target,
+    /// As the client sent them.
+    pub fields: Fields,
+    /// How its body is told.
+    pub framing: Framing,
+    /// Streams.
+    pub body: Body,
+    /// Where from; none at the command line.
+    pub source: Option<SocketAddr>,
+    /// Where interim answers go; without it they are dropped.
+    pub interim: Option<&'a mut (dyn Interim + 'a)>,
+}
+
+impl Inbound<'_> {
+    /// Whether it was sent to a proxy: then the host alone may choose the credential, and a missing key is 407.
+    pub fn is_proxy_style(&self) -> bool {
+        matches!(self.door, Door::Forward | Door::Connect)
+    }
+}
+
+impl fmt::Debug for Inbound<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbound").field("door", &self.door).field("method", &self.method).finish_non_exhaustive()
+    }
+}

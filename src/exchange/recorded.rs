@@ -1,0 +1,81 @@
+//! The answer on its way to the caller, and the audit record that ends with its last byte.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::Frame;
+
+use crate::{
+    audit::{Entry, Outcome},
+    base::{
+        body::{Body, BodyError, Meter},
+        head::{AnswerHead, Framing},
+    },
+};
+
+/// What an exchange gives back to its door.
+#[derive(Debug)]
+pub struct Reply {
+    /// Ready to be written, but for framing.
+    pub head: AnswerHead,
+    /// How the origin server told the end of the body.
+    pub framing: Framing,
+    /// Closes the record when it ends; dropped before, it records that the caller went away.
+    pub body: Recorded,
+}
+
+/// A body with an open record.
+#[derive(Debug)]
+pub struct Recorded {
+    body: Body,
+    entry: Option<Entry>,
+    uploaded: Arc<Meter>,
+}
+
+impl Recorded {
+    /// A body that is already at its end closes the record at once.
+    pub fn new(body: Body, entry: Entry, uploaded: Arc<Meter>) -> Self {
+        let mut recorded = Self { body, entry: Some(entry), uploaded };
+        if recorded.body.is_empty() {
+            recorded.close(Outcome::Ok);
+        }
+        recorded
+    }
+
+    fn close(&mut self, outcome: Outcome) {
+        if let Some(mut entry) = self.entry.take() {
+            entry.record.bytes_up = self.uploaded.seen();
+            entry.close(outcome);
+        }
+    }
+}
+
+impl http_body::Body for Recorded {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let polled = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        match &polled {
+            Some(Ok(frame)) => {
+                if let (Some(entry), Some(data)) = (&mut self.entry, frame.data_ref()) {
+                    entry.record.bytes_down += data.len() as u64;
+                }
+            }
+            Some(Err(BodyError::Upload(_))) => self.close(Outcome::ClientAbort),
+            Some(Err(_)) => self.close(Outcome::UpstreamAbort),
+            None => self.close(Outcome::Ok),
+        }
+        Poll::Ready(polled)
+    }
+}
+
+impl Drop for Recorded {
+    fn drop(&mut self) {
+        self.close(Outcome::ClientAbort);
+    }
+}

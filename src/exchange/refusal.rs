@@ -1,0 +1,235 @@
+//! Every way in which a request is refused: status, code, text, and what the audit says, from one variant.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    audit::Outcome,
+    base::{head::AnswerHead, host::HostError, target::TargetError},
+};
+
+/// An answer of our own instead of the origin server's.
+///
+/// Nothing in it but its code, fixed text and safe details: an alias that the caller named, a reason from a fixed set.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// The request is malformed or ambiguous.
+    Invalid(&'static str),
+    /// Its target is no plain URL.
+    Target(TargetError),
+    /// Its method would reflect the request, secrets included, or has no meaning here.
+    Method,
+    /// A path-style request names no credential.
+    MissingCredential,
+    /// Several credentials are bound to this host and none is named.
+    AmbiguousCredential(Vec<String>),
+    /// What was shown is no valid key.
+    Unauthorized,
+    /// The same, in proxy style.
+    ProxyUnauthorized,
+    /// A page of another origin may not talk to this listener.
+    ForeignPage,
+    /// The `Host` field names a host that this listener does not answer for.
+    ForeignHost,
+    /// The alias is bound to no host.
+    Unbound(String),
+    /// The alias is bound to other hosts.
+    HostNotBound(String),
+    /// Nothing matches and `unmatched = "deny"`.
+    Unmatched,
+    /// A tunnel to a port that nothing permits.
+    Port,
+    /// An address that may not be dialled.
+    Address,
+    /// No such alias.
+    NotFound(String),
+    /// Nothing is served under this path.
+    NoSuchPath,
+    /// The request inside a tunnel is for another host than the tunnel.
+    Misdirected,
+    /// The TLS server name inside a tunnel is another than the tunnel's host.
+    ServerName,
+    /// The body exceeds `max_body_size`.
+    TooLarge,
+    /// The request-target is too long.
+    UriTooLong,
+    /// The header section is too large.
+    HeadersTooLarge,
+    /// An expectation other than `100-continue`.
+    Expectation,
+    /// The origin server cannot be reached. One text for every cause: it must not tell open ports from closed ones.
+    Unreachable,
+    /// Its answer is not valid HTTP, or ended early.
+    BadAnswer,
+    /// It did not answer in time.
+    Timeout,
+    /// The client went away, or sent no valid body, while the request was on its way.
+    ClientGone,
+    /// No audit record could be opened.
+    AuditUnavailable,
+    /// More exchanges are open than can be recorded.
+    Overloaded,
+    /// Our own fault.
+    Internal,
+}
+
+/// Status, code, and error type in `Proxy-Status` (RFC 9209 section 2.3).
+type Kind = (u16, &'static str, &'static str);
+
+const DISGUISED: TargetError = TargetError::Authority(HostError::Disguised);
+
+impl Refusal {
+    /// The status of the answer.
+    pub fn status(&self) -> u16 {
+        self.kind().0
+    }
+
+    /// The code that programs read.
+    pub fn code(&self) -> &'static str {
+        self.kind().1
+    }
+
+    /// Whether the form of the request is refused, rather than what it is for.
+    pub fn is_of_form(&self) -> bool {
+        matches!(self, Self::Invalid(_) | Self::Target(_) | Self::Method | Self::Expectation)
+    }
+
+    /// What the audit record ends with.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::ClientGone => Outcome::ClientAbort,
+            Self::Unreachable | Self::BadAnswer | Self::Timeout => Outcome::UpstreamError,
+            Self::Internal | Self::AuditUnavailable | Self::Overloaded => Outcome::Error,
+            _ => Outcome::Denied,
+        }
+    }
+
+    /// A word from a fixed set, for the audit and for `details.reason`.
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Method => Some("method"),
+            Self::ForeignPage => Some("cross_origin"),
+            Self::ForeignHost => Some("host_not_allowed"),
+            Self::Unbound(_) => Some("unbound"),
+            Self::HostNotBound(_) => Some("host_not_bound"),
+            Self::Unmatched => Some("unmatched"),
+            Self::Port => Some("port"),
+            Self::ServerName => Some("sni_mismatch"),
+            Self::Address | Self::Target(DISGUISED) => Some("address"),
+            _ => None,
+        }
+    }
+
+    /// The head and body of the answer.
+    pub fn answer(&self) -> (AnswerHead, Vec<u8>) {
+        let (status, code, error) = self.kind();
+        let mut head = AnswerHead::new(status);
+        head.fields.append("Content-Type", b"application/json");
+        head.fields.append("Cache-Control", b"no-store");
+        head.fields.append("Proxy-Status", format!("vultrino; error={error}; details=\"{code}\"").as_bytes());
+        match self {
+            Self::ProxyUnauthorized => head.fields.append("Proxy-Authenticate", b"Basic realm=\"vultrino\""),
+            Self::Unauthorized => head.fields.append("WWW-Authenticate", b"Bearer realm=\"vultrino\""),
+            Self::AuditUnavailable | Self::Overloaded => head.fields.append("Retry-After", b"1"),
+            Self::Method => head.fields.append("Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+            _ => {}
+        }
+        let mut body = json!({ "error": code, "message": self.message() });
+        let details = self.details();
+        if !details.is_empty() {
+            body["details"] = Value::Object(details);
+        }
+        (head, format!("{body}\n").into_bytes())
+    }
+
+    /// What a person reads.
+    pub fn message(&self) -> String {
+        let fixed = match self {
+            Self::Invalid(why) => return format!("The request is not valid: {why}"),
+            Self::Target(why) => return format!("The request is not valid: {why}"),
+            Self::NotFound(alias) => return format!("Credential '{alias}' not found"),
+            Self::Unbound(alias) | Self::HostNotBound(alias) => {
+                return format!("Credential '{alias}' may not be used against this host");
+            }
+            Self::Method => "This method is not forwarded",
+            Self::MissingCredential => "X-Vultrino-Credential header is required",
+            Self::AmbiguousCredential(_) => {
+                "Several credentials are bound to this host; name one in X-Vultrino-Credential"
+            }
+            Self::Unauthorized | Self::ProxyUnauthorized => "Invalid or expired API key",
+            Self::ForeignPage => "Requests from web pages of another origin are refused",
+            Self::ForeignHost => "This listener does not answer for that Host; see [server] allowed_hosts",
+            Self::Unmatched => "No credential is bound to this host, and other hosts are not forwarded",
+            Self::Port => "Tunnels to this port are refused; see [proxy] connect_ports",
+            Self::Address => "This host is not on the public internet; see [upstream] allow_private",
+            Self::NoSuchPath => "Nothing is served here; send /https://host/path, or use this as a proxy",
+            Self::Misdirected => "The request is for another host than the tunnel it came through",
+            Self::ServerName => "The TLS server name is another than the tunnel's host",
+            Self::TooLarge => "The request body exceeds [server] max_body_size",
+            Self::UriTooLong => "The request-target is too long",
+            Self::HeadersTooLarge => "The header section is too large",
+            Self::Expectation => "The only expectation that can be met is 100-continue",
+            Self::Unreachable => "Failed to connect to target server",
+            Self::BadAnswer => "The target server sent no valid answer",
+            Self::Timeout => "The target server did not answer in time",
+            Self::ClientGone => "The request ended before its end",
+            Self::AuditUnavailable => "The audit log cannot be written, so no credential is used",
+            Self::Overloaded => "Too many requests are open at once",
+            Self::Internal => "Something went wrong inside Vultrino",
+        };
+        fixed.to_owned()
+    }
+
+    fn details(&self) -> Map<String, Value> {
+        let mut details = Map::new();
+        if let Some(reason) = self.reason() {
+            details.insert("reason".into(), json!(reason));
+        }
+        match self {
+            Self::AmbiguousCredential(aliases) => drop(details.insert("credentials".into(), json!(aliases))),
+            Self::Unbound(alias) | Self::HostNotBound(alias) => {
+                let fix = format!("vultrino bind {alias} --host HOST");
+                details.insert("fix".into(), json!(fix));
+            }
+            _ => {}
+        }
+        details
+    }
+
+    fn kind(&self) -> Kind {
+        const DENIED: &str = "http_request_denied";
+        const INVALID: &str = "http_request_error";
+        match self {
+            Self::Target(DISGUISED) | Self::Address => (403, "forbidden", "destination_ip_prohibited"),
+            Self::Invalid(_) | Self::Target(_) | Self::ClientGone => (400, "invalid_request", INVALID),
+            Self::Method => (405, "invalid_request", DENIED),
+            Self::MissingCredential => (400, "missing_credential", DENIED),
+            Self::AmbiguousCredential(_) => (400, "ambiguous_credential", DENIED),
+            Self::Unauthorized => (401, "unauthorized", DENIED),
+            Self::ProxyUnauthorized => (407, "proxy_authentication_required", DENIED),
+            Self::ForeignPage
+            | Self::ForeignHost
+            | Self::Unbound(_)
+            | Self::HostNotBound(_)
+            | Self::Unmatched
+            | Self::Port => (403, "forbidden", DENIED),
+            Self::NotFound(_) | Self::NoSuchPath => (404, "not_found", DENIED),
+            Self::Misdirected | Self::ServerName => (421, "misdirected_request", DENIED),
+            Self::TooLarge => (413, "payload_too_large", INVALID),
+            Self::UriTooLong => (414, "uri_too_long", INVALID),
+            Self::HeadersTooLarge => (431, "headers_too_large", INVALID),
+            Self::Expectation => (417, "expectation_failed", INVALID),
+            Self::Unreachable => (502, "upstream_error", "destination_unavailable"),
+            Self::BadAnswer => (502, "upstream_error", "http_protocol_error"),
+            Self::Timeout => (504, "upstream_timeout", "http_response_timeout"),
+            Self::AuditUnavailable => (503, "audit_unavailable", "proxy_internal_error"),
+            Self::Overloaded => (503, "overloaded", "connection_limit_reached"),
+            Self::Internal => (500, "internal_error", "proxy_internal_error"),
+        }
+    }
+}
+
+impl From<TargetError> for Refusal {
+    fn from(error: TargetError) -> Self {
+        Self::Target(error)
+    }
+}

@@ -1,0 +1,79 @@
+//! A new store with all that it needs, and the certificate where other users can read it.
+
+use std::{
+    fs::{self, File, OpenOptions, Permissions},
+    io::{self, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    base::{clock::Clock, secret::Secret},
+    identity::Admin,
+    manage::ManageError,
+    store::{CaCertificate, Change, FileStore, KdfParams, StoreError},
+};
+
+const CERTIFICATE_MODE: u32 = 0o644;
+
+/// What a store begins with.
+#[derive(Debug)]
+pub struct Setup<'a> {
+    /// Where `credentials.enc` goes; its folder is made if it is missing.
+    pub path: &'a Path,
+    /// Opens the store from now on.
+    pub password: &'a Secret,
+    /// What opening costs.
+    pub kdf: KdfParams,
+    /// Who may enter the web pages.
+    pub admin_username: &'a str,
+    /// With which password.
+    pub admin_password: &'a Secret,
+    /// The certificate authority, DER.
+    pub ca_certificate: Vec<u8>,
+    /// The same as PEM text.
+    pub ca_pem: &'a str,
+    /// Its key, PKCS#8.
+    pub ca_key: Secret,
+}
+
+/// Makes a store with its administrator and certificate authority, and puts `ca.pem` beside it.
+///
+/// # Errors
+/// [`StoreError::Exists`] if there is one; it stays as it is.
+pub fn initialise(clock: Clock, setup: Setup<'_>) -> Result<FileStore, ManageError> {
+    let admin = Admin::new(setup.admin_username, setup.admin_password, clock.now())?;
+    let certificate = CaCertificate { der: setup.ca_certificate };
+    let first = vec![Change::PutAdmin(admin), Change::PutCa { certificate, key: setup.ca_key }];
+    let store = FileStore::create(setup.path, setup.password, setup.kdf, first)?;
+    publish_certificate(store.path(), setup.ca_pem)?;
+    Ok(store)
+}
+
+/// Where the certificate of the store at `path` lies in the open.
+pub fn certificate_path(path: &Path) -> PathBuf {
+    path.with_file_name("ca.pem")
+}
+
+/// Writes `ca.pem` beside the store, readable by everybody whatever the umask, whole or not at all.
+pub fn publish_certificate(path: &Path, pem: &str) -> Result<(), ManageError> {
+    let target = certificate_path(path);
+    let temporary = target.with_extension("pem.tmp");
+    write(&temporary, pem).and_then(|()| fs::rename(&temporary, &target)).map_err(|source| StoreError::Io {
+        action: "write",
+        path: target,
+        source,
+    })?;
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => (),
+    }
+    let mut file: File = OpenOptions::new().write(true).create_new(true).mode(CERTIFICATE_MODE).open(path)?;
+    file.set_permissions(Permissions::from_mode(CERTIFICATE_MODE))?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}

@@ -1,0 +1,132 @@
+//! A store in a folder of its own, cheap to derive, and child processes of this test binary that work on it.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+};
+
+use tempfile::TempDir;
+use vultrino::{
+    base::{clock::Clock, secret::Secret},
+    credential::{Alias, Credential, Material, Metadata},
+    manage::{
+        ManageError,
+        credentials::{self, Added, New},
+        setup::{self, Setup},
+    },
+    store::{FileStore, KdfParams, Records},
+};
+
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const ADMIN_PASSWORD: &str = "hunter2 but longer";
+pub(crate) const CA_KEY: &[u8] = b"not really PKCS#8 but secret";
+
+pub(crate) struct Fixture {
+    pub(crate) folder: TempDir,
+    pub(crate) store: FileStore,
+}
+
+impl Fixture {
+    /// A store as `vultrino init` makes it.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = initialise(&folder.path().join("data/credentials.enc")).unwrap();
+        Self { folder, store }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.store.path()
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        std::fs::read(self.path()).unwrap()
+    }
+
+    pub(crate) fn load(&self) -> Records {
+        self.store.load().unwrap()
+    }
+
+    pub(crate) fn add(&self, alias: &str, key: &str) -> Credential {
+        add(&self.store, alias, key).unwrap().credential
+    }
+
+    /// The names of all files beside the store.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path().parent().unwrap()).unwrap();
+        let mut names: Vec<String> = entries.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// Opens the one credential with this alias.
+    pub(crate) fn key_of(&self, alias: &str) -> String {
+        let records = self.load();
+        let stored = credentials::get(&records, alias).unwrap();
+        match self.store.opener().open_credential(stored).unwrap() {
+            Material::ApiKey { key } => String::from_utf8(key.expose().to_vec()).unwrap(),
+            Material::BasicAuth { .. } => panic!("`{alias}` is no key"),
+        }
+    }
+}
+
+pub(crate) fn initialise(path: &Path) -> Result<FileStore, ManageError> {
+    setup::initialise(
+        Clock,
+        Setup {
+            path,
+            password: &secret(PASSWORD),
+            kdf: KdfParams::floor(),
+            admin_username: "admin",
+            admin_password: &secret(ADMIN_PASSWORD),
+            ca_certificate: b"a certificate".to_vec(),
+            ca_pem: "-----BEGIN CERTIFICATE-----\n",
+            ca_key: Secret::new(CA_KEY.to_vec()),
+        },
+    )
+}
+
+pub(crate) fn secret(text: &str) -> Secret {
+    Secret::new(text.as_bytes().to_vec())
+}
+
+pub(crate) fn new_key(alias: &str, key: &str) -> New {
+    New {
+        alias: alias.parse().unwrap(),
+        material: Material::api_key(secret(key)).unwrap(),
+        description: None,
+        metadata: Metadata::default(),
+        bindings: Vec::new(),
+        auto: true,
+    }
+}
+
+pub(crate) fn add(store: &FileStore, alias: &str, key: &str) -> Result<Added, ManageError> {
+    credentials::add(store, Clock, new_key(alias, key))
+}
+
+pub(crate) fn aliases(records: &Records) -> Vec<String> {
+    records.credentials.iter().map(|it| Alias::to_string(&it.facts.alias)).collect()
+}
+
+/// This test binary again, running only the test `name` of `children.rs`, which reads its orders from its input.
+pub(crate) fn child(name: &str, orders: &str) -> Child {
+    start(Command::new(this()), name, orders).0
+}
+
+/// The same under `tracer`; gives back its input, open, so that the child can wait for more.
+pub(crate) fn start(mut command: Command, name: &str, orders: &str) -> (Child, ChildStdin) {
+    command
+        .args(["--exact", &format!("store::children::{name}"), "--ignored", "--nocapture", "--test-threads=1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    writeln!(input, "{orders}").unwrap();
+    (child, input)
+}
+
+pub(crate) fn this() -> PathBuf {
+    std::env::current_exe().unwrap()
+}
