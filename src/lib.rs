@@ -4,6 +4,8 @@
 //! The rooms are public for the binary, the tests and the benchmarks; they are no stable API.
 
 #[doc(hidden)]
+pub mod api;
+#[doc(hidden)]
 pub mod audit;
 #[doc(hidden)]
 pub mod base;
@@ -25,6 +27,8 @@ pub mod inject;
 pub mod manage;
 #[doc(hidden)]
 pub mod policy;
+#[doc(hidden)]
+pub mod proxy;
 #[doc(hidden)]
 pub mod safe;
 #[doc(hidden)]

@@ -1,0 +1,224 @@
+//! What a request head asks for: a pure function, so that it can be tried with any bytes.
+
+use std::sync::Arc;
+
+use http::Method;
+
+use crate::{
+    base::{
+        fields::Known,
+        head::RequestHead,
+        host::{Authority, Scheme},
+        target::{Origin, Target},
+    },
+    exchange::{Refusal, bind},
+    identity::Presented,
+};
+
+/// What a listener is asked for, tunnels apart.
+#[derive(Debug)]
+pub enum Ingress {
+    /// Something of our own: `/health`.
+    Control,
+    /// `/https://host/path`
+    Path(Target),
+    /// `GET http://host/path`, or with `https` from clients that do not tunnel.
+    Forward(Target),
+}
+
+/// Reads the request-target in all forms but that of CONNECT (RFC 9112 section 3.2).
+///
+/// # Errors
+/// Forms and methods that mean nothing here, and targets that are ambiguous.
+pub fn classify(head: &RequestHead) -> Result<Ingress, Refusal> {
+    let target = &*head.target;
+    refuse_reflection(&head.method)?;
+    if !target.starts_with('/') {
+        return Ok(Ingress::Forward(Target::parse(target)?));
+    }
+    // A reverse proxy in front of us may leave its own prefix.
+    let path = target.strip_prefix("/proxy").filter(|it| is_url_like(it)).unwrap_or(target);
+    if is_url_like(path) { Ok(Ingress::Path(Target::parse_path_style(path)?)) } else { Ok(Ingress::Control) }
+}
+
+/// The target of a request inside the tunnel to `origin`.
+///
+/// # Errors
+/// Another host in the target or in `Host`, a tunnel in the tunnel, an ambiguous path.
+pub fn classify_inside(head: &RequestHead, origin: &Arc<Origin>) -> Result<Target, Refusal> {
+    if head.method == Method::CONNECT {
+        return Err(Refusal::Method);
+    }
+    refuse_reflection(&head.method)?;
+    if head.fields.all(Known::Host).any(|it| !origin.is_named_by(it)) {
+        return Err(Refusal::Misdirected);
+    }
+    if head.target.starts_with('/') || &*head.target == "*" {
+        return Ok(Target::within(Arc::clone(origin), &head.method, &head.target)?);
+    }
+    let target = Target::parse(&head.target)?;
+    if target.origin == *origin { Ok(target) } else { Err(Refusal::Misdirected) }
+}
+
+/// Who a request in proxy style says it is.
+///
+/// # Errors
+/// Two fields, or one that holds neither an alias nor a key.
+pub fn presented(head: &RequestHead) -> Result<Presented, Refusal> {
+    let mut fields = head.fields.all(Known::ProxyAuthorization);
+    match (fields.next(), fields.next()) {
+        (None, _) => Ok(Presented::default()),
+        (Some(field), None) => Presented::from_proxy_authorization(field).or(Err(Refusal::ProxyUnauthorized)),
+        (Some(_), Some(_)) => Err(Refusal::Invalid("Proxy-Authorization stands twice")),
+    }
+}
+
+/// Refuses what a page in somebody's browser could have sent to an origin-form target (D-16). A path-style request
+/// that names no credential is told so first: that is what a person meets.
+///
+/// # Errors
+/// A foreign `Host`, a foreign `Origin`.
+pub fn check_browser(
+    head: &RequestHead,
+    ingress: &Ingress,
+    is_ours: impl Fn(&Authority) -> bool,
+) -> Result<(), Refusal> {
+    if matches!(ingress, Ingress::Forward(_)) {
+        return Ok(());
+    }
+    let host = head.fields.first(Known::Host).and_then(|it| std::str::from_utf8(it).ok());
+    if let Some(host) = host
+        && !Authority::parse(host, 80).is_ok_and(|it| is_ours(&it))
+    {
+        return Err(Refusal::ForeignHost);
+    }
+    if matches!(ingress, Ingress::Path(_)) && !bind::is_named_in(&head.fields) {
+        return Err(Refusal::MissingCredential);
+    }
+    let same_site = |it: &[u8]| matches!(it, b"same-origin" | b"none");
+    let same_origin = |it: &[u8]| host.is_some_and(|host| it.strip_prefix(b"http://") == Some(host.as_bytes()));
+    let foreign = head.fields.all(Known::SecFetchSite).any(|it| !same_site(it))
+        || head.fields.all(Known::Origin).any(|it| !same_origin(it));
+    if foreign { Err(Refusal::ForeignPage) } else { Ok(()) }
+}
+
+/// The origin that a CONNECT is for.
+///
+/// # Errors
+/// No port, anything but host and port, another host in `Host`.
+pub fn connect(head: &RequestHead) -> Result<Arc<Origin>, Refusal> {
+    let authority = Authority::parse_with_port(&head.target).map_err(|it| Refusal::Target(it.into()))?;
+    let named = head.fields.first(Known::Host).and_then(|it| std::str::from_utf8(it).ok());
+    let agrees = |host: &str| Authority::parse(host, authority.port).is_ok_and(|it| it.host == authority.host);
+    if named.is_some_and(|host| !agrees(host)) {
+        return Err(Refusal::Invalid("CONNECT and its Host field name different hosts"));
+    }
+    Ok(Arc::new(Origin::new(Scheme::Https, authority)))
+}
+
+/// TRACE answers with the request it got: an injected secret would come back to the caller.
+fn refuse_reflection(method: &Method) -> Result<(), Refusal> {
+    let reflects = ["TRACE", "TRACK"].iter().any(|it| method.as_str().eq_ignore_ascii_case(it));
+    if reflects { Err(Refusal::Method) } else { Ok(()) }
+}
+
+/// Everything that could be meant as path style, so that a misspelled URL is an error and not a path of ours.
+fn is_url_like(path: &str) -> bool {
+    path.starts_with("//") || path.get(..5).is_some_and(|it| it.eq_ignore_ascii_case("/http"))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use crate::{
+        exchange::Refusal,
+        http1::head,
+        proxy::classify::{Ingress, check_browser, classify, classify_inside, connect},
+    };
+
+    fn head_of(line: &str, fields: &str) -> crate::base::head::RequestHead {
+        head::request(format!("{line} HTTP/1.1\r\n{fields}\r\n").into_bytes()).unwrap()
+    }
+
+    fn classified(line: &str) -> Result<String, u16> {
+        let head = head_of(line, "Host: good\r\n");
+        if head.method == Method::CONNECT {
+            return connect(&head).map(|it| format!("connect {}", it.authority)).map_err(|it| it.status());
+        }
+        match classify(&head) {
+            Ok(Ingress::Control) => Ok("control".into()),
+            Ok(Ingress::Path(target)) => Ok(format!("path {target}")),
+            Ok(Ingress::Forward(target)) => Ok(format!("forward {target}")),
+            Err(refusal) => Err(refusal.status()),
+        }
+    }
+
+    #[test]
+    fn every_form_is_told_apart() {
+        for (line, expected) in [
+            ("GET /health", Ok("control")),
+            ("GET /https://h/x", Ok("path https://h/x")),
+            ("GET /https:/h/x", Ok("path https://h/x")),
+            ("GET /proxy/https://h/x", Ok("path https://h/x")),
+            ("GET /proxy/health", Ok("control")),
+            ("GET http://h/x", Ok("forward http://h/x")),
+            ("GET https://h", Ok("forward https://h/")),
+            ("CONNECT good:443", Ok("connect good:443")),
+            ("CONNECT good", Err(400)),
+            ("CONNECT u@good:443", Err(400)),
+            ("CONNECT http://good:443/x", Err(400)),
+            ("CONNECT other:443", Err(400)),
+            ("GET ftp://h/", Err(400)),
+            ("GET //h", Err(400)),
+            ("GET /https%3A%2F%2Fh/x", Err(400)),
+            ("GET /https:///h/x", Err(400)),
+            ("OPTIONS *", Err(400)),
+            ("TRACE /https://h/", Err(405)),
+            ("TRACK http://h/", Err(405)),
+            ("GET http://127.1/", Err(403)),
+        ] {
+            assert_eq!(classified(line), expected.map(str::to_owned), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_tunnel_carries_requests_for_its_own_host_only() {
+        let origin = connect(&head_of("CONNECT good:443", "Host: good\r\n")).unwrap();
+        for (line, host, expected) in [
+            ("GET /x", "good", Ok("https://good/x")),
+            ("GET /x", "GOOD:443", Ok("https://good/x")),
+            ("GET https://good/x", "good", Ok("https://good/x")),
+            ("OPTIONS *", "good", Ok("https://good*")),
+            ("GET /x", "evil", Err(Refusal::Misdirected)),
+            ("GET /x", "good:8443", Err(Refusal::Misdirected)),
+            ("GET https://evil/x", "good", Err(Refusal::Misdirected)),
+            ("GET http://good/x", "good", Err(Refusal::Misdirected)),
+            ("CONNECT good:443", "good:443", Err(Refusal::Method)),
+            ("TRACE /", "good", Err(Refusal::Method)),
+        ] {
+            let head = head_of(line, &format!("Host: {host}\r\n"));
+            let target = classify_inside(&head, &origin).map(|it| it.to_string());
+            assert_eq!(target, expected.map(str::to_owned), "{line} {host}");
+        }
+    }
+
+    #[test]
+    fn pages_of_other_origins_are_refused() {
+        let check = |line: &str, fields: &str| {
+            let head = head_of(line, fields);
+            let ingress = classify(&head).unwrap();
+            check_browser(&head, &ingress, |it| it.host.to_string() == "127.0.0.1").map_err(|it| it.status())
+        };
+        let named = "Host: 127.0.0.1:7878\r\nX-Vultrino-Credential: a\r\n";
+        assert_eq!(check("GET /https://h/", named), Ok(()));
+        assert_eq!(check("GET /https://h/", "Host: attacker.com\r\nX-Vultrino-Credential: a\r\n"), Err(403));
+        assert_eq!(check("GET /https://h/", &format!("{named}Origin: https://evil.test\r\n")), Err(403));
+        assert_eq!(check("GET /https://h/", &format!("{named}Origin: null\r\n")), Err(403));
+        assert_eq!(check("GET /https://h/", &format!("{named}Sec-Fetch-Site: cross-site\r\n")), Err(403));
+        assert_eq!(check("GET /https://h/", &format!("{named}Origin: http://127.0.0.1:7878\r\n")), Ok(()));
+        assert_eq!(check("OPTIONS /https://h/", "Host: 127.0.0.1\r\nOrigin: https://evil.test\r\n"), Err(400));
+        assert_eq!(check("GET /health", "Host: 127.0.0.1\r\nOrigin: https://evil.test\r\n"), Err(403));
+        assert_eq!(check("GET http://h/", "Host: h\r\nOrigin: https://evil.test\r\n"), Ok(()));
+    }
+}

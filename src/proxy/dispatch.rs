@@ -1,0 +1,141 @@
+//! One request of a session: told apart, run, answered.
+
+use std::{future::poll_fn, io, pin::pin, sync::Arc, task::Poll};
+
+use http::Method;
+
+use crate::{
+    base::{
+        body::Body,
+        head::{Framing, RequestHead},
+        target::Target,
+    },
+    exchange::{Door, Inbound, Refusal, Reply},
+    http1::send::SendError,
+    identity::Presented,
+    proxy::{
+        classify::{self, Ingress},
+        respond::Responder,
+        session::{Session, Tunnel},
+    },
+};
+
+/// A request as it was read.
+#[derive(Debug)]
+pub struct Received {
+    /// Its head.
+    pub head: RequestHead,
+    /// How its body is told.
+    pub framing: Framing,
+    /// Its body.
+    pub body: Body,
+}
+
+/// What was done about a request.
+#[derive(Debug)]
+pub enum Done {
+    /// An answer was written, or not whole.
+    Wrote(Result<(), SendError>),
+    /// The connection is now a tunnel.
+    Opened(Tunnel),
+}
+
+/// What a request is for.
+enum Aim {
+    Exchange(Door, Target, Presented),
+    Control,
+    Connect,
+}
+
+impl Session {
+    /// Does what a request asks.
+    ///
+    /// # Errors
+    /// The refusal to answer with.
+    pub(crate) async fn dispatch(&self, received: Received, responder: Responder<'_>) -> Result<Done, Refusal> {
+        let (door, target, presented) =
+            match self.aim(&received.head).map_err(|it| self.refuse(self.door(&received.head), &received.head, it))? {
+                Aim::Exchange(door, target, presented) => (door, target, presented),
+                Aim::Control => {
+                    let (head, body) = (self.worker.control)(&received.head, self.worker.exchange.is_recording())?;
+                    return Ok(Done::Wrote(Box::pin(responder.whole(head, body)).await));
+                }
+                Aim::Connect => return Box::pin(self.connect(&received, responder)).await,
+            };
+        let Received { head: RequestHead { method, fields, .. }, framing, body } = received;
+        let (mut interim, source) = (responder, Some(self.peer));
+        let interim = Some(&mut interim as _);
+        let mut inbound = Inbound { door, presented, method, target, fields, framing, body, source, interim };
+        match self.unless_gone(self.worker.exchange.run(&mut inbound)).await {
+            None => Ok(Done::Wrote(Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()))),
+            Some(Err(refusal)) => Err(refusal),
+            Some(Ok(Reply { head, framing, body })) => Ok(Done::Wrote(responder.stream(&head, framing, body).await)),
+        }
+    }
+
+    fn aim(&self, head: &RequestHead) -> Result<Aim, Refusal> {
+        if let Some(Tunnel { origin, presented }) = &self.tunnel {
+            return Ok(Aim::Exchange(Door::Connect, classify::classify_inside(head, origin)?, presented.clone()));
+        }
+        if head.method == Method::CONNECT {
+            return Ok(Aim::Connect);
+        }
+        let ingress = classify::classify(head)?;
+        classify::check_browser(head, &ingress, |it| self.worker.answers_for(it))?;
+        Ok(match ingress {
+            Ingress::Path(target) => Aim::Exchange(Door::Path, target, Presented::default()),
+            Ingress::Forward(target) => Aim::Exchange(Door::Forward, target, classify::presented(head)?),
+            Ingress::Control => Aim::Control,
+        })
+    }
+
+    /// Through which door a request came that is refused before it is told apart.
+    fn door(&self, head: &RequestHead) -> Door {
+        match self.tunnel {
+            Some(_) => Door::Connect,
+            None if head.target.starts_with('/') => Door::Path,
+            None => Door::Forward,
+        }
+    }
+
+    fn refuse(&self, door: Door, head: &RequestHead, refusal: Refusal) -> Refusal {
+        self.worker.exchange.refuse(door, self.peer, &head.method, &head.target, refusal)
+    }
+
+    async fn connect(&self, received: &Received, responder: Responder<'_>) -> Result<Done, Refusal> {
+        match self.admit(received) {
+            Ok(tunnel) => Ok(match responder.established().await {
+                Ok(()) => Done::Opened(tunnel),
+                Err(error) => Done::Wrote(Err(error)),
+            }),
+            Err(refusal) => Err(self.refuse(Door::Tunnel, &received.head, refusal)),
+        }
+    }
+
+    fn admit(&self, received: &Received) -> Result<Tunnel, Refusal> {
+        let head = &received.head;
+        let origin = classify::connect(head)?;
+        if !matches!(received.framing, Framing::None | Framing::Length(0)) {
+            return Err(Refusal::Invalid("CONNECT has no body"));
+        }
+        if self.connection.lock().has_input() {
+            return Err(Refusal::Invalid("bytes follow a CONNECT before it is answered"));
+        }
+        let presented = classify::presented(head)?;
+        self.worker.exchange.admit(&presented, &origin, &self.worker.config.connect_ports)?;
+        Ok(Tunnel { origin, presented })
+    }
+
+    /// Runs `work` for as long as the client is there. An end of its input counts as gone.
+    async fn unless_gone<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        let connection = Arc::clone(&self.connection);
+        poll_fn(move |cx| {
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(Some(done));
+            }
+            connection.lock().poll_gone(cx).map(|()| None)
+        })
+        .await
+    }
+}

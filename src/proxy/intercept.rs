@@ -1,0 +1,85 @@
+//! A tunnel that was opened becomes TLS with a certificate of ours, and then a session like any other.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use http::Method;
+use rustls::{AlertDescription, server::Acceptor};
+use tokio::io::AsyncWriteExt as _;
+use tokio_rustls::{LazyConfigAcceptor, TlsStream, server};
+
+use crate::{
+    ca,
+    exchange::{Door, Refusal},
+    http1::{Connection, Shared, Wire, wire::Socket},
+    proxy::{
+        Worker,
+        session::{KEEP_ALIVE, Session, Tunnel},
+    },
+};
+
+/// Longest time from the answer to CONNECT to the end of the handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// A fatal `unrecognized_name` alert in a record of its own (RFC 8446 section 6, RFC 6066 section 3).
+const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
+
+impl Session {
+    /// The session inside the tunnel, if the client speaks TLS and accepts our certificate.
+    pub(crate) async fn intercept(self, tunnel: Tunnel) -> Option<Self> {
+        let Self { worker, connection, peer, counted, .. } = self;
+        let Wire::Plain(tcp) = connection.into_inner()?.into_wire()? else { return None };
+        let tls = match tokio::time::timeout(HANDSHAKE, handshake(&worker, tcp, &tunnel, peer)).await {
+            Ok(Ok(tls)) => tls,
+            Ok(Err(error)) => {
+                explain(&error, &tunnel, peer);
+                return None;
+            }
+            Err(_) => return None,
+        };
+        let connection = Shared::new(Connection::new(Wire::Tls(Box::new(TlsStream::Server(tls))), KEEP_ALIVE));
+        Some(Self { worker, connection, peer, tunnel: Some(tunnel), counted })
+    }
+}
+
+/// The server name is looked at before anything is signed.
+async fn handshake(
+    worker: &Worker,
+    tcp: Socket,
+    tunnel: &Tunnel,
+    peer: SocketAddr,
+) -> io::Result<server::TlsStream<Socket>> {
+    let host = &tunnel.origin.authority.host;
+    let mut start = match LazyConfigAcceptor::new(Acceptor::default(), tcp).await {
+        Ok(start) => start,
+        Err(error) => {
+            refuse(worker, tunnel, peer, Refusal::Invalid("no TLS"));
+            return Err(error);
+        }
+    };
+    if !ca::is_for(host, start.client_hello().server_name()) {
+        refuse(worker, tunnel, peer, Refusal::ServerName);
+        start.io.write_all(&UNRECOGNIZED_NAME).await?;
+        start.io.shutdown().await?;
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the server name is another than the tunnel's host"));
+    }
+    let config = worker.ca.server_config(host).map_err(io::Error::other)?;
+    start.into_stream(config).await
+}
+
+fn refuse(worker: &Worker, tunnel: &Tunnel, peer: SocketAddr, refusal: Refusal) {
+    let authority = tunnel.origin.authority.to_string();
+    worker.exchange.refuse(Door::Tunnel, peer, &Method::CONNECT, &authority, refusal);
+}
+
+/// The commonest trouble of a first day: the client does not trust our certificate authority.
+fn explain(error: &io::Error, tunnel: &Tunnel, peer: SocketAddr) {
+    let alert = error.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>());
+    let authority = &tunnel.origin.authority;
+    if let Some(rustls::Error::AlertReceived(
+        AlertDescription::UnknownCA | AlertDescription::BadCertificate | AlertDescription::CertificateUnknown,
+    )) = alert
+    {
+        tracing::warn!(%peer, %authority, "a client does not trust Vultrino's CA; give it the file that `vultrino ca path` names");
+    } else {
+        tracing::debug!(%peer, %authority, %error, "a tunnel did not become TLS");
+    }
+}

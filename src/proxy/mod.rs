@@ -1,0 +1,29 @@
+//! The data-plane door: bytes of clients to exchanges, and answers back to bytes.
+//!
+//! Not here: what a request may do and what is put into it (`exchange`). Main function: [`listener::listen`].
+
+pub mod classify;
+pub mod dispatch;
+pub mod intercept;
+pub mod listener;
+pub mod respond;
+pub mod session;
+pub mod worker;
+
+pub use listener::listen;
+pub use worker::{Control, Worker};
+
+use std::time::Duration;
+
+use crate::base::host::Host;
+
+/// How clients are served.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Ports that anybody may tunnel to; others take a credential that is bound to them.
+    pub connect_ports: Vec<u16>,
+    /// Hosts that origin-form requests may name besides `localhost` and the bound address (D-16).
+    pub allowed_hosts: Vec<Host>,
+    /// For silence of a client in the middle of a message.
+    pub timeout: Duration,
+}

@@ -1,0 +1,196 @@
+//! One client connection, from its first byte to its last: request after request, and at most one tunnel.
+
+use std::{
+    future::poll_fn,
+    net::SocketAddr,
+    sync::Arc,
+    task::{Poll, ready},
+    time::Duration,
+};
+
+use http::Method;
+use tokio::net::TcpStream;
+
+use crate::{
+    base::{
+        body::Body,
+        fields::Known,
+        head::{Framing, RequestHead, Version},
+        target::Origin,
+        task::Piece,
+    },
+    exchange::Refusal,
+    http1::{Connection, Refused, Shared, Wire, connection::HeadError, framing, head, wire::Socket},
+    identity::Presented,
+    proxy::{
+        Worker,
+        dispatch::{Done, Received},
+        respond::Responder,
+    },
+};
+
+/// Longest silence between two requests.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Longest time from the first byte of a head to its last.
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// Longest time that a connection is read from after its last answer.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A client connection.
+#[derive(Debug)]
+pub struct Session {
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) connection: Arc<Shared>,
+    pub(crate) peer: SocketAddr,
+    /// Set once the connection has become a tunnel.
+    pub(crate) tunnel: Option<Tunnel>,
+    pub(crate) counted: Piece,
+}
+
+/// What a CONNECT settled for all requests inside.
+#[derive(Clone, Debug)]
+pub struct Tunnel {
+    /// Where to.
+    pub origin: Arc<Origin>,
+    /// Who asked.
+    pub presented: Presented,
+}
+
+/// What becomes of the connection after a request.
+enum Next {
+    Request,
+    /// It ends, and the client shall have time to read why.
+    Close,
+    /// It ends at once, so that nothing looks complete that is not.
+    Abort,
+    Intercept(Tunnel),
+}
+
+/// Serves a connection until it ends. What idles between two requests is kept small: all else is boxed.
+pub async fn serve(worker: Arc<Worker>, tcp: TcpStream, peer: SocketAddr) {
+    let counted = worker.connections.enter();
+    let connection = Shared::new(Connection::new(Wire::Plain(Socket::new(tcp)), KEEP_ALIVE));
+    let mut session = Session { worker, connection, peer, tunnel: None, counted };
+    loop {
+        let next = match session.read_head().await {
+            Ok(Some(bytes)) => Box::pin(session.handle(bytes)).await,
+            Ok(None) => Next::Close,
+            Err(HeadError::Refused(refused)) => Box::pin(session.refuse_head(&refused.into())).await,
+            Err(HeadError::Gone(_)) => return,
+        };
+        match next {
+            Next::Request => {}
+            Next::Close => return Box::pin(session.close()).await,
+            Next::Abort => return session.connection.lock().wire.abort(),
+            Next::Intercept(tunnel) => match Box::pin(session.intercept(tunnel)).await {
+                Some(inside) => session = inside,
+                None => return,
+            },
+        }
+    }
+}
+
+impl Session {
+    /// The next head. Silence before its first byte ends the connection quietly, like the client's own end.
+    async fn read_head(&self) -> Result<Option<Vec<u8>>, HeadError> {
+        let mut begun = self.connection.lock().has_input();
+        self.connection.lock().idle.restart(if begun { HEAD_DEADLINE } else { KEEP_ALIVE });
+        poll_fn(|cx| {
+            let mut connection = self.connection.lock();
+            if let Poll::Ready(head) = connection.poll_head(cx) {
+                return Poll::Ready(head);
+            }
+            if !begun && connection.has_input() {
+                begun = true;
+                connection.idle.restart(HEAD_DEADLINE);
+            }
+            ready!(connection.idle.poll_over(cx));
+            Poll::Ready(if begun { Err(HeadError::Gone(None)) } else { Ok(None) })
+        })
+        .await
+    }
+
+    async fn handle(&self, bytes: Vec<u8>) -> Next {
+        let _request = self.worker.requests.enter();
+        let (head, framing) = match parse(bytes) {
+            Ok(parsed) => parsed,
+            Err(refused) => return Box::pin(self.refuse_head(&refused.into())).await,
+        };
+        let mut responder = Responder {
+            connection: &self.connection,
+            version: head.version,
+            is_head: head.method == Method::HEAD,
+            last: is_last(&head) || self.worker.is_draining(),
+            timeout: self.worker.config.timeout,
+        };
+        let body = self.begin_body(framing);
+        let is_connect = head.method == Method::CONNECT;
+        let written = match self.dispatch(Received { head, framing, body }, responder).await {
+            Ok(Done::Opened(tunnel)) => return Next::Intercept(tunnel),
+            Ok(Done::Wrote(written)) => written,
+            Err(refusal) => {
+                // What is not valid may not end where it seems to, a body that nobody reads does not end, and behind a
+                // tunnel that is refused may stand what was meant for it. Only a missing key is asked for again.
+                let refused_tunnel = is_connect && refusal != Refusal::ProxyUnauthorized;
+                let unread = !self.connection.lock().is_between_messages();
+                responder.last |= refusal.is_of_form() || refused_tunnel || unread;
+                Box::pin(responder.refuse(&refusal)).await
+            }
+        };
+        match written {
+            Err(error) => {
+                tracing::debug!(%error, peer = %self.peer, "an answer did not leave whole");
+                Next::Abort
+            }
+            Ok(()) if responder.last || !self.connection.lock().is_between_messages() => Next::Close,
+            Ok(()) => Next::Request,
+        }
+    }
+
+    /// From here on the bytes behind the head are its body, whether anybody reads them or not.
+    fn begin_body(&self, framing: Framing) -> Body {
+        let mut connection = self.connection.lock();
+        connection.begin_body(framing);
+        connection.idle.restart(self.worker.config.timeout);
+        if connection.is_between_messages() {
+            return Body::Empty;
+        }
+        match connection.take_whole_body() {
+            Some(bytes) => Body::Full(bytes),
+            None => Body::Stream(Arc::clone(&self.connection) as _, None),
+        }
+    }
+
+    /// What follows a head that cannot be trusted cannot be trusted either.
+    async fn refuse_head(&self, refusal: &Refusal) -> Next {
+        self.connection.lock().distrust();
+        let responder = Responder {
+            connection: &self.connection,
+            version: Version::Http11,
+            is_head: false,
+            last: true,
+            timeout: self.worker.config.timeout,
+        };
+        match responder.refuse(refusal).await {
+            Ok(()) => Next::Close,
+            Err(_) => Next::Abort,
+        }
+    }
+
+    /// Ends our side, then reads on for a moment: a reset would take the answer away before the client has read it.
+    async fn close(&self) {
+        self.connection.lock().idle.restart(LINGER);
+        poll_fn(|cx| self.connection.lock().poll_close(cx)).await;
+    }
+}
+
+fn parse(bytes: Vec<u8>) -> Result<(RequestHead, Framing), Refused> {
+    let head = head::request(bytes)?;
+    let framing = framing::of_request(&head)?;
+    Ok((head, framing))
+}
+
+fn is_last(head: &RequestHead) -> bool {
+    let close = |value: &[u8]| value.split(|b| *b == b',').any(|it| it.trim_ascii().eq_ignore_ascii_case(b"close"));
+    head.version == Version::Http10 || head.fields.all(Known::Connection).any(close)
+}

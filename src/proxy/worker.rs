@@ -1,0 +1,63 @@
+//! One thread of the data plane: what its connections share.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use crate::{
+    base::{
+        head::{AnswerHead, RequestHead},
+        host::{Authority, Host},
+        task::InFlight,
+    },
+    ca::Ca,
+    exchange::{Exchange, Refusal},
+    proxy::Config,
+};
+
+/// Answers requests for our own paths; `recording` says whether audit records can be written.
+pub type Control = fn(&RequestHead, recording: bool) -> Result<(AnswerHead, Vec<u8>), Refusal>;
+
+/// What the connections of one worker share, and what its listener and its shutdown need to know of them.
+#[derive(Debug)]
+pub struct Worker {
+    /// Runs their requests.
+    pub exchange: Exchange,
+    /// Mints certificates for their tunnels.
+    pub ca: Arc<Ca>,
+    /// How they are served.
+    pub config: Arc<Config>,
+    /// Serves our own paths.
+    pub control: Control,
+    /// Where the listener is bound.
+    pub bound: SocketAddr,
+    /// Open connections.
+    pub connections: InFlight,
+    /// Requests that have not been answered to the end.
+    pub requests: InFlight,
+    /// Set once; connections then end after the request at hand.
+    pub draining: AtomicBool,
+}
+
+impl Worker {
+    /// Whether connections should end.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether an origin-form request may name this authority: `localhost`, the address that is bound, or a
+    /// configured host (D-16). Names are what DNS rebinding needs, so an unspecified bind takes any address.
+    pub fn answers_for(&self, authority: &Authority) -> bool {
+        let host = &authority.host;
+        let local = match (host, host.address()) {
+            (Host::Name(name), _) => &**name == "localhost",
+            (_, Some(ip)) => self.bound.ip().is_unspecified() || ip == self.bound.ip(),
+            _ => false,
+        };
+        local || self.config.allowed_hosts.contains(host)
+    }
+}
