@@ -6,6 +6,8 @@
 #[doc(hidden)]
 pub mod api;
 #[doc(hidden)]
+pub mod app;
+#[doc(hidden)]
 pub mod audit;
 #[doc(hidden)]
 pub mod base;
@@ -13,6 +15,10 @@ pub mod base;
 pub mod ca;
 #[doc(hidden)]
 pub mod catalog;
+#[doc(hidden)]
+pub mod cli;
+#[doc(hidden)]
+pub mod config;
 #[doc(hidden)]
 pub mod credential;
 #[doc(hidden)]

@@ -1,0 +1,17 @@
+//! The only place that wires rooms to each other: the daemon, and one request from the command line.
+//!
+//! Not here: what a person reads and types (`cli`), what is set (`config`). Main functions: [`Server::start`] and
+//! [`request::run`].
+
+pub mod demo;
+pub mod error;
+pub mod harden;
+pub mod parts;
+pub mod request;
+pub mod serve;
+pub mod shutdown;
+pub mod watch;
+
+pub use error::AppError;
+pub use harden::harden;
+pub use serve::Server;

@@ -1,0 +1,99 @@
+//! What all workers share, and how one worker's exchange is made of it.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use arc_swap::ArcSwap;
+use rustls::ClientConfig;
+
+use crate::{
+    app::AppError,
+    audit::{self, Audit, Recorder},
+    config::{self, Config},
+    exchange::{self, Exchange, Snapshot, Unmatched},
+    safe::Safe,
+    store::{FileStore, Records},
+    upstream::{self, Guard, Upstream, tls},
+};
+
+/// The shared half of the data plane.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    safe: Arc<Safe>,
+    guard: Arc<Guard>,
+    tls: Arc<ClientConfig>,
+    exchange: Arc<exchange::Config>,
+    upstream: upstream::Config,
+}
+
+impl Parts {
+    /// Compiles one revision of the store. `own` is where Vultrino itself listens.
+    ///
+    /// # Errors
+    /// A `ca_file` that cannot be read.
+    pub fn new(config: &Config, store: &FileStore, records: &Records, own: SocketAddr) -> Result<Self, AppError> {
+        let upstream = upstream::Config { timeout: config.server.timeout, ..config.upstream.clone() };
+        Ok(Self {
+            snapshot: Arc::new(ArcSwap::from_pointee(compile(records))),
+            safe: Arc::new(Safe::new(store.opener(), records)),
+            guard: Arc::new(Guard::new(upstream.allow_private.clone(), vec![own])),
+            tls: tls::client_config(upstream.ca_file.as_deref())?,
+            exchange: Arc::new(of_requests(config)),
+            upstream,
+        })
+    }
+
+    /// One worker's exchange. To be called on its runtime.
+    pub fn exchange(&self, recorder: Recorder) -> Exchange {
+        let upstream = Upstream::new(&self.upstream, Arc::clone(&self.guard), Arc::clone(&self.tls));
+        let (snapshot, safe) = (Arc::clone(&self.snapshot), Arc::clone(&self.safe));
+        Exchange::new(snapshot, safe, upstream, recorder, Arc::clone(&self.exchange))
+    }
+
+    /// Takes a later revision. Secrets first: a credential that is found must also open.
+    pub fn replace(&self, records: &Records) {
+        self.safe.replace(records);
+        self.snapshot.store(Arc::new(compile(records)));
+    }
+}
+
+/// Opens the audit log, and one recorder a worker.
+///
+/// # Errors
+/// The log or its journal cannot be written: nothing starts that could not be recorded.
+pub fn open_audit(config: &Config, workers: usize) -> Result<(Audit, Vec<Recorder>), AppError> {
+    Ok(Audit::open(of_audit(config), workers)?)
+}
+
+/// The same for a command, which does one thing.
+///
+/// # Errors
+/// As [`open_audit`].
+pub fn open_single_audit(config: &Config) -> Result<(Audit, Recorder), AppError> {
+    Ok(Audit::open_single(of_audit(config))?)
+}
+
+fn of_audit(config: &Config) -> audit::Config {
+    audit::Config { file: config.logging.audit_file.clone(), journal_dir: config.data_dir.join("journal") }
+}
+
+fn compile(records: &Records) -> Snapshot {
+    Snapshot::new(records.credentials.iter().map(|it| it.facts.clone()))
+}
+
+fn of_requests(config: &Config) -> exchange::Config {
+    let proxy = &config.proxy;
+    exchange::Config {
+        unmatched: match proxy.unmatched {
+            Some(config::proxy::Unmatched::Deny) => Unmatched::Deny,
+            Some(config::proxy::Unmatched::Forward) | None => Unmatched::Forward,
+        },
+        strip_headers: proxy.strip_headers.iter().map(|it| it.as_str().to_owned()).collect(),
+        inject_headers: proxy
+            .inject_headers
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), value.as_str().to_owned()))
+            .collect(),
+        max_body_size: config.server.max_body_size,
+    }
+}

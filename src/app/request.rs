@@ -1,0 +1,112 @@
+//! One request from the command line: the same exchange as behind the proxy, without a listener.
+
+use std::{future::poll_fn, pin::Pin};
+
+use bytes::Bytes;
+use http::Method;
+use http_body::Body as _;
+use thiserror::Error;
+use tokio::runtime::Builder;
+
+use crate::{
+    app::{
+        AppError,
+        parts::{Parts, open_single_audit},
+    },
+    audit::Door,
+    base::{
+        body::{Body, BodyError},
+        fields::Fields,
+        head::{AnswerHead, Framing},
+        target::Target,
+    },
+    config::Config,
+    exchange::{Inbound, Refusal, Reply},
+    identity::Presented,
+    store::FileStore,
+};
+
+/// What a person asked for.
+#[derive(Debug)]
+pub struct Request {
+    /// Which credential.
+    pub alias: String,
+    /// What for.
+    pub method: Method,
+    /// Where to.
+    pub target: Target,
+    /// Name and value, in order; already valid.
+    pub headers: Vec<(String, String)>,
+    /// Sent byte for byte.
+    pub body: Vec<u8>,
+}
+
+/// Why there is no answer, or not all of it.
+#[derive(Debug, Error)]
+pub enum RequestError {
+    /// Vultrino could not begin.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// It refused the request.
+    #[error("{}", .0.message())]
+    Refused(Refusal),
+    /// The origin server ended in the middle of its answer.
+    #[error("the answer ended before its end")]
+    Cut(#[source] BodyError),
+}
+
+/// Runs one request. `head` is called once, then `data` for each piece of the body as it comes.
+///
+/// # Errors
+/// See [`RequestError`].
+pub fn run(
+    config: &Config,
+    store: &FileStore,
+    request: Request,
+    head: impl FnOnce(&AnswerHead),
+    data: impl FnMut(&Bytes),
+) -> Result<(), RequestError> {
+    let records = store.load().map_err(AppError::from)?;
+    let parts = Parts::new(config, store, &records, config.server.bind)?;
+    let (audit, recorder) = open_single_audit(config)?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(AppError::from)?;
+    let done = runtime.block_on(async {
+        let exchange = parts.exchange(recorder);
+        let reply = exchange.run(&mut inbound(request)).await.map_err(RequestError::Refused)?;
+        head(&reply.head);
+        read(reply, data).await
+    });
+    audit.close().map_err(AppError::from)?;
+    done
+}
+
+async fn read(mut reply: Reply, mut data: impl FnMut(&Bytes)) -> Result<(), RequestError> {
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut reply.body).poll_frame(cx)).await {
+        if let Some(bytes) = frame.map_err(RequestError::Cut)?.data_ref() {
+            data(bytes);
+        }
+    }
+    Ok(())
+}
+
+fn inbound(request: Request) -> Inbound<'static> {
+    let mut fields = Fields::default();
+    for (name, value) in &request.headers {
+        fields.append(name, value.as_bytes());
+    }
+    let length = request.body.len() as u64;
+    let expects_body = matches!(request.method, Method::POST | Method::PUT | Method::PATCH);
+    let framing = if length > 0 || expects_body { Framing::Length(length) } else { Framing::None };
+    let body = if request.body.is_empty() { Body::Empty } else { Body::Full(Bytes::from(request.body)) };
+    Inbound {
+        door: Door::Cli,
+        presented: Presented { shows_a_key: false, alias: Some(request.alias.into()) },
+        method: request.method,
+        target: request.target,
+        fields,
+        framing,
+        body,
+        source: None,
+        interim: None,
+    }
+}

@@ -1,0 +1,188 @@
+//! The daemon: one thread and runtime a worker for the data plane, and this thread for everything slow.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, atomic::AtomicBool},
+    thread,
+    time::Duration,
+};
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{
+    api,
+    app::{
+        AppError,
+        parts::{Parts, open_audit},
+        shutdown::{Running, Stop},
+        watch::Watch,
+    },
+    audit::{Audit, Recorder},
+    base::{clock::Clock, task::InFlight},
+    ca::Ca,
+    config::Config,
+    proxy::{self, Worker, listener},
+    store::{FileStore, Records},
+};
+
+/// How often idle connections to origin servers are looked at.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// A daemon that accepts connections.
+#[derive(Debug)]
+pub struct Server {
+    bound: SocketAddr,
+    running: Running,
+    control: Runtime,
+    audit: Audit,
+    watch: Watch,
+}
+
+impl Server {
+    /// Starts to accept.
+    ///
+    /// # Errors
+    /// See [`AppError`]; nothing was served then.
+    pub fn start(config: &Config, store: FileStore) -> Result<Self, AppError> {
+        let (listener, bound) = bind(config.server.bind)?;
+        let records = store.load()?;
+        let ca = Arc::new(open_ca(&store, &records)?);
+        let parts = Parts::new(config, &store, &records, bound)?;
+        let workers = thread::available_parallelism()?.get();
+        let (audit, recorders) = open_audit(config, workers)?;
+        let plan = Plan { parts: parts.clone(), ca, proxy: Arc::new(of_clients(config)), bound };
+        let control = runtime()?;
+        let running = start(&plan, listener, recorders)?;
+        Ok(Self { bound, running, control, audit, watch: Watch::new(store, records.revision, parts) })
+    }
+
+    /// Where.
+    pub fn bound(&self) -> SocketAddr {
+        self.bound
+    }
+
+    /// Goes on until a signal ends it, and ends when what was in flight has finished.
+    ///
+    /// # Errors
+    /// Signals cannot be caught, or the last audit lines cannot be written.
+    pub fn until_signal(self) -> Result<(), AppError> {
+        self.control.block_on(self.running.until_signal(self.watch.run()))?;
+        Ok(self.audit.close()?)
+    }
+
+    /// Ends it now, but for what is in flight.
+    ///
+    /// # Errors
+    /// As [`Server::until_signal`].
+    pub fn stop(self) -> Result<(), AppError> {
+        self.control.block_on(self.running.finish())?;
+        Ok(self.audit.close()?)
+    }
+}
+
+/// What every worker is made from.
+struct Plan {
+    parts: Parts,
+    ca: Arc<Ca>,
+    proxy: Arc<proxy::Config>,
+    bound: SocketAddr,
+}
+
+impl Plan {
+    fn worker(&self, recorder: Recorder) -> Arc<Worker> {
+        Arc::new(Worker {
+            exchange: self.parts.exchange(recorder),
+            ca: Arc::clone(&self.ca),
+            config: Arc::clone(&self.proxy),
+            control: api::answer,
+            bound: self.bound,
+            connections: InFlight::default(),
+            requests: InFlight::default(),
+            draining: AtomicBool::new(false),
+        })
+    }
+}
+
+/// Starts a thread a recorder; the first one accepts.
+fn start(plan: &Plan, listener: TcpListener, recorders: Vec<Recorder>) -> Result<Running, AppError> {
+    let mut running = Running::default();
+    let mut recorders = recorders.into_iter();
+    let first = recorders.next().ok_or_else(|| io::Error::other("no worker"))?;
+    let mut others = Vec::new();
+    for recorder in recorders {
+        let runtime = runtime()?;
+        let worker = within(&runtime, || plan.worker(recorder));
+        let (handover, inbox) = listener::handover(Arc::clone(&worker));
+        others.push(handover);
+        running.add(&worker);
+        let stop = running.stop();
+        spawn(move || run(&runtime, &worker, stop, listener::receive(Arc::clone(&worker), inbox)))?;
+    }
+    let runtime = runtime()?;
+    let worker = within(&runtime, || plan.worker(first));
+    running.add(&worker);
+    let listener = within(&runtime, || tokio::net::TcpListener::from_std(listener))?;
+    let stop = running.stop();
+    spawn(move || {
+        let own = Arc::clone(&worker);
+        run(&runtime, &worker, stop, proxy::listen(listener, own, others));
+    })?;
+    Ok(running)
+}
+
+/// A worker's thread: takes connections until it is told to stop, then waits for what is in flight.
+fn run(runtime: &Runtime, worker: &Arc<Worker>, mut stop: Stop, accept: impl Future<Output = ()>) {
+    let sweep = async {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            worker.exchange.sweep();
+        }
+    };
+    runtime.block_on(async {
+        tokio::select! {
+            () = accept => {}
+            () = sweep => {}
+            () = stop.requested() => {}
+        }
+        worker.requests.finished().await;
+    });
+}
+
+fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    drop(thread::Builder::new().name("vultrino-worker".into()).spawn(work)?);
+    Ok(())
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+fn within<T>(runtime: &Runtime, make: impl FnOnce() -> T) -> T {
+    let _inside = runtime.enter();
+    make()
+}
+
+fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
+    let listen = || {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    listen().map_err(|source| AppError::Listen { address, source })
+}
+
+fn open_ca(store: &FileStore, records: &Records) -> Result<Ca, AppError> {
+    let stored = records.ca.as_ref().ok_or(AppError::NoCa)?;
+    let key = store.opener().open_ca(stored)?;
+    Ok(Ca::open(&stored.facts.der, &key, Clock)?)
+}
+
+fn of_clients(config: &Config) -> proxy::Config {
+    proxy::Config {
+        connect_ports: config.proxy.connect_ports.clone(),
+        allowed_hosts: config.server.allowed_hosts.clone(),
+        timeout: config.server.timeout,
+    }
+}

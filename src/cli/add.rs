@@ -1,0 +1,165 @@
+//! `vultrino add`: stores a credential.
+
+use clap::ArgAction;
+
+use crate::{
+    base::host::AuthorityPattern,
+    catalog,
+    cli::{
+        ask,
+        bind::parse_host,
+        context::{Context, Opened},
+        failure::Failure,
+        recorded::recorded,
+        secret::{SecretArgument, given_or_asked},
+        show::{Shown, hosts},
+    },
+    credential::{Alias, Kind, Material, Metadata},
+    manage::{
+        ManageError,
+        credentials::{self, Added, New},
+    },
+};
+
+/// Add a new credential
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Human-readable name: letters, digits, '.', '_' and '-'
+    #[arg(short, long)]
+    alias: Alias,
+
+    #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "api_key")]
+    #[arg(help = "Credential type: api_key or basic_auth")]
+    kind: Kind,
+
+    /// API key or secret value; '-' reads it from standard input [default: ask]
+    #[arg(short, long)]
+    key: Option<SecretArgument>,
+
+    /// Username (for basic auth)
+    #[arg(short, long)]
+    username: Option<String>,
+
+    /// Password (for basic auth); '-' reads it from standard input [default: ask]
+    #[arg(short, long)]
+    password: Option<SecretArgument>,
+
+    /// Host that it may be used against; repeat for more [default: by the key's shape]
+    #[arg(long = "host", value_name = "HOST", value_parser = parse_host, action = ArgAction::Append)]
+    hosts: Vec<AuthorityPattern>,
+
+    /// Never choose it by the host alone: requests must name it
+    #[arg(long)]
+    no_auto: bool,
+
+    /// Optional description
+    #[arg(long, value_name = "DESC")]
+    description: Option<String>,
+
+    #[arg(
+        long,
+        value_name = "JSON",
+        help = "Notes as a JSON object; \"header_name\" says which header carries the key"
+    )]
+    metadata: Option<Metadata>,
+
+    /// Output as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Ask for the key, and bind it to GitHub by its shape (ghp_…):
+    vultrino add --alias github-api
+
+  Take the key from a program, so that nothing else gets to see it:
+    pass show stripe | vultrino add --alias stripe-live --key -
+
+  A user name and a password:
+    vultrino add --alias jira --type basic_auth --username ada@example.com \\
+      --host jira.example.com --description \"Ada's own account\"
+
+  A key that travels in a header of its own:
+    vultrino add --alias search --host api.example.com \\
+      --metadata '{\"header_name\":\"X-API-Key\"}'
+
+How hosts are written: `vultrino bind --help`";
+
+pub(crate) fn run(args: Args, context: &mut Context) -> Result<(), Failure> {
+    let Args { alias, kind, key, username, password, hosts, no_auto, description, metadata, json } = args;
+    let material = match kind {
+        Kind::ApiKey => {
+            refuse_other(kind, "--username", username.is_some())?;
+            refuse_other(kind, "--password", password.is_some())?;
+            let key = given_or_asked(key, "--key", "API key:", context)?;
+            Material::api_key(key).map_err(ManageError::from)?
+        }
+        Kind::BasicAuth => {
+            refuse_other(kind, "--key", key.is_some())?;
+            let username = given_or_typed(username, context)?;
+            let password = given_or_asked(password, "--password", "Password:", context)?;
+            Material::basic_auth(username.into(), password).map_err(ManageError::from)?
+        }
+    };
+    let bindings = if hosts.is_empty() { asked_hosts(&material, context)? } else { hosts };
+    let metadata = metadata.unwrap_or_default();
+    let new = New { alias, material, description, metadata, bindings, auto: !no_auto };
+    let Opened { config, store } = context.open()?;
+    let name = new.alias.clone();
+    let added =
+        recorded(&config, "credential_add", Some(name.as_str()), || Ok(credentials::add(&store, context.clock, new)?))?;
+    if json { context.output.json(&Shown::from(&added.credential)) } else { tell(&added, context) }
+}
+
+fn tell(added: &Added, context: &Context) -> Result<(), Failure> {
+    let Added { credential, recognised } = added;
+    context.output.line(format_args!("Added credential: {}", credential.alias))?;
+    let bound = hosts(&credential.bindings, ", ");
+    match recognised {
+        Some(entry) => context.output.line(format_args!("Bound to {bound}: the key looks like one of {}", entry.title)),
+        None if bound.is_empty() => context.output.line(format_args!(
+            "It is bound to no host yet, so nothing can use it. To bind it:\n  vultrino bind {} HOST",
+            credential.alias
+        )),
+        None => context.output.line(format_args!("Bound to {bound}")),
+    }
+}
+
+fn refuse_other(kind: Kind, option: &str, given: bool) -> Result<(), Failure> {
+    if !given {
+        return Ok(());
+    }
+    let help = match kind {
+        Kind::ApiKey => "an api_key has --key alone; for a user name and a password add --type basic_auth",
+        Kind::BasicAuth => "basic_auth has --username and --password; for one key leave --type out",
+    };
+    Err(Failure::usage(format!("Invalid credential format: {option} does not belong to type {kind}"), help))
+}
+
+fn given_or_typed(username: Option<String>, context: &Context) -> Result<String, Failure> {
+    match username {
+        Some(it) => Ok(it),
+        None if ask::somebody_is_there() => ask::line(&context.output, "Username:"),
+        None => {
+            Err(Failure::usage("--username is missing, and there is no terminal to ask on", "give --username NAME"))
+        }
+    }
+}
+
+/// Asks where the credential belongs when nothing else tells it and somebody is there.
+fn asked_hosts(material: &Material, context: &Context) -> Result<Vec<AuthorityPattern>, Failure> {
+    let known = matches!(material, Material::ApiKey { key } if catalog::recognise(key).is_some());
+    if known || !ask::somebody_is_there() {
+        return Ok(Vec::new());
+    }
+    loop {
+        let answer = ask::line(&context.output, "Host that it is for, such as api.example.com (empty: decide later):")?;
+        let parsed: Result<Vec<_>, _> = answer.split([' ', ',']).filter(|it| !it.is_empty()).map(parse_host).collect();
+        match parsed {
+            Ok(hosts) => return Ok(hosts),
+            Err(error) => context.output.note(error),
+        }
+    }
+}

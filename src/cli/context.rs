@@ -1,0 +1,94 @@
+//! What every command has at hand: the environment, the output, the configuration and the open store.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use crate::{
+    base::{clock::Clock, secret::Secret},
+    cli::{arguments::Arguments, ask, failure::Failure, logging, output::Output},
+    config::{Config, Environment, Flags, Loaded, environment, load, password},
+    store::{FileStore, StoreError},
+};
+
+/// One run of the program.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) environment: Environment,
+    pub(crate) output: Output,
+    pub(crate) clock: Clock,
+    config_file: Option<PathBuf>,
+    verbose: u8,
+}
+
+/// A store that its password opened, and the configuration that names it.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) config: Config,
+    pub(crate) store: FileStore,
+}
+
+impl Context {
+    pub(crate) fn new(environment: Environment, arguments: &Arguments) -> Self {
+        let output = Output::new(environment.no_color);
+        let has_password = environment.password.is_some() || environment.admin_password.is_some();
+        if let Some(reason) = environment.exposed.as_ref().filter(|_| has_password) {
+            output.warning(format_args!(
+                "the password in the environment could not be hidden from other programs of this user ({reason}); \
+                 {} keeps it out of there",
+                environment::PASSWORD_FILE
+            ));
+        }
+        Self { environment, output, clock: Clock, config_file: arguments.config.clone(), verbose: arguments.verbose }
+    }
+
+    pub(crate) fn flags(&self, bind: Option<SocketAddr>) -> Flags {
+        Flags { config: self.config_file.clone(), bind }
+    }
+
+    /// Reads the configuration and begins to log as it says.
+    pub(crate) fn load(&self, bind: Option<SocketAddr>) -> Result<Config, Failure> {
+        let Loaded { config, file } = load::load(&self.flags(bind), &self.environment)?;
+        self.start_log(&config);
+        tracing::debug!(file = ?file, store = ?config.storage.path, "configuration read");
+        Ok(config)
+    }
+
+    pub(crate) fn start_log(&self, config: &Config) {
+        logging::start(config.logging.level.raised(self.verbose), self.environment.rust_log.as_deref(), &self.output);
+    }
+
+    /// Opens the store that the configuration names.
+    pub(crate) fn open(&mut self) -> Result<Opened, Failure> {
+        let config = self.load(None)?;
+        let password = self.password_of(&config)?;
+        let store = FileStore::open(&config.storage.path, &password)?;
+        Ok(Opened { config, store })
+    }
+
+    /// The password of an existing store; asks nobody for the password of none.
+    pub(crate) fn password_of(&mut self, config: &Config) -> Result<Secret, Failure> {
+        if !FileStore::exists(&config.storage.path) {
+            return Err(StoreError::NotFound { path: config.storage.path.clone() }.into());
+        }
+        match password::storage_password(&mut self.environment)? {
+            Some(password) => Ok(password),
+            None if ask::somebody_is_there() => ask::secret(&self.output, "Storage password:"),
+            None => Err(no_password()),
+        }
+    }
+
+    /// The password of a store that is about to be made.
+    pub(crate) fn new_password(&mut self) -> Result<Secret, Failure> {
+        match password::storage_password(&mut self.environment)? {
+            Some(password) => Ok(password),
+            None if ask::somebody_is_there() => ask::new_secret(&self.output, "Choose a storage password:"),
+            None => Err(no_password()),
+        }
+    }
+}
+
+fn no_password() -> Failure {
+    Failure::usage(
+        "the storage password is missing, and there is no terminal to ask on",
+        format!("set {}, or {} to the path of a file that holds it", environment::PASSWORD, environment::PASSWORD_FILE),
+    )
+}

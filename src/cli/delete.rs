@@ -1,0 +1,42 @@
+//! `vultrino delete`: removes a credential, after asking.
+
+use crate::{
+    cli::{
+        ask,
+        context::{Context, Opened},
+        failure::Failure,
+        recorded::recorded,
+    },
+    manage::credentials,
+};
+
+/// Remove a credential from storage
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Which credential
+    alias: String,
+
+    /// Skip confirmation prompt
+    #[arg(short, long)]
+    force: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  vultrino delete old-api-key
+  vultrino delete old-api-key --force      in a script: without a question";
+
+pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
+    let Opened { config, store } = context.open()?;
+    let alias = &args.alias;
+    credentials::get(&store.load()?, alias)?;
+    if !args.force {
+        let question = format!("Are you sure you want to delete '{alias}'?");
+        if !ask::confirm(&context.output, &question, "add --force to delete without a question")? {
+            return Err(Failure::Refused { what: format!("'{alias}' was kept"), help: None });
+        }
+    }
+    recorded(&config, "credential_delete", Some(alias), || Ok(credentials::delete(&store, alias)?))?;
+    context.output.line(format_args!("Deleted credential: {alias}"))
+}

@@ -1,0 +1,147 @@
+//! Why a command failed: the text, the way out of it, and the exit code, from one variant.
+
+use std::{io, path::PathBuf, process::ExitCode};
+
+use thiserror::Error;
+
+use crate::{
+    app::{AppError, demo::DemoError, request::RequestError},
+    audit::Unavailable,
+    ca::CaError,
+    config::{ConfigError, password::PasswordError},
+    exchange::Refusal,
+    manage::ManageError,
+    store::StoreError,
+};
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    /// What was asked for makes no sense, or something is missing and nobody is there to be asked.
+    #[error("{what}")]
+    Usage {
+        what: String,
+        /// How to ask for it.
+        help: String,
+    },
+    /// What was asked for is sound, but not what should happen now.
+    #[error("{what}")]
+    Refused { what: String, help: Option<String> },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    #[error("Credential not found: {0}")]
+    NotFound(String),
+    #[error(transparent)]
+    Manage(ManageError),
+    #[error("the certificate authority cannot be used")]
+    Ca(#[from] CaError),
+    #[error(transparent)]
+    App(#[from] AppError),
+    #[error("{0}, so nothing was changed")]
+    Unrecorded(#[from] Unavailable),
+    #[error(transparent)]
+    Request(RequestError),
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    #[error("cannot {action} {path}", path = path.display())]
+    File { action: &'static str, path: PathBuf, source: io::Error },
+    #[error("cannot read from standard input")]
+    Input(#[source] io::Error),
+    #[error("cannot ask on the terminal")]
+    Terminal(#[source] io::Error),
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
+}
+
+impl Failure {
+    pub(crate) fn usage(what: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Usage { what: what.into(), help: help.into() }
+    }
+
+    /// What to do about it, where the text does not say it already.
+    pub(crate) fn help(&self) -> Option<String> {
+        match self {
+            Self::Usage { help, .. } => Some(help.clone()),
+            Self::Refused { help, .. } => help.clone(),
+            Self::Config(it) => it.help(),
+            Self::Request(RequestError::Refused(Refusal::Unbound(alias) | Refusal::HostNotBound(alias))) => {
+                Some(format!("if it belongs there: vultrino bind {alias} HOST"))
+            }
+            Self::NotFound(_) => Some("`vultrino list` shows the credentials that there are".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// Whoever read our output has had enough: no failure, as `vultrino list | head -1` shows.
+    pub(crate) fn is_quiet(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        const GENERAL: u8 = 1;
+        const ARGUMENTS: u8 = 2;
+        const NOT_FOUND: u8 = 3;
+        const DENIED: u8 = 4;
+        const STORAGE: u8 = 5;
+        ExitCode::from(match self {
+            _ if self.is_quiet() => 0,
+            Self::Usage { .. } | Self::Password(_) => ARGUMENTS,
+            Self::Config(it) if it.is_about_storage() => STORAGE,
+            Self::NotFound(_) => NOT_FOUND,
+            Self::Manage(it) => match it {
+                ManageError::AliasTaken(_) | ManageError::NotFound(_) => GENERAL,
+                ManageError::Store(StoreError::EmptyPassword)
+                | ManageError::AliasInvalid(_)
+                | ManageError::Invalid(_)
+                | ManageError::Metadata(_)
+                | ManageError::Description
+                | ManageError::NotBound { .. }
+                | ManageError::Admin(_) => ARGUMENTS,
+                ManageError::Store(_) => STORAGE,
+            },
+            Self::App(AppError::Store(_) | AppError::Audit(_)) => STORAGE,
+            Self::Request(RequestError::Refused(refusal)) => match refusal.status() {
+                401 | 403 | 407 => DENIED,
+                400..500 => ARGUMENTS,
+                _ => GENERAL,
+            },
+            Self::Refused { .. }
+            | Self::App(_)
+            | Self::Unrecorded(_)
+            | Self::Request(_)
+            | Self::Demo(_)
+            | Self::Config(_)
+            | Self::Ca(_)
+            | Self::File { .. }
+            | Self::Input(_)
+            | Self::Terminal(_)
+            | Self::Output(_) => GENERAL,
+        })
+    }
+}
+
+impl From<ManageError> for Failure {
+    fn from(error: ManageError) -> Self {
+        match error {
+            ManageError::NotFound(alias) => Self::NotFound(alias),
+            other => Self::Manage(other),
+        }
+    }
+}
+
+impl From<RequestError> for Failure {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::App(error) => Self::App(error),
+            other => Self::Request(other),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Manage(error.into())
+    }
+}

@@ -1,0 +1,130 @@
+//! `vultrino get`: what is known of one credential, and with `--show-secret` the one place where a value comes back.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    base::secret::Secret,
+    cli::{
+        context::{Context, Opened},
+        failure::Failure,
+        recorded::recorded,
+        show::{Shown, hosts, time},
+    },
+    config::Config,
+    credential::{Credential, Material},
+    identity::Principal,
+    manage::credentials,
+    policy::reveal,
+    safe::{Safe, SafeError},
+    store::{FileStore, Records},
+};
+
+/// Get details about a specific credential
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Which credential
+    alias: String,
+
+    /// Display the secret value (use with caution); the audit log tells it
+    #[arg(long)]
+    show_secret: bool,
+
+    /// Output as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  vultrino get github-api
+  vultrino get github-api --json | jq -r '.hosts[]'
+  vultrino get github-api --show-secret";
+
+pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
+    let Opened { config, store } = context.open()?;
+    let records = store.load()?;
+    let facts = &credentials::get(&records, &args.alias)?.facts;
+    let material = if args.show_secret { Some(revealed(&config, &store, &records, facts)?) } else { None };
+    if args.json {
+        let data = material.as_ref().map(Data::from);
+        return context.output.json(&WithData { facts: facts.into(), data });
+    }
+    tell(facts, context)?;
+    material.map_or(Ok(()), |it| tell_secret(&it, context))
+}
+
+/// With the value, under the names that the API takes it by.
+#[derive(Serialize)]
+struct WithData<'a> {
+    #[serde(flatten)]
+    facts: Shown<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Data<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Data<'a> {
+    ApiKey { key: Cow<'a, str> },
+    BasicAuth { username: Cow<'a, str>, password: Cow<'a, str> },
+}
+
+impl<'a> From<&'a Material> for Data<'a> {
+    fn from(material: &'a Material) -> Self {
+        match material {
+            Material::ApiKey { key } => Self::ApiKey { key: text(key) },
+            Material::BasicAuth { username, password } => {
+                Self::BasicAuth { username: text(username), password: text(password) }
+            }
+        }
+    }
+}
+
+fn text(secret: &Secret) -> Cow<'_, str> {
+    String::from_utf8_lossy(secret.expose())
+}
+
+/// Opens the secret for the person who has shown the storage password, on the record (D-05).
+fn revealed(config: &Config, store: &FileStore, records: &Records, facts: &Credential) -> Result<Material, Failure> {
+    recorded(config, "credential_reveal", Some(facts.alias.as_str()), || {
+        let safe = Safe::new(store.opener(), records);
+        safe.show(&reveal(&Principal::Local, facts)).map_err(|error| match error {
+            SafeError::Store(error) => error.into(),
+            SafeError::NoCredential | SafeError::Removed => Failure::NotFound(facts.alias.to_string()),
+        })
+    })
+}
+
+fn tell_secret(material: &Material, context: &Context) -> Result<(), Failure> {
+    match material {
+        Material::ApiKey { key } => context.output.line(format_args!("Key: {}", text(key))),
+        Material::BasicAuth { username, password } => {
+            context.output.line(format_args!("Username: {}", text(username)))?;
+            context.output.line(format_args!("Password: {}", text(password)))
+        }
+    }
+}
+
+fn tell(it: &Credential, context: &Context) -> Result<(), Failure> {
+    let output = &context.output;
+    output.line(format_args!("Alias: {}", it.alias))?;
+    output.line(format_args!("Type: {}", it.kind))?;
+    output.line(format_args!("Created: {}", time(it.created_at)))?;
+    output.line(format_args!("Description: {}", it.description.as_deref().unwrap_or("-")))?;
+    output.line(format_args!("ID: {}", it.id))?;
+    match it.bindings.as_slice() {
+        [] => output.line(format_args!("Hosts: none; to bind it: vultrino bind {} HOST", it.alias))?,
+        bound => output.line(format_args!("Hosts: {}", hosts(bound, ", ")))?,
+    }
+    if !it.auto {
+        output.line("Chosen by host alone: never")?;
+    }
+    if !it.metadata.is_empty() {
+        output.line(format_args!("Metadata: {}", Value::Object(it.metadata.as_map().clone())))?;
+    }
+    Ok(())
+}

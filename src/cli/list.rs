@@ -1,0 +1,58 @@
+//! `vultrino list`: all credentials, without a value.
+
+use crate::{
+    cli::{
+        context::{Context, Opened},
+        failure::Failure,
+        show::{Shown, day, hosts},
+    },
+    credential::Credential,
+    manage::credentials,
+};
+
+/// List all stored credentials
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Output as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  vultrino list
+  vultrino list --json | jq '.[] | select(.type == \"api_key\") | .alias'";
+
+pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
+    let Opened { store, .. } = context.open()?;
+    let records = store.load()?;
+    let all = credentials::list(&records);
+    if args.json {
+        return context.output.json(&all.into_iter().map(Shown::from).collect::<Vec<_>>());
+    }
+    if all.is_empty() {
+        context.output.note("No credentials yet; `vultrino add --alias NAME` stores one.");
+        return Ok(());
+    }
+    let narrow = context.output.width().is_some_and(|it| it < WIDE);
+    let between = if context.output.is_framed() { "\n" } else { "," };
+    let rows: Vec<_> = all.into_iter().map(|it| row(it, narrow, between)).collect();
+    context.output.table(["ID", "Alias", "Type", "Created", "Hosts", "Description"], &rows)
+}
+
+/// From here on there is room for whole ids, hosts and descriptions side by side.
+const WIDE: u16 = 120;
+
+fn row(it: &Credential, narrow: bool, between: &str) -> [String; 6] {
+    let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+    let id = it.id.to_string();
+    [
+        if narrow { format!("{}…", &id[..8]) } else { id },
+        it.alias.to_string(),
+        it.kind.to_string(),
+        day(it.created_at),
+        or_dash(hosts(&it.bindings, between)),
+        or_dash(it.description.clone().unwrap_or_default()),
+    ]
+}

@@ -1,0 +1,61 @@
+//! The log on standard error.
+
+use std::io;
+
+use tracing::{Level, Metadata, level_filters::LevelFilter};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt, filter_fn},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+use crate::{
+    cli::output::Output,
+    config::logging::{self, Level as Configured},
+};
+
+/// Logs from here on: `RUST_LOG` as far as it goes, else `level`.
+pub(crate) fn start(level: Configured, rust_log: Option<&str>, output: &Output) {
+    let builder = EnvFilter::builder().with_default_directive(filter_of(level).into());
+    let wanted = builder.parse(rust_log.unwrap_or_default()).unwrap_or_else(|error| {
+        output.warning(format_args!("RUST_LOG is not understood and left aside: {error}"));
+        EnvFilter::default().add_directive(filter_of(level).into())
+    });
+    let safe = filter_fn(|it: &Metadata<'_>| is_safe(it.target(), *it.level()));
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(output.colour_on_stderr());
+    // A second start, which no command makes, would leave the first in place.
+    tracing_subscriber::registry().with(lines.with_filter(wanted.and(safe))).try_init().unwrap_or(());
+}
+
+/// The libraries below us log whole heads and keys when they are asked to tell much (SECURITY C10).
+fn is_safe(target: &str, level: Level) -> bool {
+    let ours = target == "vultrino" || target.starts_with("vultrino::");
+    ours || level <= Level::WARN
+}
+
+fn filter_of(level: logging::Level) -> LevelFilter {
+    match level {
+        Configured::Error => LevelFilter::ERROR,
+        Configured::Warn => LevelFilter::WARN,
+        Configured::Info => LevelFilter::INFO,
+        Configured::Debug => LevelFilter::DEBUG,
+        Configured::Trace => LevelFilter::TRACE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use crate::cli::logging::is_safe;
+
+    #[test]
+    fn only_we_may_tell_details() {
+        assert!(is_safe("vultrino::proxy", Level::TRACE));
+        for target in ["hyper::proto", "rustls::conn", "h2", "hickory_resolver::x", "vultrino_other", "log"] {
+            assert!(is_safe(target, Level::WARN), "{target}");
+            assert!(!is_safe(target, Level::INFO), "{target}");
+        }
+    }
+}

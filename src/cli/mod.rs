@@ -1,0 +1,72 @@
+//! The command line: a file per command, each reading its arguments, calling `manage` or `app`, and showing the result.
+//!
+//! `output.rs` is the only file of the program that prints, `failure.rs` the only one that knows exit codes, `ask.rs`
+//! the only one that asks a person. Not here: what a change means (`manage`), what is set (`config`).
+
+mod add;
+mod admin;
+mod arguments;
+mod ask;
+mod bind;
+mod ca;
+mod completions;
+mod context;
+mod delete;
+mod demo;
+mod failure;
+mod get;
+mod init;
+mod list;
+mod logging;
+mod output;
+mod password;
+mod recorded;
+mod request;
+mod secret;
+mod serve;
+mod show;
+mod unbind;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::config::Environment;
+use arguments::{Arguments, Command};
+use context::Context;
+use failure::Failure;
+
+/// Does what the command line asks for.
+pub fn run(mut environment: Environment) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(std::mem::take(&mut environment.arguments)) {
+        Ok(it) => it,
+        Err(answer) => return output::usage(&answer),
+    };
+    let mut context = Context::new(environment, &arguments);
+    match dispatch(arguments.command, &mut context) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            context.output.failure(&failure);
+            failure.exit_code()
+        }
+    }
+}
+
+fn dispatch(command: Command, context: &mut Context) -> Result<(), Failure> {
+    match command {
+        Command::Init(it) => init::run(&it, context),
+        Command::Add(it) => add::run(it, context),
+        Command::List(it) => list::run(&it, context),
+        Command::Get(it) => get::run(&it, context),
+        Command::Delete(it) => delete::run(&it, context),
+        Command::Bind(it) => bind::run(&it, context),
+        Command::Unbind(it) => unbind::run(&it, context),
+        Command::Demo(it) => demo::run(&it, context),
+        Command::Serve(it) => serve::run(&it, context),
+        Command::Request(it) => request::run(&it, context),
+        Command::Ca(it) => ca::run(&it, context),
+        Command::Admin(it) => admin::run(&it, context),
+        Command::Password(it) => password::run(&it, context),
+        Command::Completions(it) => completions::run(&it, context),
+    }
+}

@@ -1,0 +1,58 @@
+//! `vultrino password`: the storage password.
+
+use clap::Subcommand;
+
+use crate::{
+    cli::{ask, context::Context, failure::Failure, recorded::recorded, secret::from_stdin},
+    store::FileStore,
+};
+
+/// Manage the storage password
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Change(Change),
+}
+
+/// Change the storage password
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+struct Change {
+    /// Read the new password from standard input
+    #[arg(long)]
+    new_password_stdin: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  vultrino password change
+  pass show vultrino-new | vultrino password change --new-password-stdin
+
+The old password comes from VULTRINO_PASSWORD and its like, or is asked for.
+Backups of the store still open with the password of their time.";
+
+pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
+    let Command::Change(args) = &args.command;
+    if !args.new_password_stdin && !ask::somebody_is_there() {
+        return Err(Failure::usage(
+            "the new password is missing, and there is no terminal to ask on",
+            "pipe it in with --new-password-stdin",
+        ));
+    }
+    let config = context.load(None)?;
+    let old = context.password_of(&config)?;
+    // Who does not have the old one need not think of a new one.
+    let store = FileStore::open(&config.storage.path, &old)?;
+    let new = if args.new_password_stdin {
+        from_stdin("--new-password-stdin")?
+    } else {
+        ask::new_secret(&context.output, "Choose a new storage password:")?
+    };
+    recorded(&config, "password_change", None, || Ok(store.change_password(&old, &new)?))?;
+    context.output.line("Changed the storage password")
+}

@@ -1,0 +1,47 @@
+//! `vultrino unbind`: takes hosts away from a credential.
+
+use crate::{
+    base::host::AuthorityPattern,
+    cli::{
+        bind::parse_host,
+        context::{Context, Opened},
+        failure::Failure,
+        recorded::recorded,
+        show::{Shown, hosts},
+    },
+    manage::credentials,
+};
+
+/// No longer allow a credential against a host
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Which credential
+    alias: String,
+
+    /// Hosts to take away, as `vultrino get ALIAS` shows them
+    #[arg(required = true, value_name = "HOST", value_parser = parse_host)]
+    hosts: Vec<AuthorityPattern>,
+
+    /// Output as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  vultrino unbind internal-api api.example.com";
+
+pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
+    let Opened { config, store } = context.open()?;
+    let credential = recorded(&config, "credential_unbind", Some(&args.alias), || {
+        Ok(credentials::unbind(&store, context.clock, &args.alias, &args.hosts)?)
+    })?;
+    if args.json {
+        return context.output.json(&Shown::from(&credential));
+    }
+    match credential.bindings.as_slice() {
+        [] => context.output.line(format_args!("{} is bound to no host; nothing can use it", credential.alias)),
+        left => context.output.line(format_args!("{} is bound to {}", credential.alias, hosts(left, ", "))),
+    }
+}

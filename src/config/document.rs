@@ -1,0 +1,179 @@
+//! A configuration file as a tree that knows where each key stands, so that whatever is wrong can be underlined.
+
+use std::{ops::Range, path::Path};
+
+use serde::de::DeserializeOwned;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue, Deserializer},
+};
+
+use crate::config::{
+    error::{ConfigError, Problem},
+    excerpt::Excerpt,
+    later,
+};
+
+/// One parsed file.
+pub(crate) struct Document<'t> {
+    root: Spanned<DeTable<'t>>,
+    map: Map<'t>,
+}
+
+/// Where the keys of a file stand; outlives the tree.
+pub(crate) struct Map<'t> {
+    file: &'t Path,
+    text: &'t str,
+    keys: Vec<Key>,
+}
+
+struct Key {
+    /// With dots: `storage.file.path`.
+    path: String,
+    name: Range<usize>,
+    value: Range<usize>,
+    is_text: bool,
+}
+
+impl<'t> Document<'t> {
+    /// Reads the syntax.
+    pub(crate) fn parse(file: &'t Path, text: &'t str) -> Result<Self, ConfigError> {
+        let mut map = Map { file, text, keys: Vec::new() };
+        let root = DeTable::parse(text).map_err(|error| {
+            let problem = Problem::new(format!("this is not TOML: {}", error.message()));
+            problem.placed(map.source(text.to_owned()), visible(text, error.span().unwrap_or_default()))
+        })?;
+        walk(root.get_ref(), "", &mut map.keys);
+        Ok(Self { root, map })
+    }
+
+    /// Takes a key out of the tree; it can still be underlined.
+    pub(crate) fn take(&mut self, path: &str) -> Option<DeValue<'t>> {
+        let mut table = self.root.get_mut();
+        let mut names = path.split('.').peekable();
+        loop {
+            let name = names.next()?;
+            if names.peek().is_none() {
+                return table.remove(name).map(Spanned::into_inner);
+            }
+            table = match table.get_mut(name)?.get_mut() {
+                DeValue::Table(inner) => inner,
+                _ => return None,
+            };
+        }
+    }
+
+    /// Reads what is left in the tree.
+    pub(crate) fn read<T: DeserializeOwned>(self) -> Result<(T, Map<'t>), ConfigError> {
+        match T::deserialize(Deserializer::from(self.root)) {
+            Ok(it) => Ok((it, self.map)),
+            Err(error) => Err(self.map.explain(&error)),
+        }
+    }
+
+    pub(crate) fn map(&self) -> &Map<'t> {
+        &self.map
+    }
+}
+
+impl Map<'_> {
+    /// Underlines the value of a key, or tells the problem without a place where the key is not in the file.
+    pub(crate) fn at_value(&self, path: &str, problem: Problem) -> ConfigError {
+        match self.keys.iter().find(|it| it.path == path) {
+            Some(key) => problem.placed(self.source(self.text.to_owned()), key.value.clone()),
+            None => problem.anywhere(),
+        }
+    }
+
+    /// Underlines a key that means nothing (yet). Its value may be anything, a password too: it is not shown.
+    pub(crate) fn at_key(&self, path: &str, problem: Problem) -> ConfigError {
+        let Some(key) = self.keys.iter().find(|it| it.path == path) else {
+            return problem.anywhere();
+        };
+        let mut text = self.text.to_owned();
+        if key.is_text {
+            text.replace_range(key.value.clone(), &"*".repeat(key.value.len()));
+        }
+        problem.placed(self.source(text), key.name.clone())
+    }
+
+    /// From now on the value of this key comes from elsewhere.
+    pub(crate) fn forget(&mut self, path: &str) {
+        self.keys.retain(|it| it.path != path);
+    }
+
+    fn source(&self, text: String) -> Excerpt {
+        Excerpt { name: self.file.display().to_string(), text }
+    }
+
+    fn explain(&self, error: &toml::de::Error) -> ConfigError {
+        let at = error.span().unwrap_or_default();
+        let key = self.keys.iter().find(|it| it.name == at);
+        if let (Some(key), Some(known)) = (key, error.message().strip_prefix("unknown field ")) {
+            return self.at_key(&key.path, unknown_key(&key.path, known));
+        }
+        let path = self.keys.iter().filter(|it| it.value.start <= at.start && at.end <= it.value.end);
+        let path = path.min_by_key(|it| it.value.len()).map_or("this", |it| &it.path);
+        let problem = match error.message().strip_prefix("unknown variant ") {
+            Some(known) => unknown_value(path, known),
+            None => Problem::new(format!("`{path}` is not valid: {}", in_words(error.message()))),
+        };
+        problem.placed(self.source(self.text.to_owned()), at)
+    }
+}
+
+/// Something to underline where the place is the end of a line or of the file: what stands last before it.
+fn visible(text: &str, at: Range<usize>) -> Range<usize> {
+    let before = text.get(..at.start).unwrap_or_default().trim_end();
+    match before.chars().next_back() {
+        Some(last) if at.is_empty() => before.len() - last.len_utf8()..before.len(),
+        _ => at,
+    }
+}
+
+fn walk(table: &DeTable<'_>, prefix: &str, keys: &mut Vec<Key>) {
+    for (key, value) in table {
+        let path = if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{key}") };
+        if let DeValue::Table(inner) = value.get_ref() {
+            walk(inner, &path, keys);
+        }
+        keys.push(Key { path, name: key.span(), value: value.span(), is_text: value.get_ref().is_str() });
+    }
+}
+
+/// `known` is the rest of serde's message: `` `bnd`, expected one of `bind`, `mode` ``.
+fn unknown_key(path: &str, known: &str) -> Problem {
+    let (section, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let names = quoted(known).skip(1).chain(later::keys_of(section));
+    Problem::new(format!("unknown key `{path}`")).label("not a key of Vultrino").help(suggestion(name, names))
+}
+
+fn unknown_value(path: &str, known: &str) -> Problem {
+    let mut words = quoted(known);
+    let value = words.next().unwrap_or_default();
+    Problem::new(format!("`{path}` cannot be `{value}`")).help(suggestion(value, words))
+}
+
+/// serde puts every name between backquotes; a name never holds one.
+fn quoted(message: &str) -> impl Iterator<Item = &str> {
+    message.split('`').skip(1).step_by(2)
+}
+
+/// serde names Rust's types.
+fn in_words(message: &str) -> String {
+    let number =
+        |type_name: &str, most: u64| (format!("expected {type_name}"), format!("expected a whole number up to {most}"));
+    [number("u16", u16::MAX.into()), number("u32", u32::MAX.into()), number("u64", i64::MAX.cast_unsigned())]
+        .into_iter()
+        .fold(message.to_owned(), |text, (from, to)| text.replace(&from, &to))
+}
+
+fn suggestion<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.collect();
+    let near = known.iter().map(|it| (strsim::jaro_winkler(given, it), it)).max_by(|a, b| a.0.total_cmp(&b.0));
+    match near {
+        Some((likeness, name)) if likeness > 0.8 => format!("did you mean `{name}`?"),
+        _ if known.is_empty() => "no keys can stand here; remove it".to_owned(),
+        _ => format!("known here: {}", known.join(", ")),
+    }
+}

@@ -1,0 +1,102 @@
+//! The order of things: the file, then the environment, then the flags.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{self, Path, PathBuf},
+};
+
+use crate::config::{
+    Config, ConfigError, Environment,
+    document::Document,
+    environment, later, places,
+    settle::{Sections, Settings},
+};
+
+/// What the command line says.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `serve --bind`.
+    pub bind: Option<SocketAddr>,
+}
+
+/// A configuration and where it comes from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What is set.
+    pub config: Config,
+    /// The file; `None` when there is none and everything is as built in.
+    pub file: Option<PathBuf>,
+}
+
+/// Reads what is set.
+///
+/// # Errors
+/// A named file that is missing, and whatever is wrong in the file: never a silent default.
+pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, ConfigError> {
+    if let Some((file, named_by)) = named(flags, environment)? {
+        let text = read(&file)?.ok_or_else(|| ConfigError::Missing { path: file.clone(), named_by })?;
+        return with_file(file, &text, flags, environment);
+    }
+    // A user without a home folder has no file there.
+    let candidates = [places::user_config(environment).ok(), places::SYSTEM_CONFIG.map(PathBuf::from)];
+    for file in candidates.into_iter().flatten() {
+        if let Some(text) = read(&file)? {
+            return with_file(file, &text, flags, environment);
+        }
+    }
+    without_file(Path::new("."), flags, environment)
+}
+
+/// Where `init` writes the configuration: what is named, else what [`load`] would read, else the user's own place.
+pub fn file_to_write(flags: &Flags, environment: &Environment) -> Result<PathBuf, ConfigError> {
+    if let Some((file, _)) = named(flags, environment)? {
+        return Ok(file);
+    }
+    let system = places::SYSTEM_CONFIG.map(PathBuf::from).filter(|it| it.exists());
+    match (places::user_config(environment), system) {
+        (Ok(user), Some(system)) if !user.exists() => Ok(system),
+        (user, _) => user,
+    }
+}
+
+/// What would be set if there were no file yet, as `init` needs it.
+pub fn load_defaults(file: &Path, flags: &Flags, environment: &Environment) -> Result<Config, ConfigError> {
+    without_file(file.parent().unwrap_or(file), flags, environment).map(|it| it.config)
+}
+
+fn named(flags: &Flags, environment: &Environment) -> Result<Option<(PathBuf, &'static str)>, ConfigError> {
+    let flag = flags.config.as_deref().map(|it| (it, "--config"));
+    let variable = environment.config.as_deref().map(|it| (it, environment::CONFIG));
+    let Some((file, named_by)) = flag.or(variable) else { return Ok(None) };
+    Ok(Some((absolute(file)?, named_by)))
+}
+
+fn read(file: &Path) -> Result<Option<String>, ConfigError> {
+    match fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(ConfigError::Read { path: file.to_owned(), source }),
+    }
+}
+
+fn with_file(file: PathBuf, text: &str, flags: &Flags, environment: &Environment) -> Result<Loaded, ConfigError> {
+    let mut document = Document::parse(&file, text)?;
+    later::refuse(&mut document)?;
+    let (sections, map) = document.read::<Sections>()?;
+    let folder = file.parent().unwrap_or(&file);
+    let config = Settings { sections, map: Some(map), folder }.settle(flags, environment)?;
+    Ok(Loaded { config, file: Some(file) })
+}
+
+fn without_file(folder: &Path, flags: &Flags, environment: &Environment) -> Result<Loaded, ConfigError> {
+    let config = Settings { sections: Sections::default(), map: None, folder }.settle(flags, environment)?;
+    Ok(Loaded { config, file: None })
+}
+
+/// A path of the command line or the environment: relative ones start at the working folder.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, ConfigError> {
+    path::absolute(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
+}

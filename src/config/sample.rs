@@ -1,0 +1,82 @@
+//! The commented file that `init` writes.
+
+use std::path::Path;
+
+use crate::config::{Environment, places};
+
+/// The text of a configuration file whose store is `store`; everything else is at its default.
+pub fn sample(store: &Path, environment: &Environment) -> String {
+    let folder = store.parent().unwrap_or(store);
+    let shown = |path: &Path| toml::Value::String(shorten(path, environment.home.as_deref())).to_string();
+    TEMPLATE.replace("STORE", &shown(store)).replace("AUDIT", &shown(&folder.join(places::AUDIT_LOG)))
+}
+
+/// With `~` for the home folder, as people write it.
+fn shorten(path: &Path, home: Option<&Path>) -> String {
+    match home.and_then(|home| path.strip_prefix(home).ok()) {
+        Some(rest) => Path::new("~").join(rest).to_string_lossy().into_owned(),
+        None => path.to_string_lossy().into_owned(),
+    }
+}
+
+const TEMPLATE: &str = r#"# Vultrino Configuration
+
+[server]
+bind = "127.0.0.1:7878"         # where the proxy listens
+mode = "local"                  # nobody needs a key; loopback only
+# timeout = 30                  # seconds until the upstream's answer begins, and of silence in a body
+# max_body_size = 10485760      # bytes of a request's body; 0 = unlimited
+# allowed_hosts = []            # other names by which clients may call this listener
+
+[storage]
+backend = "file"
+
+[storage.file]
+path = STORE
+# kdf_memory_kib = 65536        # what guessing the password costs: memory
+# kdf_iterations = 3            # and passes over it
+
+[logging]
+level = "info"                  # error, warn, info, debug, trace
+# audit_file = AUDIT
+
+[mcp]
+enabled = true
+transport = "stdio"
+
+# [upstream]
+# allow_private = []            # private networks that may be reached, e.g. ["10.1.2.0/24"]
+# ca_file = ""                  # PEM certificates trusted besides the system's
+# connect_timeout = 10          # seconds for name, connection and TLS
+
+# [proxy]
+# unmatched = "forward"         # requests without a credential: "forward" or "deny"
+# connect_ports = [80, 443]     # ports that CONNECT may name
+# inject_headers = {}           # headers that every request upstream gets
+"#;
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use crate::config::{Environment, Flags, load::load, sample::sample};
+
+    /// Also with every commented setting taken into use.
+    #[test]
+    fn the_sample_loads_back_to_the_defaults() {
+        let folder = tempfile::tempdir().unwrap();
+        let environment = Environment { home: Some(PathBuf::from("/home/ada")), ..Environment::default() };
+        let store = Path::new("/home/ada/a \"b\"/credentials.enc");
+        let text = sample(store, &environment);
+        assert!(text.contains("'~/a \"b\"/credentials.enc'"), "{text}");
+        let uncommented: Vec<&str> = text.lines().skip(1).map(|line| line.trim_start_matches("# ")).collect();
+        for (name, text) in [("as-written.toml", text.clone()), ("uncommented.toml", uncommented.join("\n"))] {
+            let file = folder.path().join(name);
+            std::fs::write(&file, text).unwrap();
+            let loaded = load(&Flags { config: Some(file), bind: None }, &environment).unwrap();
+            assert_eq!(loaded.config.storage.path, store, "{name}");
+            assert_eq!(loaded.config.logging.audit_file, Path::new("/home/ada/a \"b\"/audit.log"), "{name}");
+            assert_eq!(loaded.config.server, crate::config::server::Server::default(), "{name}");
+        }
+    }
+}
