@@ -3,8 +3,64 @@
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod audit_lines;
+#[cfg(test)]
+mod audit_unavailable;
+#[cfg(test)]
+mod binding;
+#[cfg(test)]
+mod bodies;
+#[cfg(test)]
+mod browsers;
+#[cfg(test)]
 mod ca;
+#[cfg(test)]
+mod choosing;
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod documents;
+#[cfg(test)]
+mod expectations;
+#[cfg(test)]
+mod fields;
+#[cfg(test)]
+mod gone;
+#[cfg(test)]
+mod heads;
+#[cfg(test)]
+mod interim;
+#[cfg(test)]
+mod leaks;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod live_changes;
+#[cfg(test)]
+mod names;
+#[cfg(test)]
+mod payloads;
+#[cfg(test)]
+mod private_addresses;
+#[cfg(test)]
+mod real_clients;
+#[cfg(test)]
+mod reuse;
+#[cfg(test)]
+mod smuggling;
 #[cfg(test)]
 mod store;
 #[cfg(test)]
+mod streaming;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod three_ways;
+#[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod tunnels;
+#[cfg(test)]
+mod upstream_answers;
+#[cfg(test)]
+mod upstream_tls;

@@ -1,0 +1,72 @@
+//! No record, no use: when the audit log cannot be written, nothing is forwarded, until it can be again.
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use crate::support::{Agent, Appliance, Origin, WAYS, Way, names::may_mount, skip, wait::until};
+
+/// Mounts a small file system for the audit log where only the server sees it, then becomes the server.
+const IN_A_SMALL_DISK: &[&str] =
+    &["unshare", "--mount", "sh", "-c", "mkdir disk && mount -t tmpfs -o size=8m tmpfs disk && exec \"$0\" \"$@\""];
+
+/// The small disk as the server sees it.
+fn disk(appliance: &Appliance) -> PathBuf {
+    let inside = appliance.home().join("disk");
+    Path::new("/proc").join(appliance.pid().to_string()).join("root").join(inside.strip_prefix("/").unwrap())
+}
+
+/// Fills a disk to its last byte.
+fn fill(disk: &Path) -> PathBuf {
+    let path = disk.join("filler");
+    let mut file = fs::File::create(&path).unwrap();
+    for size in [1 << 16, 1 << 10, 1] {
+        while file.write_all(&vec![0; size]).is_ok() {}
+    }
+    path
+}
+
+#[test]
+fn a_full_disk_stops_everything_and_room_lets_it_go_on() {
+    if !may_mount() {
+        return skip::note("a_full_disk_stops_everything_and_room_lets_it_go_on", "may not mount a file system");
+    }
+    let appliance =
+        Appliance::builder().set("logging.audit_file", "\"disk/audit.log\"").through(IN_A_SMALL_DISK).start();
+    let disk = disk(&appliance);
+    let log = || fs::read_to_string(disk.join("audit.log")).unwrap();
+    let origin = Origin::https();
+    let ask = |way, path: &str| Agent::via(&appliance, way, &origin).get(path);
+    ask(Way::Path, "/before").expect_origins(200);
+    until("the line of the first request", || log().contains("/before").then_some(()));
+
+    let filler = fill(&disk);
+    // The last line that still has its slot is the one whose write fails; from then on nothing goes up.
+    until("the first refusal", || (ask(Way::Path, "/last").status() == 503).then_some(()));
+    let arrived = origin.requests().len();
+    for way in WAYS {
+        let answer = ask(way, "/refused");
+        assert!(!answer.values("retry-after").is_empty(), "{way:?} {answer:#?}");
+        answer.expect_refusal(503, "audit_unavailable");
+    }
+    assert_eq!(origin.requests().len(), arrived, "forwarded without a record");
+
+    fs::remove_file(filler).unwrap();
+    until("recovery by itself", || (ask(Way::Path, "/after").status() == 200).then_some(()));
+    for way in WAYS {
+        ask(way, "/after").expect_origins(200);
+    }
+    let count =
+        |text: &str, mark: &str| text.lines().filter(|line| line.contains(mark) && line.contains("outcome=ok")).count();
+    let used = |mark: &str| origin.requests().iter().filter(|it| it.target() == mark).count();
+    let text = until("the lines of all that was forwarded", || {
+        let text = log();
+        (text.ends_with('\n') && count(&text, "/after ") >= used("/after")).then_some(text)
+    });
+    for mark in ["/before", "/last", "/after"] {
+        assert_eq!(count(&text, &format!("{mark} ")), used(mark), "{mark} in\n{text}");
+    }
+    assert!(!text.contains('\0') && text.lines().all(|line| line.contains(" credential=")), "{text}");
+}

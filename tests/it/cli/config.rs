@@ -1,0 +1,210 @@
+//! Settings: where they come from, which wins, and how a wrong one is told.
+
+use std::fs;
+
+use crate::cli::home::{CHEAP, Home, PASSWORD, Ran};
+
+/// Each: the file, the exit code, and what must be said.
+const REFUSED: &[(&str, i32, &[&str])] = &[
+    ("[server]\nbnd = \"x\"", 1, &["unknown key `server.bnd`", "config.toml:2:1", "─┬─", "did you mean `bind`?"]),
+    ("[servr]", 1, &["unknown key `servr`", "did you mean `server`?"]),
+    ("[storage.file]\npfad = 1", 1, &["unknown key `storage.file.pfad`", "config.toml:2:1", "path"]),
+    ("[server]\nbind = \"0.0.0.0:7878\"", 1, &["loopback only", "config.toml:2:8", "0.0.0.0:7878", "127.0.0.1:7878"]),
+    ("[server]\nbind = \"[::]:7878\"", 1, &["loopback only"]),
+    ("[server]\nbind = \"example.com:80\"", 1, &["`server.bind` is not valid", "127.0.0.1:7878"]),
+    ("[server]\nmode = \"server\"", 1, &["`mode = \"server\"` is not built yet", "config.toml:2:8"]),
+    ("[server]\nmode = \"remote\"", 1, &["`server.mode` cannot be `remote`", "local, server"]),
+    ("[server]\ntimeout = 0", 1, &["at least 1 second", "config.toml:2:11"]),
+    ("[server]\nmax_body_size = -1", 1, &["`server.max_body_size` is not valid"]),
+    ("[server]\ntimeout = \"30\"", 1, &["expected a whole number"]),
+    ("[server]\nallowed_hosts = [\"good.example\", \"a b\"]", 1, &["not a host name", "config.toml:2:34"]),
+    ("[server]\nsocket = \"/run/x\"", 1, &["`server.socket` is not built yet"]),
+    ("[server]\nlocal_auth = true", 1, &["`server.local_auth` is not built yet"]),
+    ("[storage.file]\nkdf_memory_kib = 19455", 1, &["too weak", "config.toml:2:18"]),
+    ("[storage.file]\nkdf_iterations = 1", 1, &["too weak", "config.toml:2:18"]),
+    ("[storage.file]\npath = \"~bob/x\"", 1, &["`~bob` is not expanded"]),
+    ("[storage]\nbackend = \"keychain\"", 5, &["`storage.backend` is not built yet", "\"file\""]),
+    ("[storage]\nbackend = \"vault\"", 5, &["`storage.backend` is not built yet"]),
+    ("[logging]\nlevel = \"loud\"", 1, &["`logging.level` cannot be `loud`", "error, warn, info, debug, trace"]),
+    ("[logging]\naudit_file = \"~/.local/share/vultrino/credentials.enc\"", 1, &["cannot be the same file"]),
+    ("[mcp]\nenabled = false", 1, &["`mcp.enabled` is not built yet for any value but true"]),
+    ("[mcp]\ntransport = \"http\"", 1, &["`mcp.transport` is not built yet"]),
+    ("[mcp]\nenabld = true", 1, &["unknown key `mcp.enabld`", "did you mean `enabled`?"]),
+    ("[upstream]\nallow_private = [\"10.0.0.0/8\", \"0.0.0.0/0\"]", 1, &["too wide", "config.toml:2:32"]),
+    ("[upstream]\nallow_private = [\"10.1.2.3/8\"]", 1, &["write `10.0.0.0/8`"]),
+    ("[upstream]\nproxy = \"http://proxy:3128\"", 1, &["`upstream.proxy` is not built yet"]),
+    ("[upstream]\nno_proxy = [\"x\"]", 1, &["`upstream.no_proxy` is not built yet"]),
+    ("[proxy]\nintercept = \"bound\"", 1, &["`proxy.intercept` is not built yet"]),
+    ("[proxy]\ntunnel_hosts = [\"x\"]", 1, &["`proxy.tunnel_hosts` is not built yet"]),
+    ("[proxy]\nconnect_ports = [443, 70000]", 1, &["up to 65535", "config.toml:2:23"]),
+    ("[proxy]\nconnect_ports = [0]", 1, &["0 is not a port"]),
+    ("[proxy]\nunmatched = \"drop\"", 1, &["`proxy.unmatched` cannot be `drop`", "forward, deny"]),
+    ("[proxy]\nstrip_headers = [\"a b\"]", 1, &["not the name of a header field"]),
+    ("[proxy]\ninject_headers = { \"Host\" = \"x\" }", 1, &["`Host` belongs to the connection"]),
+    ("[proxy]\ninject_headers = { \"X-Vultrino-A\" = \"x\" }", 1, &["never goes upstream"]),
+    ("[proxy]\ninject_headers = { \"A\" = \"x\\r\\nB: y\" }", 1, &["plain ASCII"]),
+    ("[[policies]]\nname = \"x\"", 1, &["`policies` is not built yet", "config.toml:1:3"]),
+    ("[policy]\ninclude = []", 1, &["`policy` is not built yet"]),
+    ("[web]\nbind = \"127.0.0.1:7879\"", 1, &["`web` is not built yet"]),
+    ("[limits]\nconnections = 1", 1, &["`limits` is not built yet"]),
+    ("[rate_limits]\nproxy = 1", 1, &["`rate_limits` is not built yet"]),
+    ("[ca]\nleaf_hours = 1", 1, &["`ca` is not built yet"]),
+    ("server = 5", 1, &["expected a section"]),
+    ("[server]\nbind = ", 1, &["this is not TOML", "config.toml:2:6", "─"]),
+    ("[server]\nmode = \"local\"\nmode = \"local\"", 1, &["duplicate key", "config.toml:3:1"]),
+];
+
+#[test]
+fn whatever_is_wrong_in_a_file_is_underlined_and_explained() {
+    let home = Home::empty();
+    for (text, code, expected) in REFUSED {
+        home.write("config.toml", text);
+        let ran = home.run(&["--config", "config.toml", "list"]);
+        assert_eq!(ran.code, *code, "{text}\n{ran:#?}");
+        let unwrapped = ran.err.replace("\n  │ ", " ");
+        for part in *expected {
+            assert!(unwrapped.contains(part), "no {part:?} for {text}\n{}", ran.err);
+        }
+        assert_eq!(ran.out, "");
+    }
+}
+
+/// As it stands in the documentation.
+const DOCUMENTED: &str = r#"# Vultrino Configuration
+[server]
+bind = "127.0.0.1:7878"
+mode = "local"
+timeout = 30 # Request timeout in seconds
+max_body_size = 10485760 # 10MB max request body
+[storage]
+backend = "file"
+[storage.file]
+path = "~/.local/share/vultrino/credentials.enc"
+[logging]
+level = "info"
+# audit_file = "~/.local/share/vultrino/audit.log"
+[mcp]
+enabled = true
+transport = "stdio"
+[proxy]
+strip_headers = [ # Headers to remove before forwarding
+"X-Vultrino-Credential",
+"X-Vultrino-Policy",
+]
+inject_headers = { # Headers to add to all requests
+"X-Forwarded-By" = "vultrino"
+}
+intercept = "all"
+tunnel_hosts = []
+[upstream]
+allow_private = ["127.0.0.0/8", "fd00::/8", "10.1.2.3"]
+ca_file = ""
+proxy = ""
+no_proxy = []
+connect_timeout = 10
+"#;
+
+#[test]
+fn the_documented_file_is_accepted() {
+    let home = Home::empty();
+    home.write("config.toml", DOCUMENTED);
+    let missing = home.run(&["--config", "config.toml", "list"]).fails_with(5);
+    missing.says("there is no credential store at").says(home.store().to_str().unwrap());
+}
+
+#[test]
+fn the_value_of_an_unknown_key_is_not_repeated() {
+    let home = Home::empty();
+    for text in [
+        "[storage]\npassword = \"canary\"",
+        "[upstream]\nproxy = \"http://user:canary@proxy\"",
+        "token = \"canary\"\n[server]\nbnd = 1",
+        "[proxy]\ninject_headers = { \"X-Token\" = \"canary\" }\n[server]\nbnd = 1",
+    ] {
+        home.write("config.toml", text);
+        let ran = home.run(&["--config", "config.toml", "list"]).fails_with(1);
+        assert!(!ran.err.contains("canary"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_named_file_that_is_missing_is_an_error() {
+    let home = Home::set_up();
+    home.run(&["--config", "none.toml", "list"]).fails_with(1).says("none.toml, which --config names, does not exist");
+    let ran = Ran::of(home.command(&["list"]).env("VULTRINO_CONFIG", "none.toml"));
+    ran.fails_with(1).says("none.toml, which VULTRINO_CONFIG names, does not exist");
+    home.run(&["--config", ".", "list"]).fails_with(1).says("cannot read the configuration");
+}
+
+#[test]
+fn the_flag_wins_over_the_variable_and_the_variable_over_the_home() {
+    let home = Home::configured();
+    let named = |place: &str| format!("{CHEAP}path = \"{place}/credentials.enc\"\n");
+    home.write("flag.toml", &named("of-the-flag"));
+    home.write("variable.toml", &named("of-the-variable"));
+    let path = |arguments: &[&str], variable: bool| {
+        let mut command = home.command(arguments);
+        if variable {
+            command.env("VULTRINO_CONFIG", "variable.toml");
+        }
+        Ran::of(&mut command).fails_with(5).err
+    };
+    assert!(path(&["-c", "flag.toml", "list"], true).contains("of-the-flag/"));
+    assert!(path(&["list"], true).contains("of-the-variable/"));
+    assert!(path(&["list"], false).contains(".local/share/vultrino/"));
+}
+
+#[test]
+fn xdg_folders_are_respected() {
+    let home = Home::empty();
+    home.write("etc/vultrino/config.toml", CHEAP);
+    let mut command = home.command(&["init", "--admin-username", "ada"]);
+    command.env("XDG_CONFIG_HOME", home.path("etc")).env("XDG_DATA_HOME", home.path("var"));
+    Ran::of(command.env("VULTRINO_ADMIN_PASSWORD", "x")).ok();
+    assert!(home.path("var/vultrino/credentials.enc").is_file());
+    assert!(!home.path(".config").exists() && !home.path(".local").exists());
+}
+
+#[test]
+fn the_data_folder_follows_the_variable_then_the_store_then_an_old_place() {
+    let home = Home::configured();
+    let mut elsewhere = home.command(&["init", "--admin-username", "ada"]);
+    elsewhere.env("VULTRINO_ADMIN_PASSWORD", "x").env("VULTRINO_DATA_DIR", "data");
+    Ran::of(&mut elsewhere).ok();
+    assert!(home.path("data/credentials.enc").is_file() && home.path("data/ca.pem").is_file());
+
+    home.write("path.toml", &format!("{CHEAP}path = \"~/vault/my.enc\"\n"));
+    home.run_with_input(&["-c", "path.toml", "init", "--admin-username", "ada", "--admin-password-stdin"], "x\n").ok();
+    assert!(home.path("vault/my.enc").is_file() && home.path("vault/ca.pem").is_file());
+
+    fs::rename(home.path("data"), home.path(".vultrino")).unwrap();
+    home.run(&["list"]).ok();
+    let path = home.run(&["ca", "path"]).ok().out;
+    assert_eq!(path.trim_end(), home.path(".vultrino/ca.pem").to_str().unwrap());
+}
+
+#[test]
+fn serve_takes_no_address_that_others_can_reach() {
+    let home = Home::set_up();
+    let ran = home.run(&["serve", "--bind", "0.0.0.0:0"]).fails_with(1).says("loopback only");
+    assert!(!ran.err.contains("config.toml"), "the flag is at fault, not the file: {}", ran.err);
+    home.run(&["serve", "--bind", "7878"]).fails_with(2).says("127.0.0.1:7878");
+}
+
+#[test]
+fn without_a_home_the_variable_that_helps_is_named() {
+    let home = Home::empty();
+    let mut command = home.command(&["list"]);
+    Ran::of(command.env_clear().env("VULTRINO_PASSWORD", PASSWORD)).fails_with(1).says("VULTRINO_DATA_DIR");
+}
+
+#[test]
+fn the_log_goes_to_stderr_and_rust_log_wins_over_the_file() {
+    let home = Home::set_up();
+    let quiet = home.run(&["list"]).ok();
+    assert!(!quiet.err.contains("configuration read"), "{}", quiet.err);
+    home.run(&["-v", "list"]).ok().says("configuration read");
+    home.run(&["list", "-v"]).ok().says("configuration read");
+    Ran::of(home.command(&["list"]).env("RUST_LOG", "vultrino=debug")).ok().says("configuration read");
+    Ran::of(home.command(&["list"]).env("RUST_LOG", "vultrino=nonsense")).ok().says("RUST_LOG is not understood");
+}

@@ -1,0 +1,10 @@
+//! The command line as a person or a script meets it: the binary itself, in a home of its own.
+
+mod config;
+mod credentials;
+mod home;
+mod init;
+mod passwords;
+mod records;
+mod secrets;
+mod terminal;

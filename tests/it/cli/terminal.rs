@@ -1,0 +1,138 @@
+//! What a person at a terminal is asked, and what it looks like. `script` gives the terminal.
+
+use std::{
+    io::{Read, Write},
+    process::{ChildStdin, ChildStdout, Command},
+};
+
+use crate::cli::home::{BINARY, Home, PASSWORD, Running, piped};
+
+/// A terminal with one command in it.
+struct Terminal {
+    running: Running,
+    keyboard: ChildStdin,
+    screen: ChildStdout,
+    /// The device, to see whether it echoes.
+    device: String,
+    shown: String,
+}
+
+impl Terminal {
+    fn run(home: &Home, command_line: &str) -> Self {
+        // A question that nobody answers ends the test, not the day.
+        let mut command = Command::new("timeout");
+        command.args(["60", "script"]);
+        let within = format!("stty columns 100 && tty && {}", command_line.replace("vultrino", BINARY));
+        command.args(["--quiet", "--return", "--command", &within, "/dev/null"]);
+        command.env_clear().env("HOME", home.path("")).env("TERM", "xterm").env("PATH", "/usr/bin:/bin");
+        let mut running = Running(piped(&mut command).spawn().unwrap());
+        let (keyboard, screen) = (running.0.stdin.take().unwrap(), running.0.stdout.take().unwrap());
+        let mut terminal = Self { running, keyboard, screen, device: String::new(), shown: String::new() };
+        terminal.device = terminal.wait_for("\n").trim().to_owned();
+        terminal
+    }
+
+    /// Types an answer that may be seen.
+    fn answer(&mut self, question: &str, answer: &str) -> &mut Self {
+        self.wait_for(question);
+        writeln!(self.keyboard, "{answer}").unwrap();
+        self
+    }
+
+    /// Types an answer as soon as the terminal shows it to nobody.
+    fn answer_hidden(&mut self, question: &str, answer: &str) -> &mut Self {
+        self.wait_for(question);
+        assert!((0..10_000).any(|_| self.settings().contains(" -echo ")), "it echoes after {question:?}");
+        writeln!(self.keyboard, "{answer}").unwrap();
+        self
+    }
+
+    fn settings(&self) -> String {
+        let output = Command::new("stty").args(["-a", "-F", &self.device]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn wait_for(&mut self, text: &str) -> String {
+        let mut since = Vec::new();
+        while !since.ends_with(text.as_bytes()) {
+            let mut byte = [0];
+            let read = self.screen.read(&mut byte).unwrap();
+            assert_eq!(read, 1, "no {text:?} in {}{}", self.shown, String::from_utf8_lossy(&since));
+            since.push(byte[0]);
+        }
+        let since = String::from_utf8(since).unwrap();
+        self.shown.push_str(&since);
+        since
+    }
+
+    /// Everything that was shown, and the exit code.
+    fn end(mut self) -> (String, i32) {
+        let mut rest = Vec::new();
+        self.screen.read_to_end(&mut rest).unwrap();
+        self.shown.push_str(&String::from_utf8_lossy(&rest));
+        (self.shown.clone(), self.running.0.wait().unwrap().code().unwrap())
+    }
+}
+
+#[test]
+fn init_asks_for_what_it_needs_and_shows_no_password() {
+    let home = Home::configured();
+    let mut terminal = Terminal::run(&home, "vultrino init");
+    terminal.answer_hidden("Choose a storage password:", "canary-1").answer_hidden("Once more:", "canary-2");
+    terminal.answer_hidden("differ; please try again.", "");
+    terminal.answer_hidden("Nothing was typed; please try again.", PASSWORD).answer_hidden("Once more:", PASSWORD);
+    terminal.answer("Enter admin username [admin]:", "");
+    terminal.answer_hidden("Enter admin password:", "canary-3").answer_hidden("Once more:", "canary-3");
+    let (shown, code) = terminal.end();
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("Vultrino is set up."), "{shown}");
+    assert!(!shown.contains(PASSWORD) && !shown.contains("canary"), "{shown}");
+    home.run(&["list"]).ok();
+}
+
+#[test]
+fn add_asks_for_the_key_and_the_host() {
+    let home = Home::set_up();
+    let mut terminal = Terminal::run(&home, "vultrino add --alias internal");
+    terminal.answer_hidden("API key:", "canary").answer("(empty: decide later):", "127.1");
+    terminal.answer("(empty: decide later):", "https://api.internal.example/v1");
+    terminal.answer_hidden("Storage password:", PASSWORD);
+    let (shown, code) = terminal.end();
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("Bound to api.internal.example") && !shown.contains("canary"), "{shown}");
+
+    let mut terminal = Terminal::run(&home, "vultrino add --alias github");
+    terminal.answer_hidden("API key:", "ghp_canary").answer_hidden("Storage password:", PASSWORD);
+    let (shown, code) = terminal.end();
+    assert_eq!(code, 0, "{shown}");
+    assert!(!shown.contains("Host that it is for"), "its shape tells the host: {shown}");
+}
+
+#[test]
+fn tables_are_framed_and_coloured_unless_colour_is_unwanted() {
+    let home = Home::set_up();
+    home.add("github", &[]).ok();
+    home.write("password", PASSWORD);
+    for (variable, coloured) in [("NO_COLOR=", true), ("NO_COLOR=1", false)] {
+        let line = format!("{variable} VULTRINO_PASSWORD_FILE={} vultrino list", home.path("password").display());
+        let (shown, code) = Terminal::run(&home, &line).end();
+        assert_eq!(code, 0, "{shown}");
+        assert!(shown.contains("github") && shown.contains('│'), "{shown}");
+        assert_eq!(shown.contains('\x1b'), coloured, "{shown:?}");
+    }
+}
+
+#[test]
+fn a_wrong_password_is_told_and_the_question_is_answered_with_no_by_default() {
+    let home = Home::set_up();
+    home.add("github", &[]).ok();
+    let mut terminal = Terminal::run(&home, "vultrino delete github");
+    terminal.answer_hidden("Storage password:", "wrong");
+    let (shown, code) = terminal.end();
+    assert!(code == 5 && shown.contains("Decryption error"), "{code} {shown}");
+
+    let mut terminal = Terminal::run(&home, "vultrino delete github");
+    terminal.answer_hidden("Storage password:", PASSWORD).answer("[y/N]", "");
+    let (shown, code) = terminal.end();
+    assert!(code == 1 && shown.contains("'github' was kept"), "{code} {shown}");
+}

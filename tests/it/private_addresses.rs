@@ -1,0 +1,186 @@
+//! Addresses that only this machine or its network can reach are refused by default, however they are written.
+
+use std::{fs, process::Command};
+
+use crate::support::{
+    Agent, Answer, Appliance, Credential, Origin, Way,
+    answer::Refusal,
+    appliance::ALIAS,
+    process::{VULTRINO, run},
+    template::PASSWORD,
+};
+
+/// A request that names no credential and whose host none is bound to, so that only the address can be at fault.
+#[track_caller]
+fn ask(appliance: &Appliance, way: Way, scheme: &str, authority: &str) -> Answer {
+    match Agent::with(appliance, way, scheme, authority, &[]) {
+        Ok(mut agent) => agent.ask("GET", "/", &[]),
+        Err(refused) => *refused,
+    }
+}
+
+fn by_default() -> Appliance {
+    let key = Credential::key(ALIAS, "k", &["localhost:*", "127.0.0.1:*", "http://localhost:*"]);
+    Appliance::builder().credential(key).without("upstream.allow_private").start()
+}
+
+#[test]
+fn loopback_is_refused_however_it_is_spelled() {
+    let appliance = by_default();
+    let origin = Origin::http();
+    let port = origin.port();
+    for host in
+        ["127.0.0.1", "127.0.0.1.", "127.9.9.9", "0.0.0.0", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]"]
+    {
+        let refusal =
+            ask(&appliance, Way::Absolute, "http", &format!("{host}:{port}")).expect_refusal(403, "forbidden");
+        assert_ne!(refusal.reason(), "host_not_bound", "{host}");
+    }
+    for host in ["127.1", "0x7f000001", "2130706433", "0177.0.0.1", "0", "0x7f.1", "127.0.0.1.."] {
+        let refusal = ask(&appliance, Way::Absolute, "http", &format!("{host}:{port}")).refusal();
+        assert!([400, 403].contains(&refusal.status), "{host} {refusal:?}");
+    }
+    for host in ["localhost", "LOCALHOST", "localhost."] {
+        ask(&appliance, Way::Absolute, "http", &format!("{host}:{port}")).expect_refusal(403, "forbidden");
+    }
+    assert_eq!(origin.connections(), 0);
+}
+
+#[test]
+fn a_credential_bound_to_a_private_host_does_not_open_it() {
+    let appliance = by_default();
+    let (tls, plain) = (Origin::https(), Origin::http());
+    for way in [Way::Path, Way::Absolute, Way::Tunnel] {
+        Agent::via(&appliance, way, &tls).get("/").expect_refusal(403, "forbidden");
+        if way != Way::Tunnel {
+            Agent::via(&appliance, way, &plain).get("/").expect_refusal(403, "forbidden");
+        }
+    }
+    assert_eq!((tls.connections(), plain.connections()), (0, 0));
+}
+
+#[test]
+fn every_range_that_is_not_of_the_internet_is_refused_alike() {
+    let appliance = by_default();
+    let hosts = [
+        "10.0.0.1",
+        "172.16.0.1",
+        "172.31.255.254",
+        "192.168.1.1",
+        "100.64.0.1",
+        "100.127.255.254",
+        "169.254.1.1",
+        "192.0.0.8",
+        "192.0.2.1",
+        "198.18.0.1",
+        "198.51.100.1",
+        "203.0.113.1",
+        "224.0.0.1",
+        "239.255.255.250",
+        "240.0.0.1",
+        "255.255.255.255",
+        "0.1.2.3",
+        "[fe80::1]",
+        "[fec0::1]",
+        "[fc00::1]",
+        "[fd12:3456::1]",
+        "[ff02::1]",
+        "[2001:db8::1]",
+        "[100::1]",
+        "[64:ff9b::a00:1]",
+        "[2002:a00:1::]",
+        "[::ffff:10.0.0.1]",
+        "[::10.0.0.1]",
+        "[2001:0:1:2:3:4:5:6]",
+    ];
+    let metadata = [
+        "169.254.169.254",
+        "169.254.170.2",
+        "100.100.100.200",
+        "192.0.0.192",
+        "168.63.129.16",
+        "[fd00:ec2::254]",
+        "[fd20:ce::254]",
+        "metadata.google.internal",
+        "[::ffff:169.254.169.254]",
+        "[64:ff9b::a9fe:a9fe]",
+        "[2002:a9fe:a9fe::]",
+    ];
+    let mut bodies: Vec<String> = Vec::new();
+    for host in hosts.iter().chain(&metadata) {
+        let refusal: Refusal = ask(&appliance, Way::Absolute, "http", host).refusal();
+        assert_eq!((refusal.status, &*refusal.code), (403, "forbidden"), "{host}");
+        bodies.push(refusal.text);
+    }
+    bodies.dedup();
+    assert_eq!(bodies.len(), 1, "one text for all that is blocked: {bodies:#?}");
+}
+
+#[test]
+fn metadata_services_stay_closed_when_private_ranges_are_open() {
+    let open = r#"["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "192.0.0.0/24", "168.63.0.0/16", "fc00::/7"]"#;
+    let appliance = Appliance::builder().set("upstream.allow_private", open).start();
+    for host in [
+        "169.254.169.254",
+        "169.254.170.2",
+        "100.100.100.200",
+        "192.0.0.192",
+        "168.63.129.16",
+        "[fd00:ec2::254]",
+        "[fd20:ce::254]",
+        "metadata.google.internal",
+        "[::ffff:169.254.169.254]",
+        "[64:ff9b::a9fe:a9fe]",
+    ] {
+        let refusal = ask(&appliance, Way::Absolute, "http", host).refusal();
+        assert_eq!((refusal.status, &*refusal.code), (403, "forbidden"), "{host}");
+    }
+    ask(&appliance, Way::Absolute, "http", "127.0.0.1").expect_refusal(403, "forbidden");
+}
+
+#[test]
+fn zones_are_refused() {
+    let appliance = by_default();
+    for host in ["[fe80::1%25eth0]", "[fe80::1%eth0]"] {
+        ask(&appliance, Way::Absolute, "http", host).expect_refusal(400, "invalid_request");
+    }
+}
+
+#[test]
+fn a_range_that_opens_everything_does_not_start() {
+    let appliance = Appliance::builder().without_credentials().start();
+    for range in ["0.0.0.0/0", "::/0"] {
+        let config = fs::read_to_string(appliance.home().join("config.toml")).unwrap();
+        let config = config.replace("127.0.0.0/8", range);
+        fs::write(appliance.home().join("open.toml"), config).unwrap();
+        let output = run(
+            Command::new(VULTRINO)
+                .args(["--config", "open.toml", "serve"])
+                .env("VULTRINO_PASSWORD", PASSWORD)
+                .current_dir(appliance.home()),
+            "",
+        );
+        assert!(!output.status.success(), "{range} {output:?}");
+        assert!(output.stderr.contains("allow_private"), "{range} {output:?}");
+    }
+}
+
+#[test]
+fn the_proxy_does_not_call_itself() {
+    let hosts = ["localhost:*", "127.0.0.1:*", "http://localhost:*", "http://127.0.0.1:*"];
+    let appliance = Appliance::builder().credential(Credential::key(ALIAS, "k", &hosts)).start();
+    let port = appliance.address().port();
+    for host in ["127.0.0.1", "localhost"] {
+        for way in [Way::Path, Way::Absolute] {
+            for scheme in ["http", "https"] {
+                let mut agent = Agent::to(&appliance, way, scheme, &format!("{host}:{port}"));
+                agent.get("/").expect_refusal(403, "forbidden");
+            }
+        }
+        let refused = match Agent::with(&appliance, Way::Tunnel, "https", &format!("{host}:{port}"), &[]) {
+            Ok(mut agent) => agent.get("/"),
+            Err(refused) => *refused,
+        };
+        refused.expect_refusal(403, "forbidden");
+    }
+}

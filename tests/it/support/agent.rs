@@ -1,0 +1,345 @@
+//! A raw HTTP/1 client of the proxy, in each of the three ways; it sends the bytes that a test wants, and no others.
+
+use std::{
+    fs,
+    io::{self, Read, Write},
+    net::{Shutdown, SocketAddr, TcpStream},
+    path::Path,
+    sync::Arc,
+};
+
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
+
+use crate::support::{
+    answer::Answer,
+    appliance::{ALIAS, Appliance},
+    origin::Origin,
+    wait::PATIENCE,
+    wire::{self, Fault, Message, Parsed},
+};
+
+/// How a client reaches an upstream through the proxy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+pub(crate) enum Way {
+    /// `GET /https://host/path`, asked of the proxy as if it were the server.
+    Path,
+    /// `GET https://host/path`, in clear to the proxy.
+    Absolute,
+    /// `CONNECT host:port`, then TLS, then `GET /path`.
+    Tunnel,
+}
+
+/// All of them.
+pub(crate) const WAYS: [Way; 3] = [Way::Path, Way::Absolute, Way::Tunnel];
+
+/// The field that names the credential which a test gets when it names none.
+pub(crate) const NAMED: (&str, &str) = ("X-Vultrino-Credential", ALIAS);
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+/// One connection of a client.
+pub(crate) struct Agent {
+    stream: Stream,
+    way: Way,
+    scheme: String,
+    authority: String,
+    proxy: SocketAddr,
+    unread: Vec<u8>,
+    ended: bool,
+}
+
+impl Agent {
+    /// Connects to the proxy for requests to this origin.
+    #[track_caller]
+    pub(crate) fn via(appliance: &Appliance, way: Way, origin: &Origin) -> Self {
+        Self::to(appliance, way, origin.scheme(), &origin.authority())
+    }
+
+    /// Connects to the proxy for requests to this authority.
+    #[track_caller]
+    pub(crate) fn to(appliance: &Appliance, way: Way, scheme: &str, authority: &str) -> Self {
+        Self::with(appliance, way, scheme, authority, &[]).unwrap_or_else(|refused| panic!("{refused:#?}"))
+    }
+
+    /// The same; a tunnel's CONNECT carries these fields as well, and its refusal is given back.
+    #[track_caller]
+    pub(crate) fn with(
+        appliance: &Appliance,
+        way: Way,
+        scheme: &str,
+        authority: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<Self, Box<Answer>> {
+        let mut agent = Self::dial(appliance.address());
+        (agent.scheme, agent.authority, agent.way) = (scheme.to_owned(), authority.to_owned(), way);
+        if way == Way::Tunnel {
+            let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+            agent.connect(authority, fields)?;
+            agent = agent.start_tls(&appliance.ca_file(), host).unwrap();
+        }
+        Ok(agent)
+    }
+
+    /// Connects to the proxy's port, to say anything.
+    #[track_caller]
+    pub(crate) fn dial(proxy: SocketAddr) -> Self {
+        let socket = TcpStream::connect(proxy).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_write_timeout(Some(PATIENCE)).unwrap();
+        socket.set_nodelay(true).unwrap();
+        let (scheme, authority) = (String::new(), proxy.to_string());
+        Self { stream: Stream::Plain(socket), way: Way::Path, scheme, authority, proxy, unread: vec![], ended: false }
+    }
+
+    /// Asks for a tunnel.
+    pub(crate) fn connect(&mut self, authority: &str, fields: &[(&str, &str)]) -> Result<(), Box<Answer>> {
+        let fields = lines(fields);
+        self.send(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{fields}\r\n"));
+        let (head, length) = self.read_as(wire::head).unwrap_or_else(|error| panic!("CONNECT {authority}: {error}"));
+        if wire::status(&head.start) == Ok(200) {
+            assert!(head.values("content-length").is_empty() && head.values("transfer-encoding").is_empty());
+            self.unread.drain(..length);
+            assert!(self.unread.is_empty(), "the tunnel speaks first: {:?}", self.unread);
+            return Ok(());
+        }
+        Err(Box::new(self.answer("CONNECT")))
+    }
+
+    /// Starts TLS inside the tunnel, trusting only this CA and naming this host.
+    pub(crate) fn start_tls(self, ca_file: &Path, host: &str) -> io::Result<Self> {
+        self.start_tls_with(trusting(ca_file), host)
+    }
+
+    /// Starts TLS inside the tunnel.
+    pub(crate) fn start_tls_with(self, config: ClientConfig, host: &str) -> io::Result<Self> {
+        let Stream::Plain(mut socket) = self.stream else { panic!("TLS twice") };
+        let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).unwrap();
+        let mut connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+        while connection.is_handshaking() {
+            connection.complete_io(&mut socket)?;
+        }
+        let stream = Stream::Tls(Box::new(StreamOwned::new(connection, socket)));
+        Ok(Self { stream, ..self })
+    }
+
+    /// The target of a request for `path`, as this way spells it.
+    pub(crate) fn target(&self, path: &str) -> String {
+        match self.way {
+            Way::Path => format!("/{}://{}{path}", self.scheme, self.authority),
+            Way::Absolute => format!("{}://{}{path}", self.scheme, self.authority),
+            Way::Tunnel => path.to_owned(),
+        }
+    }
+
+    /// The `Host` that a client sends in this way.
+    pub(crate) fn host(&self) -> String {
+        if self.way == Way::Path { self.proxy.to_string() } else { self.authority.clone() }
+    }
+
+    /// A request head for `path`, as this way spells it.
+    pub(crate) fn head(&self, method: &str, path: &str, fields: &[(&str, &str)]) -> String {
+        let (target, host, fields) = (self.target(path), self.host(), lines(fields));
+        format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n")
+    }
+
+    /// Sends bytes as they are.
+    ///
+    /// # Panics
+    /// If the proxy has stopped listening.
+    #[track_caller]
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.try_send(bytes).unwrap_or_else(|error| panic!("the proxy does not listen: {error}"));
+    }
+
+    /// Sends bytes as they are, to a proxy that may have closed.
+    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        match &mut self.stream {
+            Stream::Plain(it) => it.write_all(bytes.as_ref()),
+            Stream::Tls(it) => it.write_all(bytes.as_ref()).and_then(|()| it.flush()),
+        }
+    }
+
+    /// Sends a request without a body and reads its answer.
+    #[track_caller]
+    pub(crate) fn ask(&mut self, method: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let head = self.head(method, path, fields);
+        self.send(head);
+        self.answer(method)
+    }
+
+    /// Gets `path` with the credential that a test gets when it names none.
+    #[track_caller]
+    pub(crate) fn get(&mut self, path: &str) -> Answer {
+        self.ask("GET", path, &[NAMED])
+    }
+
+    /// Sends a request whose body has a length, and reads its answer.
+    #[track_caller]
+    pub(crate) fn post(&mut self, path: &str, fields: &[(&str, &str)], body: &[u8]) -> Answer {
+        let length = body.len().to_string();
+        let fields = [&[NAMED, ("Content-Length", &*length)], fields].concat();
+        let head = self.head("POST", path, &fields);
+        self.send([head.as_bytes(), body].concat());
+        self.answer("POST")
+    }
+
+    /// Reads the answer to a request of this method.
+    ///
+    /// # Panics
+    /// If it does not come whole.
+    #[track_caller]
+    pub(crate) fn answer(&mut self, method: &str) -> Answer {
+        self.try_answer(method).unwrap_or_else(|error| panic!("no answer: {error}"))
+    }
+
+    /// Reads the answer to a request of this method.
+    ///
+    /// # Errors
+    /// When the connection ends within it, or it is not well-formed.
+    pub(crate) fn try_answer(&mut self, method: &str) -> io::Result<Answer> {
+        let mut interim = Vec::new();
+        loop {
+            let (message, length) = loop {
+                match wire::answer(&self.unread, method, self.ended) {
+                    Ok(it) => break it,
+                    Err(Fault::Short) if !self.ended => self.more()?,
+                    Err(fault) => return Err(self.broken(&fault)),
+                }
+            };
+            self.unread.drain(..length);
+            if wire::status(&message.start).is_ok_and(|it| it < 200) {
+                interim.push(message);
+            } else {
+                return Ok(Answer { message, interim });
+            }
+        }
+    }
+
+    /// Reads only the head of the next answer; interim answers count.
+    #[track_caller]
+    pub(crate) fn answer_head(&mut self) -> Message {
+        let (message, length) = self.read_as(wire::head).unwrap_or_else(|error| panic!("no head: {error}"));
+        self.unread.drain(..length);
+        message
+    }
+
+    /// Takes what is there of a body, without its framing taken off; empty at the end.
+    pub(crate) fn some(&mut self) -> io::Result<Vec<u8>> {
+        if self.unread.is_empty() && !self.ended {
+            self.more()?;
+        }
+        Ok(std::mem::take(&mut self.unread))
+    }
+
+    /// Reads raw bytes until `end` has come.
+    #[track_caller]
+    pub(crate) fn read_until(&mut self, end: &str) -> String {
+        while wire::find(&self.unread, end.as_bytes()).is_none() {
+            assert!(!self.ended, "no {end:?} in {:?}", String::from_utf8_lossy(&self.unread));
+            self.more().unwrap();
+        }
+        let at = wire::find(&self.unread, end.as_bytes()).unwrap() + end.len();
+        self.unread.drain(..at).map(char::from).collect()
+    }
+
+    /// Whether the proxy closes the connection without another byte, in good order or not.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        while !self.ended && self.unread.is_empty() {
+            if let Err(error) = self.more() {
+                return !is_timeout(&error);
+            }
+        }
+        self.unread.is_empty()
+    }
+
+    /// Reads all that comes until the connection ends, in good order or not.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        while !self.ended && self.more().is_ok() {}
+        std::mem::take(&mut self.unread)
+    }
+
+    /// Whether everything came to a good end: nothing cut, and a close-notify where there is TLS.
+    pub(crate) fn ended_well(&self) -> bool {
+        self.ended
+    }
+
+    /// Says farewell in TLS and ends the connection.
+    pub(crate) fn close(mut self) {
+        if let Stream::Tls(it) = &mut self.stream {
+            it.conn.send_close_notify();
+            drop(it.flush());
+        }
+        self.break_off();
+    }
+
+    /// Ends the connection without a farewell.
+    pub(crate) fn break_off(self) {
+        drop(self.socket().shutdown(Shutdown::Both));
+    }
+
+    /// Where the proxy sees it.
+    pub(crate) fn source(&self) -> SocketAddr {
+        self.socket().local_addr().unwrap()
+    }
+
+    fn socket(&self) -> &TcpStream {
+        match &self.stream {
+            Stream::Plain(it) => it,
+            Stream::Tls(it) => &it.sock,
+        }
+    }
+
+    fn read_as(&mut self, parse: fn(&[u8]) -> Parsed) -> io::Result<(Message, usize)> {
+        loop {
+            match parse(&self.unread) {
+                Ok(it) => return Ok(it),
+                Err(Fault::Short) if !self.ended => self.more()?,
+                Err(fault) => return Err(self.broken(&fault)),
+            }
+        }
+    }
+
+    fn more(&mut self) -> io::Result<()> {
+        let mut buffer = vec![0; 64 << 10];
+        let count = match &mut self.stream {
+            Stream::Plain(it) => it.read(&mut buffer),
+            Stream::Tls(it) => it.read(&mut buffer),
+        }?;
+        self.ended = count == 0;
+        self.unread.extend_from_slice(&buffer[..count]);
+        Ok(())
+    }
+
+    fn broken(&self, fault: &Fault) -> io::Error {
+        let shown = &self.unread[..self.unread.len().min(400)];
+        io::Error::other(format!("{fault:?} in {:?}", String::from_utf8_lossy(shown)))
+    }
+}
+
+/// Field lines.
+fn lines(fields: &[(&str, &str)]) -> String {
+    fields.iter().flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect()
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// A TLS client that trusts only the CA in this file.
+pub(crate) fn trusting(ca_file: &Path) -> ClientConfig {
+    let pem = fs::read(ca_file).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
+    ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}

@@ -1,0 +1,267 @@
+//! A running `vultrino serve` with a store of its own, on a port of its own; killed when dropped.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use crate::support::{
+    audit_line::AuditLine,
+    certificates,
+    origin::Origin,
+    process::{Capture, Output, VULTRINO, run},
+    template::{self, Cost, Credential, clean, folder, vultrino},
+    wait::PATIENCE,
+};
+
+/// Alias of the credential that a test gets when it names none.
+pub(crate) const ALIAS: &str = "walls";
+/// Its key.
+pub(crate) const KEY: &str = "sekrit-Zk3vW9qLmT5xR8bN2cYd-walls";
+/// What an origin sees of it.
+pub(crate) const BEARER: &str = "Bearer sekrit-Zk3vW9qLmT5xR8bN2cYd-walls";
+
+/// How an appliance shall be.
+pub(crate) struct Builder {
+    credentials: Option<Vec<Credential>>,
+    cost: Cost,
+    settings: BTreeMap<String, String>,
+    start: Start,
+}
+
+/// How the server is started.
+#[derive(Default)]
+struct Start {
+    environment: Vec<(String, String)>,
+    wrapper: Vec<String>,
+}
+
+impl Builder {
+    /// Adds a credential, instead of [`ALIAS`].
+    pub(crate) fn credential(mut self, credential: Credential) -> Self {
+        self.credentials.get_or_insert_default().push(credential);
+        self
+    }
+
+    /// Starts with an empty store.
+    pub(crate) fn without_credentials(mut self) -> Self {
+        self.credentials = Some(Vec::new());
+        self
+    }
+
+    /// Derives the storage key at the cost that `init` chooses by itself.
+    pub(crate) fn with_default_kdf(mut self) -> Self {
+        self.cost = Cost::Default;
+        self
+    }
+
+    /// Sets a key of the configuration, written with its dots, to a TOML value.
+    pub(crate) fn set(mut self, key: &str, value: &str) -> Self {
+        self.settings.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Lets tunnels lead to this origin's port, whatever is bound to it.
+    pub(crate) fn reaching(self, origin: &Origin) -> Self {
+        self.set("proxy.connect_ports", &format!("[443, {}]", origin.port()))
+    }
+
+    /// Leaves a key of the configuration to its default.
+    pub(crate) fn without(mut self, key: &str) -> Self {
+        self.settings.remove(key);
+        self
+    }
+
+    /// Sets an environment variable of the server.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.start.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Runs the server through another program, which must end by replacing itself with its arguments.
+    pub(crate) fn through(mut self, wrapper: &[&str]) -> Self {
+        self.start.wrapper = wrapper.iter().map(|it| (*it).to_owned()).collect();
+        self
+    }
+
+    /// Starts the server and waits until it listens.
+    ///
+    /// # Panics
+    /// If it does not.
+    #[track_caller]
+    pub(crate) fn start(self) -> Appliance {
+        self.start_in(TempDir::with_prefix("vultrino-").unwrap())
+    }
+
+    /// As [`Builder::start`], in this folder.
+    #[track_caller]
+    pub(crate) fn start_in(self, home: TempDir) -> Appliance {
+        let default = || vec![Credential::key(ALIAS, KEY, &["localhost:*"])];
+        template::copy(&folder(&self.credentials.unwrap_or_else(default), self.cost), home.path());
+        let mut settings = template::settings(home.path(), self.cost);
+        settings.extend(self.settings);
+        template::write_config(home.path(), &settings);
+        fs::write(home.path().join("origins.pem"), certificates::trusted_ca()).unwrap();
+        Appliance::launch(self.start, home)
+    }
+}
+
+impl Start {
+    fn command(&self, home: &Path) -> Command {
+        let mut command = match self.wrapper.split_first() {
+            None => Command::new(VULTRINO),
+            Some((program, arguments)) => {
+                let mut it = Command::new(program);
+                it.args(arguments).arg(VULTRINO);
+                it
+            }
+        };
+        clean(&mut command, home);
+        let environment = self.environment.iter().map(|(name, value)| (name, value));
+        command.args(["--config", "config.toml", "serve"]).current_dir(home).envs(environment);
+        command
+    }
+}
+
+/// A running server.
+pub(crate) struct Appliance {
+    child: Child,
+    home: Option<TempDir>,
+    start: Start,
+    address: SocketAddr,
+    stdout: Capture,
+    stderr: Capture,
+}
+
+impl Appliance {
+    /// One credential, [`ALIAS`], bound to `localhost` on every port; 127.0.0.0/8 may be dialled.
+    #[track_caller]
+    pub(crate) fn start() -> Self {
+        Self::builder().start()
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn builder() -> Builder {
+        let settings = [
+            ("server.bind", "\"127.0.0.1:0\""),
+            ("upstream.allow_private", "[\"127.0.0.0/8\"]"),
+            ("upstream.ca_file", "\"origins.pem\""),
+        ];
+        let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        Builder { credentials: None, cost: Cost::Least, settings: settings.into(), start: Start::default() }
+    }
+
+    #[track_caller]
+    fn launch(start: Start, home: TempDir) -> Self {
+        let mut command = start.command(home.path());
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let stdout = Capture::of(child.stdout.take().unwrap());
+        let stderr = Capture::of(child.stderr.take().unwrap());
+        let Some(address) = stdout.line_after("Listening on http://").and_then(|it| it.parse().ok()) else {
+            drop(child.kill());
+            let status = child.wait();
+            panic!("serve does not listen: {status:?}\n{}{}", stdout.finish(), stderr.finish());
+        };
+        Self { child, home: Some(home), start, address, stdout, stderr }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its folder: configuration, store, CA certificate, audit log.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.as_ref().unwrap().path()
+    }
+
+    /// The file that clients trust.
+    pub(crate) fn ca_file(&self) -> PathBuf {
+        self.home().join("ca.pem")
+    }
+
+    /// All that it printed so far.
+    pub(crate) fn printed(&self) -> String {
+        self.stdout.text() + &self.stderr.text()
+    }
+
+    /// A command of the binary on the same store.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = vultrino(self.home());
+        command.current_dir(self.home()).args(arguments);
+        command
+    }
+
+    /// Runs a command of the binary on the same store.
+    #[track_caller]
+    pub(crate) fn cli(&self, arguments: &[&str]) -> Output {
+        run(&mut self.command(arguments), "")
+    }
+
+    /// Adds a credential while it runs.
+    #[track_caller]
+    pub(crate) fn add(&self, credential: &Credential) {
+        template::add(self.home(), credential);
+    }
+
+    /// The audit log as it stands.
+    pub(crate) fn audit_text(&self) -> String {
+        fs::read_to_string(self.home().join("audit.log")).unwrap_or_default()
+    }
+
+    /// Waits until the audit log holds what `ask` looks for.
+    #[track_caller]
+    pub(crate) fn audit<T>(&self, what: &str, ask: impl Fn(&[AuditLine]) -> Option<T>) -> T {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let text = self.audit_text();
+            if let Some(it) = ask(&AuditLine::read(&text)) {
+                return it;
+            }
+            assert!(Instant::now() < end, "waited in vain until the audit log shows {what}; it holds\n{text}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits for the audit line of the request whose URL contains `mark`.
+    #[track_caller]
+    pub(crate) fn audit_of(&self, mark: &str) -> AuditLine {
+        self.audit(&format!("a line on {mark}"), |lines| lines.iter().find(|it| it.get("url").contains(mark)).cloned())
+    }
+
+    /// Kills it, as `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+
+    /// Kills it and starts it again on the same folder, on another port.
+    #[track_caller]
+    pub(crate) fn restart(mut self) -> Self {
+        self.kill();
+        Self::launch(std::mem::take(&mut self.start), self.home.take().unwrap())
+    }
+}
+
+impl Drop for Appliance {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

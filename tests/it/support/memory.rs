@@ -1,0 +1,42 @@
+//! How much memory a process has taken at its peak, from the kernel's own books.
+
+use std::fs;
+
+use crate::support::wait::until;
+
+/// The peak of a process's resident memory since this was made.
+pub(crate) struct Peak {
+    pid: u32,
+    /// Whether the kernel could be told to begin anew; otherwise what is seen now and then must do.
+    exact: bool,
+    seen: u64,
+}
+
+impl Peak {
+    /// Begins to count, once the process has given back what its start took.
+    pub(crate) fn of(pid: u32) -> Self {
+        until("the memory of the start is given back", || (kib(pid, "VmRSS:") < 40 << 10).then_some(()));
+        let exact = fs::write(format!("/proc/{pid}/clear_refs"), "5").is_ok();
+        Self { pid, exact, seen: 0 }
+    }
+
+    /// Looks, where the kernel does not look for us.
+    pub(crate) fn look(&mut self) {
+        if !self.exact {
+            self.seen = self.seen.max(kib(self.pid, "VmRSS:"));
+        }
+    }
+
+    /// The peak, in MiB.
+    pub(crate) fn mib(mut self) -> u64 {
+        self.look();
+        let peak = if self.exact { kib(self.pid, "VmHWM:") } else { self.seen };
+        peak / 1024
+    }
+}
+
+fn kib(pid: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
