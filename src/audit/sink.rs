@@ -200,7 +200,7 @@ impl Log {
     /// Takes away the half line at the end of a batch that did not fit. If that fails, too, the next batch mends it.
     fn cut_back(&self, length: u64) {
         if let Err(error) = self.file.set_len(length) {
-            tracing::debug!(%error, "half a line stays at the end of the audit log for now");
+            tracing::debug!(%error, "half a line stays at the end of the audit log until the next batch mends it");
         }
     }
 

@@ -106,6 +106,17 @@ impl Fields {
         self.all(known).next()
     }
 
+    /// What `Connection` names (RFC 9110 section 7.6.1): options, and fields that are for this connection only.
+    pub fn connection_options(&self) -> impl Iterator<Item = &[u8]> {
+        let options = self.all(Known::Connection).flat_map(|it| it.split(|b| *b == b',').map(<[u8]>::trim_ascii));
+        options.filter(|it| !it.is_empty())
+    }
+
+    /// Whether the sender ends the connection after this message.
+    pub fn closes(&self) -> bool {
+        self.connection_options().any(|it| it.eq_ignore_ascii_case(b"close"))
+    }
+
     /// The values of all fields of this name, in any case.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         self.iter().filter(|it| it.name.eq_ignore_ascii_case(name.as_bytes())).map(|it| it.value)

@@ -75,14 +75,10 @@ fn goes_up(field: Field<'_>) -> bool {
     }
 }
 
-/// The fields that `Connection` names (RFC 9110 section 7.6.1), but for the two options that name none.
+/// The fields that `Connection` names, but for the two options that name none.
 fn connection_options(fields: &Fields) -> Vec<Vec<u8>> {
-    fields
-        .all(Known::Connection)
-        .flat_map(|value| value.split(|b| *b == b',').map(<[u8]>::trim_ascii))
-        .filter(|it| !it.is_empty() && !it.eq_ignore_ascii_case(b"close") && !it.eq_ignore_ascii_case(b"keep-alive"))
-        .map(<[u8]>::to_vec)
-        .collect()
+    let is_option = |it: &&[u8]| it.eq_ignore_ascii_case(b"close") || it.eq_ignore_ascii_case(b"keep-alive");
+    fields.connection_options().filter(|it| !is_option(it)).map(<[u8]>::to_vec).collect()
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ use tokio::net::TcpStream;
 use crate::{
     base::{
         body::Body,
-        fields::Known,
         head::{Framing, RequestHead, Version},
         target::Origin,
         task::Piece,
@@ -191,6 +190,5 @@ fn parse(bytes: Vec<u8>) -> Result<(RequestHead, Framing), Refused> {
 }
 
 fn is_last(head: &RequestHead) -> bool {
-    let close = |value: &[u8]| value.split(|b| *b == b',').any(|it| it.trim_ascii().eq_ignore_ascii_case(b"close"));
-    head.version == Version::Http10 || head.fields.all(Known::Connection).any(close)
+    head.version == Version::Http10 || head.fields.closes()
 }

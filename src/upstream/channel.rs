@@ -14,7 +14,6 @@ use http_body::Frame;
 use crate::{
     base::{
         body::{Body, BodyError, Source},
-        fields::Known,
         head::{AnswerHead, Framing, Version},
         target::Origin,
     },
@@ -179,6 +178,5 @@ impl Inner {
 }
 
 fn is_persistent(head: &AnswerHead) -> bool {
-    let close = |value: &[u8]| value.split(|b| *b == b',').any(|it| it.trim_ascii().eq_ignore_ascii_case(b"close"));
-    head.version == Version::Http11 && !head.fields.all(Known::Connection).any(close)
+    head.version == Version::Http11 && !head.fields.closes()
 }

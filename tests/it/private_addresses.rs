@@ -24,6 +24,21 @@ fn by_default() -> Appliance {
     Appliance::builder().credential(key).without("upstream.allow_private").start()
 }
 
+/// Where clouds hand out credentials, in every form.
+const METADATA: [&str; 11] = [
+    "169.254.169.254",
+    "169.254.170.2",
+    "100.100.100.200",
+    "192.0.0.192",
+    "168.63.129.16",
+    "[fd00:ec2::254]",
+    "[fd20:ce::254]",
+    "metadata.google.internal",
+    "[::ffff:169.254.169.254]",
+    "[64:ff9b::a9fe:a9fe]",
+    "[2002:a9fe:a9fe::]",
+];
+
 #[test]
 fn loopback_is_refused_however_it_is_spelled() {
     let appliance = by_default();
@@ -93,21 +108,8 @@ fn every_range_that_is_not_of_the_internet_is_refused_alike() {
         "[::10.0.0.1]",
         "[2001:0:1:2:3:4:5:6]",
     ];
-    let metadata = [
-        "169.254.169.254",
-        "169.254.170.2",
-        "100.100.100.200",
-        "192.0.0.192",
-        "168.63.129.16",
-        "[fd00:ec2::254]",
-        "[fd20:ce::254]",
-        "metadata.google.internal",
-        "[::ffff:169.254.169.254]",
-        "[64:ff9b::a9fe:a9fe]",
-        "[2002:a9fe:a9fe::]",
-    ];
     let mut bodies: Vec<String> = Vec::new();
-    for host in hosts.iter().chain(&metadata) {
+    for host in hosts.iter().chain(&METADATA) {
         let refusal: Refusal = ask(&appliance, Way::Absolute, "http", host).refusal();
         assert_eq!((refusal.status, &*refusal.code), (403, "forbidden"), "{host}");
         bodies.push(refusal.text);
@@ -120,18 +122,7 @@ fn every_range_that_is_not_of_the_internet_is_refused_alike() {
 fn metadata_services_stay_closed_when_private_ranges_are_open() {
     let open = r#"["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "192.0.0.0/24", "168.63.0.0/16", "fc00::/7"]"#;
     let appliance = Appliance::builder().set("upstream.allow_private", open).start();
-    for host in [
-        "169.254.169.254",
-        "169.254.170.2",
-        "100.100.100.200",
-        "192.0.0.192",
-        "168.63.129.16",
-        "[fd00:ec2::254]",
-        "[fd20:ce::254]",
-        "metadata.google.internal",
-        "[::ffff:169.254.169.254]",
-        "[64:ff9b::a9fe:a9fe]",
-    ] {
+    for host in METADATA {
         let refusal = ask(&appliance, Way::Absolute, "http", host).refusal();
         assert_eq!((refusal.status, &*refusal.code), (403, "forbidden"), "{host}");
     }
