@@ -100,7 +100,7 @@ fn inbound(request: Request) -> Inbound<'static> {
     let body = if request.body.is_empty() { Body::Empty } else { Body::Full(Bytes::from(request.body)) };
     Inbound {
         door: Door::Cli,
-        presented: Presented { shows_a_key: false, alias: Some(request.alias.into()) },
+        presented: Presented { key: None, alias: Some(request.alias.into()) },
         method: request.method,
         target: request.target,
         fields,

@@ -5,6 +5,7 @@
 pub mod body;
 pub mod clock;
 pub mod fields;
+pub mod glob;
 pub mod head;
 pub mod host;
 pub mod id;

@@ -92,9 +92,11 @@ fn text(secret: &Secret) -> Cow<'_, str> {
 fn revealed(config: &Config, store: &FileStore, records: &Records, facts: &Credential) -> Result<Material, Failure> {
     recorded(config, "credential_reveal", Some(facts.alias.as_str()), || {
         let safe = Safe::new(store.opener(), records);
-        safe.show(&reveal(&Principal::Local, facts)).map_err(|error| match error {
+        let not_found = || Failure::NotFound(facts.alias.to_string());
+        let leave = reveal(&Principal::Local, facts).ok_or_else(not_found)?;
+        safe.show(&leave).map_err(|error| match error {
             SafeError::Store(error) => error.into(),
-            SafeError::NoCredential | SafeError::Removed => Failure::NotFound(facts.alias.to_string()),
+            SafeError::NoCredential | SafeError::Removed => not_found(),
         })
     })
 }

@@ -70,7 +70,7 @@ fn goes_up(field: Field<'_>) -> bool {
         | Known::ProxyAuthorization
         | Known::TransferEncoding
         | Known::Vultrino => false,
-        Known::Authorization => !presented::is_for_us(field.value),
+        Known::Authorization => presented::in_authorization(field.value).is_none(),
         Known::Expect | Known::Origin | Known::ProxyStatus | Known::SecFetchSite | Known::Via | Known::Other => true,
     }
 }

@@ -25,7 +25,7 @@ use crate::{
         bind::bind,
         forward::{prepare_answer, prepare_request},
     },
-    identity::{Presented, Principal, authenticate, presented},
+    identity::{Presented, Principal, presented},
     inject,
     policy::{Denial, Facts, Permit, decide},
     safe::Safe,
@@ -124,7 +124,7 @@ impl Exchange {
     /// # Errors
     /// A key that is not valid, a port that nothing permits, a host that would be refused anyway.
     pub fn admit(&self, presented: &Presented, origin: &Origin, ports: &[u16]) -> Result<(), Refusal> {
-        authenticate(presented).or(Err(Refusal::ProxyUnauthorized))?;
+        authenticate(presented).ok_or(Refusal::ProxyUnauthorized)?;
         let snapshot = self.snapshot.load();
         let named = presented.alias.as_deref().and_then(|it| snapshot.named(it));
         let bound = snapshot.bound_to(origin).next().is_some()
@@ -206,10 +206,14 @@ fn without_values(target: &str) -> &str {
 
 fn identify(inbound: &Inbound<'_>) -> Result<Principal, Refusal> {
     let refusal = if inbound.is_proxy_style() { Refusal::ProxyUnauthorized } else { Refusal::Unauthorized };
-    let shown = inbound.fields.all(Known::Authorization).any(presented::is_for_us)
+    let shown = inbound.fields.all(Known::Authorization).any(|it| presented::in_authorization(it).is_some())
         || presented::holds_a_key(inbound.target.path_and_query().as_bytes());
-    let presented = Presented { shows_a_key: inbound.presented.shows_a_key || shown, alias: None };
-    authenticate(&presented).or(Err(refusal))
+    if shown { Err(refusal) } else { authenticate(&inbound.presented).ok_or(refusal) }
+}
+
+/// In local mode no key is needed, but one that is shown counts, and none has been created.
+fn authenticate(presented: &Presented) -> Option<Principal> {
+    presented.key.is_none().then_some(Principal::Local)
 }
 
 fn request<'a>(inbound: &'a mut Inbound<'_>, meter: &Arc<Meter>) -> Request<'a> {

@@ -6,18 +6,39 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use memchr::memmem;
 use thiserror::Error;
 
-/// What every key of ours begins with.
-const KEY_PREFIX: &str = "vk_";
-/// What follows the prefix in a key.
-const KEY_LENGTH: usize = 32;
+use crate::identity::key::{self, KeyHash, PREFIX};
 
 /// What a request or a tunnel showed of its caller.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Presented {
-    /// Whether a `vk_` key was among it.
-    pub shows_a_key: bool,
+    /// The key that was shown, valid or not.
+    pub key: Option<PresentedKey>,
     /// The alias in the user part of the proxy's address (D-03).
     pub alias: Option<Box<str>>,
+}
+
+/// A text that begins as a key does. The text itself is not kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PresentedKey {
+    /// By which it can be looked up.
+    pub hash: KeyHash,
+    prefix: [u8; key::SHOWN],
+}
+
+impl PresentedKey {
+    fn new(text: &[u8]) -> Self {
+        let mut prefix = [b'.'; key::SHOWN];
+        // Of what is no key, nothing may be shown: it may be a password.
+        if text.len() == PREFIX.len() + key::LENGTH && text.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_') {
+            prefix.copy_from_slice(&text[..key::SHOWN]);
+        }
+        Self { hash: KeyHash::of(text), prefix }
+    }
+
+    /// Its visible beginning; dots where the text cannot be a key.
+    pub fn prefix(&self) -> &str {
+        std::str::from_utf8(&self.prefix).unwrap_or_default()
+    }
 }
 
 /// The field holds neither a key nor an alias.
@@ -35,8 +56,8 @@ impl Presented {
         let text = std::str::from_utf8(value).or(Err(NotPresented))?;
         let (scheme, rest) = text.split_once(' ').ok_or(NotPresented)?;
         let rest = rest.trim();
-        if scheme.eq_ignore_ascii_case("bearer") && rest.starts_with(KEY_PREFIX) {
-            return Ok(Self { shows_a_key: true, alias: None });
+        if scheme.eq_ignore_ascii_case("bearer") && rest.starts_with(PREFIX) {
+            return Ok(Self { key: Some(PresentedKey::new(rest.as_bytes())), alias: None });
         }
         if !scheme.eq_ignore_ascii_case("basic") {
             return Err(NotPresented);
@@ -44,29 +65,31 @@ impl Presented {
         let decoded = STANDARD.decode(rest).or(Err(NotPresented))?;
         let pair = std::str::from_utf8(&decoded).or(Err(NotPresented))?;
         let (user, password) = pair.split_once(':').ok_or(NotPresented)?;
-        if !password.is_empty() && !password.starts_with(KEY_PREFIX) {
+        if !password.is_empty() && !password.starts_with(PREFIX) {
             return Err(NotPresented);
         }
-        let user_is_key = user.starts_with(KEY_PREFIX);
+        let user_is_key = user.starts_with(PREFIX);
         let alias = (!user_is_key && !matches!(user, "" | "-" | "vultrino")).then(|| user.into());
-        Ok(Self { shows_a_key: user_is_key || !password.is_empty(), alias })
+        let key = if user_is_key { user } else { password };
+        let key = (!key.is_empty()).then(|| PresentedKey::new(key.as_bytes()));
+        Ok(Self { key, alias })
     }
 }
 
-/// Whether an `Authorization` value holds a key of ours, so is meant for us and not for the origin server.
-pub fn is_for_us(authorization: &[u8]) -> bool {
-    let scheme = b"bearer ";
-    authorization.len() > scheme.len()
-        && authorization[..scheme.len()].eq_ignore_ascii_case(scheme)
-        && authorization[scheme.len()..].trim_ascii_start().starts_with(KEY_PREFIX.as_bytes())
+/// The key of ours in an `Authorization` value, which is then meant for us and not for the origin server.
+pub fn in_authorization(value: &[u8]) -> Option<PresentedKey> {
+    let (scheme, rest) = value.split_at_checked(b"bearer ".len())?;
+    let text = rest.trim_ascii();
+    let is_ours = scheme.eq_ignore_ascii_case(b"bearer ") && text.starts_with(PREFIX.as_bytes());
+    is_ours.then(|| PresentedKey::new(text))
 }
 
 /// Whether a whole key stands somewhere in this text.
 pub fn holds_a_key(text: &[u8]) -> bool {
-    static PREFIX: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(KEY_PREFIX));
-    PREFIX.find_iter(text).any(|at| {
-        let rest = &text[at + KEY_PREFIX.len()..];
-        rest.len() >= KEY_LENGTH && rest[..KEY_LENGTH].iter().all(u8::is_ascii_alphanumeric)
+    static FINDER: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(PREFIX));
+    FINDER.find_iter(text).any(|at| {
+        let rest = &text[at + PREFIX.len()..];
+        rest.len() >= key::LENGTH && rest[..key::LENGTH].iter().all(u8::is_ascii_alphanumeric)
     })
 }
 
@@ -74,12 +97,12 @@ pub fn holds_a_key(text: &[u8]) -> bool {
 mod tests {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-    use crate::identity::presented::{Presented, holds_a_key};
+    use crate::identity::presented::{Presented, holds_a_key, in_authorization};
 
     fn basic(pair: &str) -> Option<(bool, Option<String>)> {
         let field = format!("Basic {}", STANDARD.encode(pair));
         let presented = Presented::from_proxy_authorization(field.as_bytes()).ok()?;
-        Some((presented.shows_a_key, presented.alias.map(String::from)))
+        Some((presented.key.is_some(), presented.alias.map(String::from)))
     }
 
     #[test]
@@ -93,12 +116,21 @@ mod tests {
         assert_eq!(basic("github-api:password"), None);
         assert_eq!(basic("no colon"), None);
         assert!(Presented::from_proxy_authorization(b"Digest x").is_err());
-        assert!(Presented::from_proxy_authorization(b"Bearer vk_x").unwrap().shows_a_key);
+        assert!(Presented::from_proxy_authorization(b"Bearer vk_x").unwrap().key.is_some());
     }
 
     #[test]
     fn keys_are_found_wherever_they_stand() {
         assert!(holds_a_key(b"/x?api_key=vk_0123456789abcdef0123456789ABCDEF&y"));
         assert!(!holds_a_key(b"/x?api_key=vk_0123456789abcdef"));
+    }
+
+    #[test]
+    fn a_password_that_is_no_key_shows_nothing() {
+        let shown = |text: &[u8]| in_authorization(text).unwrap().prefix().to_owned();
+        assert_eq!(shown(b"Bearer vk_0123456789abcdef0123456789ABCDEF"), "vk_01234567");
+        assert_eq!(shown(b"bearer  vk_hunter2"), "...........");
+        assert!(in_authorization(b"Bearer ghp_x").is_none());
+        assert!(in_authorization(b"Basic vk_x").is_none());
     }
 }

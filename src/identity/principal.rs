@@ -1,22 +1,63 @@
-//! Who a caller turned out to be.
+//! Who a caller turned out to be, and what that one may do.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{
+    Arc, LazyLock,
+    atomic::{AtomicI64, Ordering},
+};
 
-use thiserror::Error;
+use jiff::Timestamp;
 
-use crate::identity::Presented;
+use crate::{
+    base::glob::Glob,
+    identity::{ApiKey, Permission, Permissions, Role},
+};
 
 /// A caller that has been authenticated.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub enum Principal {
-    /// Whoever reaches the loopback listener in local mode, or runs the CLI with the storage password.
+    /// Whoever reaches the loopback listener in local mode, or runs the CLI with the storage password. May do everything.
     Local,
+    /// Whoever showed a valid key.
+    Key(Arc<Holder>),
 }
 
-/// The key that was shown is no valid one.
-#[derive(Clone, Copy, Debug, Error)]
-#[error("Invalid or expired API key")]
-pub struct Unauthenticated;
+/// The holder of a key, with the role that it has now.
+#[derive(Debug)]
+pub struct Holder {
+    /// The key.
+    pub key: ApiKey,
+    /// Its role.
+    pub role: Arc<Role>,
+    /// [`ApiKey::prefix`], as audit lines hold it.
+    pub prefix: Arc<str>,
+    /// [`ApiKey::name`], as audit lines hold it.
+    pub name: Arc<str>,
+    /// In seconds; 0 if never.
+    last_used: AtomicI64,
+}
+
+impl Holder {
+    /// A key and its role.
+    pub fn new(key: ApiKey, role: Arc<Role>) -> Self {
+        let (prefix, name) = (key.prefix.as_str().into(), key.name.as_str().into());
+        let last_used = AtomicI64::new(key.last_used_at.map_or(0, Timestamp::as_second));
+        Self { key, role, prefix, name, last_used }
+    }
+
+    /// Notes that the key was shown. Writes no memory twice within a second.
+    pub fn use_at(&self, now: Timestamp) {
+        let now = now.as_second();
+        if self.last_used.load(Ordering::Relaxed) < now {
+            self.last_used.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// When it was shown last, to the second.
+    pub fn last_used(&self) -> Option<Timestamp> {
+        let second = self.last_used.load(Ordering::Relaxed);
+        if second == 0 { None } else { Timestamp::from_second(second).ok() }
+    }
+}
 
 impl Principal {
     /// The name that audit lines show.
@@ -24,14 +65,30 @@ impl Principal {
         static LOCAL: LazyLock<Arc<str>> = LazyLock::new(|| "local".into());
         match self {
             Self::Local => Arc::clone(&LOCAL),
+            Self::Key(holder) => Arc::clone(&holder.name),
         }
     }
-}
 
-/// Authenticates in local mode: no key is needed, but one that is shown counts, and none has been created.
-///
-/// # Errors
-/// A key is shown.
-pub fn authenticate(presented: &Presented) -> Result<Principal, Unauthenticated> {
-    if presented.shows_a_key { Err(Unauthenticated) } else { Ok(Principal::Local) }
+    /// Whose key it showed, if any.
+    pub fn holder(&self) -> Option<&Arc<Holder>> {
+        match self {
+            Self::Local => None,
+            Self::Key(holder) => Some(holder),
+        }
+    }
+
+    /// Whether it has this permission.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.holder().is_none_or(|it| it.role.permissions.contains(permission))
+    }
+
+    /// Whether this alias is in its scope, whether or not there is such a credential.
+    pub fn reaches(&self, alias: &str) -> bool {
+        self.holder().is_none_or(|it| it.role.reaches(alias))
+    }
+
+    /// Whether it has at least these rights, so that it may give them.
+    pub fn covers(&self, permissions: Permissions, scopes: &[Glob]) -> bool {
+        self.holder().is_none_or(|it| it.role.covers(permissions, scopes))
+    }
 }

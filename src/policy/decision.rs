@@ -73,7 +73,7 @@ pub fn decide(facts: &Facts<'_>) -> Result<Permit, Denial> {
 }
 
 /// The person at the local command line has shown the storage password; that is all it takes.
-pub fn reveal(principal: &Principal, credential: &Credential) -> Reveal {
-    let Principal::Local = principal;
-    Reveal { credential: credential.id }
+/// A holder of a key never sees a value.
+pub fn reveal(principal: &Principal, credential: &Credential) -> Option<Reveal> {
+    matches!(principal, Principal::Local).then_some(Reveal { credential: credential.id })
 }
