@@ -8,8 +8,10 @@ use rustls::ClientConfig;
 use crate::{
     app::AppError,
     audit::{self, Audit, Recorder},
+    base::clock::Clock,
     config::{self, Config},
-    exchange::{self, Exchange, Snapshot, Unmatched},
+    exchange::{self, Contents, Exchange, RateLimits, Shared, Snapshot, Unmatched},
+    policy::Limiter,
     safe::Safe,
     store::{FileStore, Records},
     upstream::{self, Guard, Upstream, tls},
@@ -19,10 +21,9 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Parts {
     snapshot: Arc<ArcSwap<Snapshot>>,
-    safe: Arc<Safe>,
+    shared: Arc<Shared>,
     guard: Arc<Guard>,
     tls: Arc<ClientConfig>,
-    exchange: Arc<exchange::Config>,
     upstream: upstream::Config,
 }
 
@@ -33,12 +34,13 @@ impl Parts {
     /// A `ca_file` that cannot be read.
     pub fn new(config: &Config, store: &FileStore, records: &Records, own: SocketAddr) -> Result<Self, AppError> {
         let upstream = upstream::Config { timeout: config.server.timeout, ..config.upstream.clone() };
+        let shared = Shared { safe: Safe::new(store.opener(), records), limiter: Limiter::default(), clock: Clock };
+        let snapshot = Snapshot::new(Contents { config: Arc::new(of_requests(config)), ..contents(records) });
         Ok(Self {
-            snapshot: Arc::new(ArcSwap::from_pointee(compile(records))),
-            safe: Arc::new(Safe::new(store.opener(), records)),
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            shared: Arc::new(shared),
             guard: Arc::new(Guard::new(upstream.allow_private.clone(), vec![own])),
             tls: tls::client_config(upstream.ca_file.as_deref())?,
-            exchange: Arc::new(of_requests(config)),
             upstream,
         })
     }
@@ -46,14 +48,21 @@ impl Parts {
     /// One worker's exchange. To be called on its runtime.
     pub fn exchange(&self, recorder: Recorder) -> Exchange {
         let upstream = Upstream::new(&self.upstream, Arc::clone(&self.guard), Arc::clone(&self.tls));
-        let (snapshot, safe) = (Arc::clone(&self.snapshot), Arc::clone(&self.safe));
-        Exchange::new(snapshot, safe, upstream, recorder, Arc::clone(&self.exchange))
+        Exchange::new(Arc::clone(&self.snapshot), Arc::clone(&self.shared), upstream, recorder)
     }
 
     /// Takes a later revision. Secrets first: a credential that is found must also open.
     pub fn replace(&self, records: &Records) {
-        self.safe.replace(records);
-        self.snapshot.store(Arc::new(compile(records)));
+        self.shared.safe.replace(records);
+        let before = self.snapshot.load();
+        let snapshot = Snapshot::new(Contents {
+            policies: Arc::clone(before.policies()),
+            config: Arc::clone(before.config()),
+            generation: before.generation() + 1,
+            ..contents(records)
+        });
+        snapshot.inherit(&before);
+        self.snapshot.store(Arc::new(snapshot));
     }
 }
 
@@ -77,8 +86,8 @@ fn of_audit(config: &Config) -> audit::Config {
     audit::Config { file: config.logging.audit_file.clone(), journal_dir: config.data_dir.join("journal") }
 }
 
-fn compile(records: &Records) -> Snapshot {
-    Snapshot::new(records.credentials.iter().map(|it| it.facts.clone()))
+fn contents(records: &Records) -> Contents {
+    Contents { credentials: records.credentials.iter().map(|it| it.facts.clone()).collect(), ..Contents::default() }
 }
 
 fn of_requests(config: &Config) -> exchange::Config {
@@ -95,5 +104,6 @@ fn of_requests(config: &Config) -> exchange::Config {
             .map(|(name, value)| (name.as_str().to_owned(), value.as_str().to_owned()))
             .collect(),
         max_body_size: config.server.max_body_size,
+        rate_limits: RateLimits::default(),
     }
 }

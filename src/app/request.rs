@@ -107,6 +107,7 @@ fn inbound(request: Request) -> Inbound<'static> {
         framing,
         body,
         source: None,
+        keyless: true,
         interim: None,
     }
 }

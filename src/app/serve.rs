@@ -26,8 +26,8 @@ use crate::{
     store::{FileStore, Records},
 };
 
-/// How often idle connections to origin servers are looked at.
-const SWEEP: Duration = Duration::from_secs(10);
+/// How often a worker looks for idle connections to close, and for what has lost its right.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// A daemon that accepts connections.
 #[derive(Debug)]

@@ -69,6 +69,8 @@ pub enum Outcome {
     Error,
     /// Unknown: the process ended first.
     Interrupted,
+    /// r
+    RevokedMidstream,
 }
 
 impl Outcome {
@@ -81,6 +83,7 @@ impl Outcome {
             Self::UpstreamAbort => "upstream_abort",
             Self::Error => "error",
             Self::Interrupted => "interrupted",
+            Self::RevokedMidstream => "revoked_midstream",
         }
     }
 }
@@ -121,6 +124,10 @@ pub struct Record {
     pub bytes_down: u64,
     /// The code of a refusal or error.
     pub reason: Option<&'static str>,
+    /// g
+    pub generation: u64,
+    /// p
+    pub policy: Option<Arc<str>>,
 }
 
 impl Record {
@@ -139,6 +146,8 @@ impl Record {
             bytes_up: 0,
             bytes_down: 0,
             reason: None,
+            generation: 0,
+            policy: None,
         }
     }
 

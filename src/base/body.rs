@@ -41,6 +41,9 @@ pub enum BodyError {
     /// More bytes than the meter allows.
     #[error("the body exceeds the limit")]
     TooLarge,
+    /// Whoever asked for it may no longer have it.
+    #[error("the right to this body was taken away")]
+    Revoked,
     /// What should be sent upstream, while this answer was already coming, could not be read.
     #[error("the request ended before its end")]
     Upload(#[source] Box<Self>),

@@ -1,33 +1,38 @@
 //! Which credential a request is for (D-03): named in a header, named in the proxy's address, or chosen by host.
 
+use std::sync::Arc;
+
 use crate::{
     base::fields::{self, Fields},
     credential::Alias,
     exchange::{Inbound, Refusal, Snapshot, Unmatched, snapshot::Known},
+    identity::Principal,
 };
 
-/// The credential to use; none where the request goes out as it came.
+/// The credential to use; none where the request goes out as it came. What is out of the caller's scope is not looked
+/// for: the answer is the same whether it is there or not.
 ///
 /// # Errors
-/// Named twice or wrongly, unknown, missing where one must be named, or several to choose from.
-pub fn bind(snapshot: &Snapshot, inbound: &Inbound<'_>, unmatched: Unmatched) -> Result<Option<Known>, Refusal> {
+/// Named twice or wrongly, out of scope, unknown, missing where one must be named, or several to choose from.
+pub fn bind(snapshot: &Snapshot, principal: &Principal, inbound: &Inbound<'_>) -> Result<Option<Arc<Known>>, Refusal> {
     if let Some(alias) = named(inbound)? {
         let alias: Alias = alias.parse().or(Err(Refusal::Invalid("the credential's name is no alias")))?;
+        if !principal.reaches(alias.as_str()) {
+            return Err(Refusal::OutOfScope(alias.to_string()));
+        }
         let found = snapshot.named(alias.as_str()).ok_or_else(|| Refusal::NotFound(alias.to_string()))?;
-        return Ok(Some(found.clone()));
+        return Ok(Some(Arc::clone(found)));
     }
     if !inbound.is_proxy_style() {
         return Err(Refusal::MissingCredential);
     }
-    let mut candidates = snapshot.bound_to(&inbound.target.origin);
-    match (candidates.next(), candidates.next()) {
-        (Some(only), None) => Ok(snapshot.named(only.alias.as_str()).cloned()),
-        (None, _) if unmatched == Unmatched::Deny => Err(Refusal::Unmatched),
+    let candidates = || snapshot.bound_to(&inbound.target.origin).filter(|it| principal.reaches(&it.alias));
+    let mut first_two = candidates();
+    match (first_two.next(), first_two.next()) {
+        (Some(only), None) => Ok(Some(Arc::clone(only))),
+        (None, _) if snapshot.config().unmatched == Unmatched::Deny => Err(Refusal::Unmatched),
         (None, _) => Ok(None),
-        (Some(_), Some(_)) => {
-            let all = snapshot.bound_to(&inbound.target.origin).map(|it| it.alias.to_string());
-            Err(Refusal::AmbiguousCredential(all.collect()))
-        }
+        (Some(_), Some(_)) => Err(Refusal::AmbiguousCredential(candidates().map(|it| it.alias.to_string()).collect())),
     }
 }
 

@@ -16,8 +16,14 @@ use crate::{
 
 /// Strips a request of what is for us or for this connection only. Runs before anything is injected, so that a client
 /// cannot name the injected field in `Connection` to have it removed.
-pub fn prepare_request(fields: &mut Fields, config: &Config) -> Stripped {
+///
+/// With `method_override`, fields that ask the origin server for another method go too: a policy judged the one on the
+/// request line.
+pub fn prepare_request(fields: &mut Fields, config: &Config, method_override: bool) -> Stripped {
     let mut stripped = Stripped(connection_options(fields));
+    if method_override {
+        stripped.0.extend(METHOD_OVERRIDES.map(|it| it.as_bytes().to_vec()));
+    }
     let configured = config.strip_headers.iter().chain(config.inject_headers.iter().map(|(name, _)| name));
     stripped.0.extend(configured.map(|it| it.as_bytes().to_vec()));
     let keys = presented::holds_a_key(fields.bytes());
@@ -27,6 +33,8 @@ pub fn prepare_request(fields: &mut Fields, config: &Config) -> Stripped {
     }
     stripped
 }
+
+const METHOD_OVERRIDES: [&str; 3] = ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method"];
 
 /// The names that were stripped from a request besides those that always are.
 #[derive(Debug)]
@@ -94,12 +102,13 @@ mod tests {
             strip_headers: vec!["X-Internal".into()],
             inject_headers: vec![("X-By".into(), "us".into())],
             max_body_size: None,
+            ..Config::default()
         };
         let mut fields = Fields::default();
         for (name, value) in lines {
             fields.append(name, value.as_bytes());
         }
-        forward::prepare_request(&mut fields, &config);
+        forward::prepare_request(&mut fields, &config, false);
         fields.inject("Authorization", Secret::from(String::from("ours")));
         let mut out = Vec::new();
         fields.write(&mut out);

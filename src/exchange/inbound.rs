@@ -33,12 +33,25 @@ pub struct Inbound<'a> {
     pub body: Body,
     /// Where from; none at the command line.
     pub source: Option<SocketAddr>,
+    /// Whether a caller may come in without a key through the listener that it came by.
+    pub keyless: bool,
     /// Where interim answers go; without it they are dropped.
     pub interim: Option<&'a mut (dyn Interim + 'a)>,
 }
 
+/// Who asks for something, as far as is known without looking.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// What was shown.
+    pub presented: &'a Presented,
+    /// See [`Inbound::keyless`].
+    pub keyless: bool,
+    /// See [`Inbound::source`].
+    pub source: Option<SocketAddr>,
+}
+
 impl Inbound<'_> {
-    /// Whether it was sent to a proxy: then the host alone may choose the credential, and a missing key is 407.
+    /// Whether it was sent to a proxy: then the host alone may choose the credential.
     pub fn is_proxy_style(&self) -> bool {
         matches!(self.door, Door::Forward | Door::Connect)
     }

@@ -3,22 +3,25 @@
 //! Not here: how a request arrives and how its answer leaves (`proxy`, later `api` and `mcp`), and every change of
 //! what is stored (`manage`). Main function: [`Exchange::run`].
 
+pub mod attempts;
 pub mod bind;
 pub mod forward;
 pub mod inbound;
+pub mod live;
 pub mod recorded;
 pub mod refusal;
 pub mod run;
 pub mod snapshot;
 
-pub use inbound::{Door, Inbound};
+pub use inbound::{Caller, Door, Inbound};
+pub use live::{Ticket, Watch};
 pub use recorded::{Recorded, Reply};
 pub use refusal::Refusal;
-pub use run::Exchange;
-pub use snapshot::Snapshot;
+pub use run::{Exchange, Shared};
+pub use snapshot::{Contents, Snapshot};
 
 /// How requests are treated on their way through.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     /// What becomes of a request in proxy style that names no credential and matches none.
     pub unmatched: Unmatched,
@@ -28,13 +31,25 @@ pub struct Config {
     pub inject_headers: Vec<(String, String)>,
     /// Most bytes of a request body; `None` is no limit.
     pub max_body_size: Option<u64>,
+    /// How often callers may call.
+    pub rate_limits: RateLimits,
+}
+
+/// What the appliance itself allows a minute; `None` is no limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RateLimits {
+    /// Requests of one key.
+    pub proxy: Option<u32>,
+    /// Keys that are not valid, shown from one address, and each of them.
+    pub auth_failures: Option<u32>,
 }
 
 /// See [`Config::unmatched`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Unmatched {
     /// It goes out as it came.
     Forward,
     /// 403.
+    #[default]
     Deny,
 }

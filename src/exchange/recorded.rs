@@ -3,7 +3,7 @@
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use crate::{
         body::{Body, BodyError, Meter},
         head::{AnswerHead, Framing},
     },
+    exchange::live::{Ticket, Watch},
 };
 
 /// What an exchange gives back to its door.
@@ -33,17 +34,23 @@ pub struct Reply {
 pub struct Recorded {
     body: Body,
     entry: Option<Entry>,
+    ticket: Ticket,
     uploaded: Arc<Meter>,
 }
 
 impl Recorded {
     /// A body that is already at its end closes the record at once.
-    pub fn new(body: Body, entry: Entry, uploaded: Arc<Meter>) -> Self {
-        let mut recorded = Self { body, entry: Some(entry), uploaded };
+    pub fn new(body: Body, entry: Entry, ticket: Ticket, uploaded: Arc<Meter>) -> Self {
+        let mut recorded = Self { body, entry: Some(entry), ticket, uploaded };
         if recorded.body.is_empty() {
             recorded.close(Outcome::Ok);
         }
         recorded
+    }
+
+    /// To end the writing of an answer whose right was taken away, also while nobody reads it.
+    pub fn watch(&self) -> Watch {
+        self.ticket.watch()
     }
 
     fn close(&mut self, outcome: Outcome) {
@@ -59,7 +66,17 @@ impl http_body::Body for Recorded {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if self.ticket.is_revoked() {
+            self.close(Outcome::RevokedMidstream);
+            return Poll::Ready(Some(Err(BodyError::Revoked)));
+        }
+        let Poll::Ready(polled) = Pin::new(&mut self.body).poll_frame(cx) else {
+            // Woken by a sweep, this is polled again.
+            return self.ticket.poll_revoked(cx).map(|()| {
+                self.close(Outcome::RevokedMidstream);
+                Some(Err(BodyError::Revoked))
+            });
+        };
         match &polled {
             Some(Ok(frame)) => {
                 if let (Some(entry), Some(data)) = (&mut self.entry, frame.data_ref()) {
@@ -76,6 +93,7 @@ impl http_body::Body for Recorded {
 
 impl Drop for Recorded {
     fn drop(&mut self) {
-        self.close(Outcome::ClientAbort);
+        let revoked = self.entry.is_some() && self.ticket.is_revoked();
+        self.close(if revoked { Outcome::RevokedMidstream } else { Outcome::ClientAbort });
     }
 }

@@ -5,6 +5,8 @@ use serde_json::{Map, Value, json};
 use crate::{
     audit::Outcome,
     base::{head::AnswerHead, host::HostError, target::TargetError},
+    identity::Permission,
+    policy::{Exhausted, Verdict},
 };
 
 /// An answer of our own instead of the origin server's.
@@ -26,6 +28,16 @@ pub enum Refusal {
     Unauthorized,
     /// The same, in proxy style.
     ProxyUnauthorized,
+    /// The caller's role does not have this permission.
+    Forbidden(Permission),
+    /// The alias is outside the scope of the caller's role; whether it is there is not told.
+    OutOfScope(String),
+    /// The right was taken away while the request was on its way.
+    Revoked,
+    /// A policy denies it.
+    Policy(Verdict),
+    /// It is allowed, but not so often.
+    RateLimited(Exhausted),
     /// A page of another origin may not talk to this listener.
     ForeignPage,
     /// The `Host` field names a host that this listener does not answer for.
@@ -88,6 +100,12 @@ impl Refusal {
         self.kind().1
     }
 
+    /// The same, for a caller that takes us for a proxy: a missing key is asked for with 407 (RFC 9110 section 15.5.8).
+    #[must_use]
+    pub fn in_proxy_style(self) -> Self {
+        if self == Self::Unauthorized { Self::ProxyUnauthorized } else { self }
+    }
+
     /// Whether the form of the request is refused, rather than what it is for.
     pub fn is_of_form(&self) -> bool {
         matches!(self, Self::Invalid(_) | Self::Target(_) | Self::Method | Self::Expectation)
@@ -98,6 +116,7 @@ impl Refusal {
         match self {
             Self::ClientGone => Outcome::ClientAbort,
             Self::Unreachable | Self::BadAnswer | Self::Timeout => Outcome::UpstreamError,
+            Self::Revoked => Outcome::RevokedMidstream,
             Self::Internal | Self::AuditUnavailable | Self::Overloaded => Outcome::Error,
             _ => Outcome::Denied,
         }
@@ -109,6 +128,9 @@ impl Refusal {
             Self::Method => Some("method"),
             Self::ForeignPage => Some("cross_origin"),
             Self::ForeignHost => Some("host_not_allowed"),
+            Self::Forbidden(_) => Some("permission"),
+            Self::OutOfScope(_) => Some("scope"),
+            Self::Revoked => Some("revoked"),
             Self::Unbound(_) => Some("unbound"),
             Self::HostNotBound(_) => Some("host_not_bound"),
             Self::Unmatched => Some("unmatched"),
@@ -130,6 +152,7 @@ impl Refusal {
             Self::ProxyUnauthorized => head.fields.append("Proxy-Authenticate", b"Basic realm=\"vultrino\""),
             Self::Unauthorized => head.fields.append("WWW-Authenticate", b"Bearer realm=\"vultrino\""),
             Self::AuditUnavailable | Self::Overloaded => head.fields.append("Retry-After", b"1"),
+            Self::RateLimited(it) => tell_rate(&mut head, it),
             Self::Method => head.fields.append("Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
             _ => {}
         }
@@ -150,6 +173,15 @@ impl Refusal {
             Self::Unbound(alias) | Self::HostNotBound(alias) => {
                 return format!("Credential '{alias}' may not be used against this host");
             }
+            Self::Forbidden(permission) => return format!("The role of this API key has no `{permission}` permission"),
+            Self::OutOfScope(alias) => {
+                return format!("Credential '{alias}' is not in the scope of this API key");
+            }
+            Self::Policy(verdict) => return format!("Denied by policy: {verdict}"),
+            Self::RateLimited(it) => {
+                return format!("Too many requests: {} are allowed in {} s", it.max, it.window.as_secs());
+            }
+            Self::Revoked => "The API key or credential was revoked while the request was on its way",
             Self::Method => "This method is not forwarded",
             Self::MissingCredential => "X-Vultrino-Credential header is required",
             Self::AmbiguousCredential(_) => {
@@ -186,6 +218,11 @@ impl Refusal {
         }
         match self {
             Self::AmbiguousCredential(aliases) => drop(details.insert("credentials".into(), json!(aliases))),
+            Self::Forbidden(permission) => drop(details.insert("permission".into(), json!(permission))),
+            Self::Policy(verdict) => {
+                details.insert("policy".into(), json!(&*verdict.policy));
+                details.insert("rule".into(), json!(verdict.rule));
+            }
             Self::Unbound(alias) | Self::HostNotBound(alias) => {
                 let fix = format!("vultrino bind {alias} --host HOST");
                 details.insert("fix".into(), json!(fix));
@@ -206,7 +243,12 @@ impl Refusal {
             Self::AmbiguousCredential(_) => (400, "ambiguous_credential", DENIED),
             Self::Unauthorized => (401, "unauthorized", DENIED),
             Self::ProxyUnauthorized => (407, "proxy_authentication_required", DENIED),
-            Self::ForeignPage
+            Self::Policy(_) => (403, "policy_denied", DENIED),
+            Self::RateLimited(_) => (429, "rate_limited", DENIED),
+            Self::Forbidden(_)
+            | Self::OutOfScope(_)
+            | Self::Revoked
+            | Self::ForeignPage
             | Self::ForeignHost
             | Self::Unbound(_)
             | Self::HostNotBound(_)
@@ -226,6 +268,14 @@ impl Refusal {
             Self::Internal => (500, "internal_error", "proxy_internal_error"),
         }
     }
+}
+
+/// In whole seconds, rounded up: who waits that long is let through.
+fn tell_rate(head: &mut AnswerHead, it: &Exhausted) {
+    let wait = (it.retry_after.as_millis().div_ceil(1000)).max(1).to_string();
+    head.fields.append("Retry-After", wait.as_bytes());
+    head.fields.append("X-RateLimit-Limit", it.max.to_string().as_bytes());
+    head.fields.append("X-RateLimit-Remaining", b"0");
 }
 
 impl From<TargetError> for Refusal {

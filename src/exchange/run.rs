@@ -10,24 +10,29 @@ use std::{
 
 use arc_swap::ArcSwap;
 use http::Method;
+use jiff::Timestamp;
 
 use crate::{
     audit::{Door, Entry, Recorder, Unavailable},
     base::{
         body::{BodyError, Meter},
+        clock::Clock,
         fields::{Fields, Known},
         head::{AnswerHead, Framing, Interim},
         target::Origin,
     },
     credential::Credential,
     exchange::{
-        Config, Inbound, Recorded, Refusal, Reply, Snapshot, Unmatched,
+        Caller, Config, Inbound, Recorded, Refusal, Reply, Snapshot, Unmatched,
+        attempts::{self, MINUTE},
         bind::bind,
         forward::{prepare_answer, prepare_request},
+        live::{Live, Rights, Ticket},
+        snapshot::{self, Unauthenticated},
     },
-    identity::{Presented, Principal, presented},
+    identity::{Permission, Presented, PresentedKey, Principal, presented},
     inject,
-    policy::{Denial, Facts, Permit, decide},
+    policy::{Denial, Facts, LimitKey, Limiter, Permit, decide},
     safe::Safe,
     upstream::{Answer, DialError, Failure, Request, Upstream},
 };
@@ -36,22 +41,27 @@ use crate::{
 #[derive(Debug)]
 pub struct Exchange {
     snapshot: Arc<ArcSwap<Snapshot>>,
-    safe: Arc<Safe>,
+    shared: Arc<Shared>,
     upstream: Upstream,
     recorder: Recorder,
-    config: Arc<Config>,
+    live: Live,
+}
+
+/// What the exchanges of all workers have in common.
+#[derive(Debug)]
+pub struct Shared {
+    /// Opens secrets.
+    pub safe: Safe,
+    /// Counts what may happen only so often.
+    pub limiter: Limiter,
+    /// Tells the time.
+    pub clock: Clock,
 }
 
 impl Exchange {
-    /// Over the snapshot and the safe that all workers share, and this worker's own way out and records.
-    pub fn new(
-        snapshot: Arc<ArcSwap<Snapshot>>,
-        safe: Arc<Safe>,
-        upstream: Upstream,
-        recorder: Recorder,
-        config: Arc<Config>,
-    ) -> Self {
-        Self { snapshot, safe, upstream, recorder, config }
+    /// Over what all workers share, and this worker's own way out and records.
+    pub fn new(snapshot: Arc<ArcSwap<Snapshot>>, shared: Arc<Shared>, upstream: Upstream, recorder: Recorder) -> Self {
+        Self { snapshot, shared, upstream, recorder, live: Live::default() }
     }
 
     /// Runs one request to the head of its answer; the body then streams, and closes the record.
@@ -61,12 +71,14 @@ impl Exchange {
     pub async fn run(&self, inbound: &mut Inbound<'_>) -> Result<Reply, Refusal> {
         let mut entry = self.recorder.open(inbound.door, "http_request").map_err(unrecorded)?;
         note(&mut entry, inbound);
-        let meter = Arc::new(Meter::new(self.config.max_body_size.unwrap_or(u64::MAX)));
-        let done = Unpanicked(pin!(self.attempt(inbound, &mut entry, &meter))).await;
+        let (snapshot, ticket) = (self.snapshot.load_full(), self.live.enter());
+        let meter = Arc::new(Meter::new(snapshot.config().max_body_size.unwrap_or(u64::MAX)));
+        let attempt = self.attempt(&snapshot, inbound, &mut entry, &ticket, &meter);
+        let done = Guarded { attempt: pin!(attempt), ticket: &ticket }.await;
         match done {
             Ok(Answer { head, framing, body }) => {
                 entry.record.status = head.status;
-                Ok(Reply { head, framing, body: Recorded::new(body, entry, meter) })
+                Ok(Reply { head, framing, body: Recorded::new(body, entry, ticket, meter) })
             }
             Err(refusal) => {
                 entry.record.bytes_up = meter.seen();
@@ -78,22 +90,26 @@ impl Exchange {
     /// The stages in their order; each needs what the one before gives.
     async fn attempt(
         &self,
+        snapshot: &Snapshot,
         inbound: &mut Inbound<'_>,
         entry: &mut Entry,
+        ticket: &Ticket,
         meter: &Arc<Meter>,
     ) -> Result<Answer, Refusal> {
-        self.check(inbound)?;
-        let principal = identify(inbound)?;
-        entry.record.name = Some(principal.name());
-        let known = bind(&self.snapshot.load(), inbound, self.config.unmatched)?;
+        let (now, config) = (self.shared.clock.now(), snapshot.config());
+        entry.record.generation = snapshot.generation();
+        check(inbound, config)?;
+        let principal = self.identify(snapshot, inbound, entry, now)?;
+        self.pace(config, &principal, Permission::Execute)?;
+        let known = bind(snapshot, &principal, inbound)?;
         entry.record.credential = known.as_ref().map(|it| Arc::clone(&it.alias));
-        let credential = known.as_ref().map(|it| &*it.credential);
-        let facts = Facts { principal: &principal, credential, target: &inbound.target, method: &inbound.method };
-        let permit = decide(&facts).map_err(|denial| deny(denial, credential))?;
-        let stripped = prepare_request(&mut inbound.fields, &self.config);
+        ticket.uses(Rights { holder: principal.holder().cloned(), known: known.clone() });
+        let facts = facts(snapshot, &principal, known.as_deref(), inbound, now);
+        let permit = decide(&facts, &self.shared.limiter).map_err(|denial| deny(entry, denial, known.as_deref()))?;
+        let stripped = prepare_request(&mut inbound.fields, config, permit.strips_method_override());
         entry.arm();
-        if let Some(credential) = credential {
-            self.inject(&permit, credential, &mut inbound.fields)?;
+        if let Some(known) = &known {
+            self.inject(&permit, &known.credential, &mut inbound.fields)?;
         }
         let keep = (inbound.framing == Framing::Chunked).then(|| stripped.keep_trailer(&inbound.fields));
         let mut interim = inbound.interim.take().map(EndToEnd);
@@ -119,24 +135,46 @@ impl Exchange {
         }
     }
 
-    /// Whether a tunnel may be opened, before anything is signed for it. The requests in it are judged one by one.
+    /// Whether a tunnel may be opened, before anything is signed for it. The requests in it are judged one by one. The
+    /// ticket is revoked when the caller's key is.
     ///
     /// # Errors
-    /// A key that is not valid, a port that nothing permits, a host that would be refused anyway.
-    pub fn admit(&self, presented: &Presented, origin: &Origin, ports: &[u16]) -> Result<(), Refusal> {
-        authenticate(presented).ok_or(Refusal::ProxyUnauthorized)?;
-        let snapshot = self.snapshot.load();
-        let named = presented.alias.as_deref().and_then(|it| snapshot.named(it));
-        let bound = snapshot.bound_to(origin).next().is_some()
-            || named.is_some_and(|it| it.credential.is_bound_to(origin.scheme, &origin.authority));
+    /// A key that is missing or not valid, a port that nothing permits, a host that would be refused anyway.
+    pub fn admit(&self, caller: &Caller<'_>, origin: &Origin, ports: &[u16]) -> Result<Ticket, Refusal> {
+        let (snapshot, now) = (self.snapshot.load(), self.shared.clock.now());
+        let principal = self.authenticate(&snapshot, caller, now).map_err(Refusal::in_proxy_style)?;
+        permitted(&principal, Permission::Execute)?;
+        let named = caller.presented.alias.as_deref().and_then(|it| snapshot.named(it));
+        let named = named.filter(|it| it.credential.is_bound_to(origin.scheme, &origin.authority));
+        let bound = snapshot.bound_to(origin).chain(named).any(|it| principal.reaches(&it.alias));
         if !bound && !ports.contains(&origin.authority.port) {
             return Err(Refusal::Port);
         }
         // A header inside the tunnel may still name a credential, so only `deny` closes it.
-        if !bound && self.config.unmatched == Unmatched::Deny {
+        if !bound && snapshot.config().unmatched == Unmatched::Deny {
             return Err(Refusal::Unmatched);
         }
-        Ok(())
+        let ticket = self.live.enter();
+        ticket.uses(Rights { holder: principal.holder().cloned(), known: None });
+        Ok(ticket)
+    }
+
+    /// Who calls, for what is no exchange.
+    ///
+    /// # Errors
+    /// A key that is missing or not valid; too many that were not.
+    pub fn caller(&self, caller: &Caller<'_>) -> Result<Principal, Refusal> {
+        self.authenticate(&self.snapshot.load(), caller, self.shared.clock.now())
+    }
+
+    /// Counts what may happen only so often.
+    pub fn limiter(&self) -> &Limiter {
+        &self.shared.limiter
+    }
+
+    /// What is in force now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
     }
 
     /// Whether records can be written.
@@ -144,30 +182,92 @@ impl Exchange {
         !self.recorder.is_failing()
     }
 
-    /// Closes idle connections to origin servers whose time is over.
+    /// Closes idle connections to origin servers whose time is over, and ends what has lost its right.
     pub fn sweep(&self) {
         self.upstream.sweep();
+        let (snapshot, now) = (self.snapshot.load(), self.shared.clock.now());
+        self.live.sweep(|rights| snapshot.upholds(rights, now));
     }
 
-    /// What can be refused without knowing anything.
-    fn check(&self, inbound: &Inbound<'_>) -> Result<(), Refusal> {
-        if inbound.fields.all(Known::Expect).any(|it| !it.eq_ignore_ascii_case(b"100-continue")) {
-            return Err(Refusal::Expectation);
+    /// Who sends this request; on the record, whether or not it is known.
+    fn identify(
+        &self,
+        snapshot: &Snapshot,
+        inbound: &Inbound<'_>,
+        entry: &mut Entry,
+        now: Timestamp,
+    ) -> Result<Principal, Refusal> {
+        let presented = Presented { key: shown_key(inbound)?, alias: None };
+        let caller = Caller { presented: &presented, keyless: inbound.keyless, source: inbound.source };
+        let principal = self.authenticate(snapshot, &caller, now).map_err(|refusal| {
+            entry.record.key = presented.key.map(|it| it.prefix().into());
+            if inbound.door == Door::Forward { refusal.in_proxy_style() } else { refusal }
+        })?;
+        entry.record.name = Some(principal.name());
+        entry.record.key = principal.holder().map(|it| Arc::clone(&it.prefix));
+        Ok(principal)
+    }
+
+    /// A valid key is always taken: failures of others, from the same address, cost the others only.
+    fn authenticate(&self, snapshot: &Snapshot, caller: &Caller<'_>, now: Timestamp) -> Result<Principal, Refusal> {
+        let key = caller.presented.key.as_ref();
+        match snapshot.authenticate(key, caller.keyless, now) {
+            Ok(principal) => Ok(principal),
+            Err(Unauthenticated::Missing) => Err(Refusal::Unauthorized),
+            Err(Unauthenticated::Invalid) => {
+                attempts::charge(&self.shared.limiter, snapshot.config().rate_limits.auth_failures, caller)?;
+                Err(Refusal::Unauthorized)
+            }
         }
-        match (inbound.framing, self.config.max_body_size) {
-            (Framing::Length(length), Some(most)) if length > most => Err(Refusal::TooLarge),
+    }
+
+    /// Whether the caller may do this at all, and again so soon.
+    fn pace(&self, config: &Config, principal: &Principal, permission: Permission) -> Result<(), Refusal> {
+        permitted(principal, permission)?;
+        match (principal.holder(), config.rate_limits.proxy) {
+            (Some(holder), Some(max)) => {
+                let key = LimitKey::new("proxy", holder.key.id.as_bytes());
+                self.shared.limiter.charge(key, max, MINUTE).map(drop).map_err(Refusal::RateLimited)
+            }
             _ => Ok(()),
         }
     }
 
     fn inject(&self, permit: &Permit, credential: &Credential, fields: &mut Fields) -> Result<(), Refusal> {
-        let material = self.safe.open(permit).map_err(|error| {
+        let material = self.shared.safe.open(permit).map_err(|error| {
             tracing::error!(credential = %credential.alias, %error, "a credential could not be opened");
             Refusal::Internal
         })?;
         inject::apply(credential, &material, fields);
         Ok(())
     }
+}
+
+/// What can be refused without knowing anything.
+fn check(inbound: &Inbound<'_>, config: &Config) -> Result<(), Refusal> {
+    if inbound.fields.all(Known::Expect).any(|it| !it.eq_ignore_ascii_case(b"100-continue")) {
+        return Err(Refusal::Expectation);
+    }
+    match (inbound.framing, config.max_body_size) {
+        (Framing::Length(length), Some(most)) if length > most => Err(Refusal::TooLarge),
+        _ => Ok(()),
+    }
+}
+
+fn permitted(principal: &Principal, permission: Permission) -> Result<(), Refusal> {
+    if principal.may(permission) { Ok(()) } else { Err(Refusal::Forbidden(permission)) }
+}
+
+fn facts<'a>(
+    snapshot: &'a Snapshot,
+    principal: &'a Principal,
+    known: Option<&'a snapshot::Known>,
+    inbound: &'a Inbound<'_>,
+    now: Timestamp,
+) -> Facts<'a> {
+    let policies = known.map_or(&[][..], |it| snapshot.policies_for(it));
+    let credential = known.map(|it| &it.credential);
+    Facts { principal, credential, policies, target: &inbound.target, method: &inbound.method, now }
 }
 
 /// Interim answers lose what is for one connection, like final ones.
@@ -204,16 +304,16 @@ fn without_values(target: &str) -> &str {
     if may_hold_one { "..." } else { path }
 }
 
-fn identify(inbound: &Inbound<'_>) -> Result<Principal, Refusal> {
-    let refusal = if inbound.is_proxy_style() { Refusal::ProxyUnauthorized } else { Refusal::Unauthorized };
-    let shown = inbound.fields.all(Known::Authorization).any(|it| presented::in_authorization(it).is_some())
-        || presented::holds_a_key(inbound.target.path_and_query().as_bytes());
-    if shown { Err(refusal) } else { authenticate(&inbound.presented).ok_or(refusal) }
-}
-
-/// In local mode no key is needed, but one that is shown counts, and none has been created.
-fn authenticate(presented: &Presented) -> Option<Principal> {
-    presented.key.is_none().then_some(Principal::Local)
+/// The one key that a request shows. A key in the URL is in logs already: it is not taken.
+fn shown_key(inbound: &Inbound<'_>) -> Result<Option<PresentedKey>, Refusal> {
+    if presented::holds_a_key(inbound.target.path_and_query().as_bytes()) {
+        return Err(Refusal::Unauthorized);
+    }
+    let own = inbound.fields.all(Known::Authorization).find_map(presented::in_authorization);
+    match (own, inbound.presented.key) {
+        (Some(own), Some(other)) if own != other => Err(Refusal::Invalid("the request shows two API keys")),
+        (own, other) => Ok(own.or(other)),
+    }
 }
 
 fn request<'a>(inbound: &'a mut Inbound<'_>, meter: &Arc<Meter>) -> Request<'a> {
@@ -228,11 +328,19 @@ fn request<'a>(inbound: &'a mut Inbound<'_>, meter: &Arc<Meter>) -> Request<'a> 
     }
 }
 
-fn deny(denial: Denial, credential: Option<&Credential>) -> Refusal {
-    let alias = credential.map(|it| it.alias.to_string()).unwrap_or_default();
+fn deny(entry: &mut Entry, denial: Denial, known: Option<&snapshot::Known>) -> Refusal {
+    let alias = known.map(|it| it.alias.to_string()).unwrap_or_default();
     match denial {
         Denial::Unbound => Refusal::Unbound(alias),
         Denial::HostNotBound => Refusal::HostNotBound(alias),
+        Denial::Policy(verdict) => {
+            entry.record.policy = Some(verdict.to_string().into());
+            Refusal::Policy(verdict)
+        }
+        Denial::Rate { verdict, room } => {
+            entry.record.policy = Some(verdict.to_string().into());
+            Refusal::RateLimited(room)
+        }
     }
 }
 
@@ -256,14 +364,21 @@ fn close(mut entry: Entry, refusal: Refusal) -> Refusal {
     refusal
 }
 
-/// Turns a panic inside one exchange into its refusal; the others go on.
-struct Unpanicked<'a, F>(Pin<&'a mut F>);
+/// Turns a panic inside one exchange into its refusal, so that the others go on; ends one whose right is taken away.
+struct Guarded<'a, F> {
+    attempt: Pin<&'a mut F>,
+    ticket: &'a Ticket,
+}
 
-impl<T, F: Future<Output = Result<T, Refusal>>> Future for Unpanicked<'_, F> {
+impl<T, F: Future<Output = Result<T, Refusal>>> Future for Guarded<'_, F> {
     type Output = Result<T, Refusal>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let work = AssertUnwindSafe(|| self.0.as_mut().poll(cx));
-        std::panic::catch_unwind(work).unwrap_or(Poll::Ready(Err(Refusal::Internal)))
+        let work = AssertUnwindSafe(|| self.attempt.as_mut().poll(cx));
+        let polled = std::panic::catch_unwind(work).unwrap_or(Poll::Ready(Err(Refusal::Internal)));
+        match polled {
+            Poll::Pending => self.ticket.poll_revoked(cx).map(|()| Err(Refusal::Revoked)),
+            ready @ Poll::Ready(_) => ready,
+        }
     }
 }

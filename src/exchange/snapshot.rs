@@ -1,75 +1,196 @@
-//! What requests are decided by, at one revision of the store: one pointer, replaced as a whole after each change.
+//! What requests are decided by, at one moment: one pointer, replaced as a whole after each change of the store, of the
+//! policies or of the configuration.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
+
+use jiff::Timestamp;
 
 use crate::{
     base::{
         host::{Host, HostPattern},
+        id::Id,
         target::Origin,
     },
     credential::Credential,
+    exchange::{Config, live::Rights},
+    identity::{ApiKey, Holder, KeyHash, Permission, PresentedKey, Principal, Role},
+    policy::{Policy, PolicySet},
 };
 
-/// Credentials without their secrets, indexed for the two questions that a request asks. Both cost the same whether
-/// there is one credential or ten thousand.
+/// Credentials without their secrets, keys, roles and policies, indexed for the questions that a request asks. All cost
+/// the same whether there is one of a kind or ten thousand.
 #[derive(Debug, Default)]
 pub struct Snapshot {
-    aliases: HashMap<Box<str>, Known>,
+    aliases: HashMap<Box<str>, Arc<Known>>,
     /// Those that may be chosen by host, under each host that a binding names exactly.
-    hosts: HashMap<Host, Vec<Arc<Credential>>>,
+    hosts: HashMap<Host, Vec<Arc<Known>>>,
     /// The same, under the domain of a binding such as `*.example.com`.
-    domains: HashMap<Box<str>, Vec<Arc<Credential>>>,
+    domains: HashMap<Box<str>, Vec<Arc<Known>>>,
+    /// Keys whose role is there.
+    holders: HashMap<KeyHash, Arc<Holder>>,
+    policies: Arc<PolicySet>,
+    config: Arc<Config>,
+    generation: u64,
 }
 
-/// A credential, and its alias as audit records hold it.
-#[derive(Clone, Debug)]
+/// What a snapshot is made of.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// All of them.
+    pub credentials: Vec<Credential>,
+    /// All of them.
+    pub roles: Vec<Role>,
+    /// All of them, expired ones too.
+    pub keys: Vec<ApiKey>,
+    /// Shared with the next snapshot, if they stay.
+    pub policies: Arc<PolicySet>,
+    /// The same.
+    pub config: Arc<Config>,
+    /// Counts the snapshots; audit lines name it.
+    pub generation: u64,
+}
+
+/// A credential, and what is found out about it once.
+#[derive(Debug)]
 pub struct Known {
     /// Its facts.
-    pub credential: Arc<Credential>,
-    /// Its alias.
+    pub credential: Credential,
+    /// Its alias as audit records hold it.
     pub alias: Arc<str>,
+    policies: OnceLock<Vec<Arc<Policy>>>,
+}
+
+/// Why a caller is not known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unauthenticated {
+    /// It showed no key where one is needed.
+    Missing,
+    /// It showed one that is not valid, or no longer.
+    Invalid,
 }
 
 impl Snapshot {
-    /// Indexes credentials.
-    pub fn new(credentials: impl IntoIterator<Item = Credential>) -> Self {
-        let mut snapshot = Self::default();
+    /// Indexes all.
+    pub fn new(contents: Contents) -> Self {
+        let Contents { credentials, roles, keys, policies, config, generation } = contents;
+        let roles: HashMap<Id, Arc<Role>> = roles.into_iter().map(|it| (it.id, Arc::new(it))).collect();
+        let holder = |key: ApiKey| {
+            let role = Arc::clone(roles.get(&key.role_id)?);
+            Some((key.hash, Arc::new(Holder::new(key, role))))
+        };
+        let holders = keys.into_iter().filter_map(holder).collect();
+        let mut snapshot = Self { holders, policies, config, generation, ..Self::default() };
         for credential in credentials {
-            let credential = Arc::new(credential);
-            if credential.auto {
-                snapshot.index_hosts(&credential);
-            }
             let alias = Arc::from(credential.alias.as_str());
-            snapshot.aliases.insert(credential.alias.as_str().into(), Known { credential, alias });
+            let known = Arc::new(Known { credential, alias, policies: OnceLock::new() });
+            if known.credential.auto {
+                snapshot.index_hosts(&known);
+            }
+            snapshot.aliases.insert(known.credential.alias.as_str().into(), known);
         }
         snapshot
     }
 
+    /// Takes over what the one before has learned and nobody has written down yet: when keys were used.
+    pub fn inherit(&self, before: &Self) {
+        for (hash, holder) in &self.holders {
+            if let Some(at) = before.holders.get(hash).and_then(|it| it.last_used()) {
+                holder.use_at(at);
+            }
+        }
+    }
+
+    /// Who shows this key. `keyless` says whether the listener lets callers in without one.
+    ///
+    /// # Errors
+    /// No key where one is needed, and a key that is not valid, wherever it is shown.
+    pub fn authenticate(
+        &self,
+        key: Option<&PresentedKey>,
+        keyless: bool,
+        now: Timestamp,
+    ) -> Result<Principal, Unauthenticated> {
+        let Some(key) = key else {
+            return if keyless { Ok(Principal::Local) } else { Err(Unauthenticated::Missing) };
+        };
+        let holder = self.holders.get(&key.hash).filter(|it| !it.key.is_expired(now));
+        let holder = holder.ok_or(Unauthenticated::Invalid)?;
+        holder.use_at(now);
+        Ok(Principal::Key(Arc::clone(holder)))
+    }
+
+    /// Whether somebody who began with these rights still has them.
+    pub fn upholds(&self, rights: &Rights, now: Timestamp) -> bool {
+        let Rights { holder, known } = rights;
+        let held = holder.as_ref().is_none_or(|it| {
+            let same = |now_held: &&Arc<Holder>| now_held.key.id == it.key.id && !now_held.key.is_expired(now);
+            let still = self.holders.get(&it.key.hash).filter(same);
+            still.is_some_and(|still| {
+                let reaches = known.as_ref().is_none_or(|known| still.role.reaches(&known.alias));
+                still.role.permissions.contains(Permission::Execute) && reaches
+            })
+        });
+        let there = |it: &Arc<Known>| self.named(&it.alias).is_some_and(|now| now.credential.id == it.credential.id);
+        held && known.as_ref().is_none_or(there)
+    }
+
+    /// Keys that were used after the time that is stored for them, with that time.
+    pub fn used(&self) -> Vec<(Id, Timestamp)> {
+        let used = |it: &Arc<Holder>| {
+            let at = it.last_used()?;
+            (it.key.last_used_at.is_none_or(|stored| stored.as_second() < at.as_second())).then_some((it.key.id, at))
+        };
+        self.holders.values().filter_map(used).collect()
+    }
+
     /// The credential of this alias.
-    pub fn named(&self, alias: &str) -> Option<&Known> {
+    pub fn named(&self, alias: &str) -> Option<&Arc<Known>> {
         self.aliases.get(alias)
     }
 
     /// Those bound to this origin that may be chosen by host alone.
-    pub fn bound_to<'a>(&'a self, origin: &'a Origin) -> impl Iterator<Item = &'a Arc<Credential>> {
+    pub fn bound_to<'a>(&'a self, origin: &'a Origin) -> impl Iterator<Item = &'a Arc<Known>> {
         let host = &origin.authority.host;
         let domain = match host {
             Host::Name(name) => name.split_once('.').and_then(|(_, domain)| self.domains.get(domain)),
             Host::V4(_) | Host::V6(_) => None,
         };
         let exact = self.hosts.get(host).into_iter().flatten();
-        let wild = domain.into_iter().flatten().filter(move |it| !names_exactly(it, host));
-        exact.chain(wild).filter(|it| it.is_bound_to(origin.scheme, &origin.authority))
+        let wild = domain.into_iter().flatten().filter(move |it| !names_exactly(&it.credential, host));
+        exact.chain(wild).filter(|it| it.credential.is_bound_to(origin.scheme, &origin.authority))
     }
 
-    fn index_hosts(&mut self, credential: &Arc<Credential>) {
-        for binding in &credential.bindings {
+    /// The policies for a credential of this snapshot. Sought once.
+    pub fn policies_for<'a>(&self, known: &'a Known) -> &'a [Arc<Policy>] {
+        known.policies.get_or_init(|| self.policies.matching(&known.credential.alias))
+    }
+
+    /// All of them.
+    pub fn policies(&self) -> &Arc<PolicySet> {
+        &self.policies
+    }
+
+    /// How requests are treated.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// See [`Contents::generation`].
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    fn index_hosts(&mut self, known: &Arc<Known>) {
+        for binding in &known.credential.bindings {
             let list = match &binding.host {
                 HostPattern::Exactly(host) => self.hosts.entry(host.clone()).or_default(),
                 HostPattern::OneLabelBefore(domain) => self.domains.entry(domain.clone()).or_default(),
             };
-            if !list.iter().any(|it| Arc::ptr_eq(it, credential)) {
-                list.push(Arc::clone(credential));
+            if !list.iter().any(|it| Arc::ptr_eq(it, known)) {
+                list.push(Arc::clone(known));
             }
         }
     }

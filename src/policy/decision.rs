@@ -19,6 +19,10 @@ pub struct Facts<'a> {
     pub target: &'a Target,
     /// What it does there.
     pub method: &'a Method,
+    /// P
+    pub policies: &'a [std::sync::Arc<crate::policy::Policy>],
+    /// T
+    pub now: jiff::Timestamp,
 }
 
 /// Leave to send one request, with the secret of at most one credential. Only [`decide`] gives it.
@@ -34,8 +38,17 @@ pub struct Reveal {
 }
 
 /// Why not.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Denial {
+    /// P
+    Policy(crate::policy::Verdict),
+    /// R
+    Rate {
+        /// v
+        verdict: crate::policy::Verdict,
+        /// r
+        room: crate::policy::Exhausted,
+    },
     /// The credential is bound to no host at all.
     Unbound,
     /// It is bound to others.
@@ -43,6 +56,11 @@ pub enum Denial {
 }
 
 impl Permit {
+    /// S
+    pub fn strips_method_override(&self) -> bool {
+        false
+    }
+
     /// Whose secret may be opened.
     pub fn credential(&self) -> Option<Id> {
         self.credential
@@ -60,7 +78,7 @@ impl Reveal {
 ///
 /// # Errors
 /// The reason to refuse.
-pub fn decide(facts: &Facts<'_>) -> Result<Permit, Denial> {
+pub fn decide(facts: &Facts<'_>, _l: &crate::policy::Limiter) -> Result<Permit, Denial> {
     let Some(credential) = facts.credential else { return Ok(Permit { credential: None }) };
     let origin = &facts.target.origin;
     if credential.is_bound_to(origin.scheme, &origin.authority) {

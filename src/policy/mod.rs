@@ -5,3 +5,5 @@
 pub mod decision;
 
 pub use decision::{Denial, Facts, Permit, Reveal, decide, reveal};
+pub mod stub;
+pub use stub::*;

@@ -6,11 +6,11 @@ use http::Method;
 
 use crate::{
     base::{
-        body::Body,
+        body::{Body, BodyError},
         head::{Framing, RequestHead},
         target::Target,
     },
-    exchange::{Door, Inbound, Refusal, Reply},
+    exchange::{Caller, Door, Inbound, Refusal, Reply, Watch},
     http1::send::SendError,
     identity::Presented,
     proxy::{
@@ -65,16 +65,20 @@ impl Session {
         let Received { head: RequestHead { method, fields, .. }, framing, body } = received;
         let (mut interim, source) = (responder, Some(self.peer));
         let interim = Some(&mut interim as _);
-        let mut inbound = Inbound { door, presented, method, target, fields, framing, body, source, interim };
+        let keyless = true;
+        let mut inbound = Inbound { door, presented, method, target, fields, framing, body, source, keyless, interim };
         match self.unless_gone(self.worker.exchange.run(&mut inbound)).await {
             None => Ok(Done::Wrote(Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()))),
             Some(Err(refusal)) => Err(refusal),
-            Some(Ok(Reply { head, framing, body })) => Ok(Done::Wrote(responder.stream(&head, framing, body).await)),
+            Some(Ok(Reply { head, framing, body })) => {
+                let watch = body.watch();
+                Ok(Done::Wrote(unless_revoked(&watch, responder.stream(&head, framing, body)).await))
+            }
         }
     }
 
     fn aim(&self, head: &RequestHead) -> Result<Aim, Refusal> {
-        if let Some(Tunnel { origin, presented }) = &self.tunnel {
+        if let Some(Tunnel { origin, presented, .. }) = &self.tunnel {
             return Ok(Aim::Exchange(Door::Connect, classify::classify_inside(head, origin)?, presented.clone()));
         }
         if head.method == Method::CONNECT {
@@ -122,8 +126,9 @@ impl Session {
             return Err(Refusal::Invalid("bytes follow a CONNECT before it is answered"));
         }
         let presented = classify::presented(head)?;
-        self.worker.exchange.admit(&presented, &origin, &self.worker.config.connect_ports)?;
-        Ok(Tunnel { origin, presented })
+        let caller = Caller { presented: &presented, keyless: true, source: Some(self.peer) };
+        let ticket = self.worker.exchange.admit(&caller, &origin, &self.worker.config.connect_ports)?;
+        Ok(Tunnel { origin, presented, ticket })
     }
 
     /// Runs `work` for as long as the client is there. An end of its input counts as gone.
@@ -138,4 +143,14 @@ impl Session {
         })
         .await
     }
+}
+
+/// Writes an answer for as long as whoever asked may have it. What a client does not read cannot end otherwise.
+async fn unless_revoked(watch: &Watch, writing: impl Future<Output = Result<(), SendError>>) -> Result<(), SendError> {
+    let mut writing = pin!(writing);
+    poll_fn(|cx| match writing.as_mut().poll(cx) {
+        Poll::Pending => watch.poll_revoked(cx).map(|()| Err(BodyError::Revoked.into())),
+        ready @ Poll::Ready(_) => ready,
+    })
+    .await
 }

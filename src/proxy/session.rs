@@ -18,7 +18,7 @@ use crate::{
         target::Origin,
         task::Piece,
     },
-    exchange::Refusal,
+    exchange::{Refusal, Ticket},
     http1::{Connection, Refused, Shared, Wire, connection::HeadError, framing, head, wire::Socket},
     identity::Presented,
     proxy::{
@@ -32,6 +32,8 @@ use crate::{
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Longest time from the first byte of a head to its last.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a tunnel whose key was revoked is kept, so that its next request can be told why.
+const PARTING: Duration = Duration::from_secs(2);
 /// Longest time that a connection is read from after its last answer.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -47,12 +49,14 @@ pub struct Session {
 }
 
 /// What a CONNECT settled for all requests inside.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Tunnel {
     /// Where to.
     pub origin: Arc<Origin>,
     /// Who asked.
     pub presented: Presented,
+    /// Revoked when the key is.
+    pub ticket: Ticket,
 }
 
 /// What becomes of the connection after a request.
@@ -93,6 +97,7 @@ impl Session {
     /// The next head. Silence before its first byte ends the connection quietly, like the client's own end.
     async fn read_head(&self) -> Result<Option<Vec<u8>>, HeadError> {
         let mut begun = self.connection.lock().has_input();
+        let mut parting = false;
         self.connection.lock().idle.restart(if begun { HEAD_DEADLINE } else { KEEP_ALIVE });
         poll_fn(|cx| {
             let mut connection = self.connection.lock();
@@ -102,6 +107,11 @@ impl Session {
             if !begun && connection.has_input() {
                 begun = true;
                 connection.idle.restart(HEAD_DEADLINE);
+            }
+            let lost = self.tunnel.as_ref().is_some_and(|it| it.ticket.poll_revoked(cx).is_ready());
+            if lost && !parting {
+                parting = true;
+                connection.idle.restart(PARTING);
             }
             ready!(connection.idle.poll_over(cx));
             Poll::Ready(if begun { Err(HeadError::Gone(None)) } else { Ok(None) })
@@ -119,7 +129,7 @@ impl Session {
             connection: &self.connection,
             version: head.version,
             is_head: head.method == Method::HEAD,
-            last: is_last(&head) || self.worker.is_draining(),
+            last: is_last(&head) || self.worker.is_draining() || self.is_lost(),
             timeout: self.worker.config.timeout,
         };
         let body = self.begin_body(framing);
@@ -144,6 +154,11 @@ impl Session {
             Ok(()) if responder.last || !self.connection.lock().is_between_messages() => Next::Close,
             Ok(()) => Next::Request,
         }
+    }
+
+    /// Whether the key that opened the tunnel was revoked.
+    fn is_lost(&self) -> bool {
+        self.tunnel.as_ref().is_some_and(|it| it.ticket.is_revoked())
     }
 
     /// From here on the bytes behind the head are its body, whether anybody reads them or not.

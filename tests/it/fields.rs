@@ -117,8 +117,8 @@ fn a_key_of_ours_is_known_behind_any_number_of_spaces() {
     let key = "a1B2".repeat(8);
     for way in WAYS {
         let (status, code) = match way {
-            Way::Path => (401, "unauthorized"),
-            Way::Absolute | Way::Tunnel => (407, "proxy_authentication_required"),
+            Way::Path | Way::Tunnel => (401, "unauthorized"),
+            Way::Absolute => (407, "proxy_authentication_required"),
         };
         let origin = Origin::https();
         for spaces in [" ", "  ", "     "] {
