@@ -9,7 +9,7 @@ use crate::{
     app::AppError,
     audit::{self, Audit, Recorder},
     base::clock::Clock,
-    config::{self, Config},
+    config::{self, Config, server::Mode},
     exchange::{self, Contents, Exchange, RateLimits, Shared, Snapshot, Unmatched},
     policy::Limiter,
     safe::Safe,
@@ -34,7 +34,7 @@ impl Parts {
     /// A `ca_file` that cannot be read.
     pub fn new(config: &Config, store: &FileStore, records: &Records, own: SocketAddr) -> Result<Self, AppError> {
         let upstream = upstream::Config { timeout: config.server.timeout, ..config.upstream.clone() };
-        let shared = Shared { safe: Safe::new(store.opener(), records), limiter: Limiter::default(), clock: Clock };
+        let shared = Shared { safe: Safe::new(store.opener(), records), limiter: Limiter, clock: Clock };
         let snapshot = Snapshot::new(Contents { config: Arc::new(of_requests(config)), ..contents(records) });
         Ok(Self {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
@@ -91,11 +91,11 @@ fn contents(records: &Records) -> Contents {
 }
 
 fn of_requests(config: &Config) -> exchange::Config {
-    let proxy = &config.proxy;
+    let (proxy, limits) = (&config.proxy, &config.rate_limits);
     exchange::Config {
-        unmatched: match proxy.unmatched {
-            Some(config::proxy::Unmatched::Deny) => Unmatched::Deny,
-            Some(config::proxy::Unmatched::Forward) | None => Unmatched::Forward,
+        unmatched: match (proxy.unmatched, config.server.mode) {
+            (Some(config::proxy::Unmatched::Deny), _) | (None, Mode::Server) => Unmatched::Deny,
+            (Some(config::proxy::Unmatched::Forward), _) | (None, Mode::Local) => Unmatched::Forward,
         },
         strip_headers: proxy.strip_headers.iter().map(|it| it.as_str().to_owned()).collect(),
         inject_headers: proxy
@@ -104,6 +104,10 @@ fn of_requests(config: &Config) -> exchange::Config {
             .map(|(name, value)| (name.as_str().to_owned(), value.as_str().to_owned()))
             .collect(),
         max_body_size: config.server.max_body_size,
-        rate_limits: RateLimits::default(),
+        rate_limits: RateLimits {
+            proxy: limits.proxy,
+            management: limits.management,
+            auth_failures: limits.auth_failures,
+        },
     }
 }

@@ -101,13 +101,13 @@ fn inbound(request: Request) -> Inbound<'static> {
     Inbound {
         door: Door::Cli,
         presented: Presented { key: None, alias: Some(request.alias.into()) },
+        keyless: true,
         method: request.method,
         target: request.target,
         fields,
         framing,
         body,
         source: None,
-        keyless: true,
         interim: None,
     }
 }

@@ -184,5 +184,7 @@ fn of_clients(config: &Config) -> proxy::Config {
         connect_ports: config.proxy.connect_ports.clone(),
         allowed_hosts: config.server.allowed_hosts.clone(),
         timeout: config.server.timeout,
+        keyless: config.server.is_keyless(),
+        socket_keyless: config.server.is_socket_keyless(),
     }
 }

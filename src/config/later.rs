@@ -18,17 +18,14 @@ enum Accepted {
 
 use Accepted::{EmptyList, Nothing, Text, True};
 
-const LATER: [(&str, Accepted); 17] = [
+const LATER: [(&str, Accepted); 14] = [
     ("policies", Nothing),
     ("policy", Nothing),
     ("web", Nothing),
     ("limits", Nothing),
-    ("rate_limits", Nothing),
     ("ca", Nothing),
     ("mcp.enabled", True),
     ("mcp.transport", Text("stdio")),
-    ("server.local_auth", Nothing),
-    ("server.socket", Nothing),
     ("storage.backend", Text("file")),
     ("storage.keychain", Nothing),
     ("storage.vault", Nothing),

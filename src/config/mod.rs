@@ -18,6 +18,7 @@ pub mod logging;
 pub mod password;
 pub mod places;
 pub mod proxy;
+pub mod rate_limits;
 pub mod sample;
 pub mod save;
 pub mod server;
@@ -46,6 +47,8 @@ pub struct Config {
     pub upstream: crate::upstream::Config,
     /// `[proxy]`: what happens to requests.
     pub proxy: proxy::Proxy,
+    /// `[rate_limits]`: how often callers may ask, whatever the policies say.
+    pub rate_limits: rate_limits::RateLimits,
     /// Where `ca.pem` and, unless set otherwise, the store and the audit log lie.
     pub data_dir: PathBuf,
 }

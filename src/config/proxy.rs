@@ -15,7 +15,8 @@ pub struct Proxy {
     /// Fields that every request upstream gets, each replacing the client's own.
     #[serde(deserialize_with = "fields")]
     pub inject_headers: Vec<(FieldName, FieldValue)>,
-    /// What becomes of a request in proxy style for which there is no credential; `None` is the mode's own way.
+    /// What becomes of a request in proxy style for which there is no credential; `None` is the mode's own way:
+    /// local mode forwards, server mode denies.
     pub unmatched: Option<Unmatched>,
     /// Ports that a CONNECT may name besides those that a credential is bound to.
     #[serde(deserialize_with = "ports")]

@@ -23,7 +23,9 @@ const TEMPLATE: &str = r#"# Vultrino Configuration
 
 [server]
 bind = "127.0.0.1:7878"         # where the proxy listens
-mode = "local"                  # nobody needs a key; loopback only
+mode = "local"                  # loopback only, nobody needs a key; "server" asks every caller for one
+# local_auth = "none"           # "key": local callers need a key, too
+# socket = ""                   # a unix socket to listen on as well, e.g. "/run/vultrino/proxy.sock"
 # timeout = 30                  # seconds until the upstream's answer begins, and of silence in a body
 # max_body_size = 10485760      # bytes of a request's body; 0 = unlimited
 # allowed_hosts = []            # other names by which clients may call this listener
@@ -50,16 +52,21 @@ transport = "stdio"
 # connect_timeout = 10          # seconds for name, connection and TLS
 
 # [proxy]
-# unmatched = "forward"         # requests without a credential: "forward" or "deny"
+# unmatched = "forward"         # requests without a credential: "forward" or "deny", the default of server mode
 # connect_ports = [80, 443]     # ports that CONNECT may name
 # inject_headers = {}           # headers that every request upstream gets
+
+# [rate_limits]                 # a minute; 0 = none
+# proxy = 0                     # requests of a key; 1000 in server mode
+# management = 100              # requests of a key to the API
+# auth_failures = 10            # wrong keys from an address
 "#;
 
 #[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};
 
-    use crate::config::{Environment, Flags, load::load, sample::sample};
+    use crate::config::{Environment, Flags, load::load, rate_limits::RateLimits, sample::sample, server::Server};
 
     /// Also with every commented setting taken into use.
     #[test]
@@ -76,7 +83,10 @@ mod tests {
             let loaded = load(&Flags { config: Some(file), bind: None }, &environment).unwrap();
             assert_eq!(loaded.config.storage.path, store, "{name}");
             assert_eq!(loaded.config.logging.audit_file, Path::new("/home/ada/a \"b\"/audit.log"), "{name}");
-            assert_eq!(loaded.config.server, crate::config::server::Server::default(), "{name}");
+            let asks_nobody = loaded.config.server.is_keyless();
+            let server = Server { local_auth: None, ..loaded.config.server };
+            assert_eq!((server, asks_nobody), (Server::default(), true), "{name}");
+            assert_eq!(loaded.config.rate_limits, RateLimits::default(), "{name}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     str::FromStr,
     time::Duration,
 };
@@ -19,6 +20,11 @@ pub struct Server {
     pub bind: SocketAddr,
     /// Who may call.
     pub mode: Mode,
+    /// What local mode asks of the callers of its TCP listener; `None` where nothing is written.
+    pub local_auth: Option<LocalAuth>,
+    /// A unix socket to listen on as well. Absolute once the whole configuration is read.
+    #[serde(deserialize_with = "socket")]
+    pub socket: Option<PathBuf>,
     /// How long the upstream may take from the last request byte to its answer's head, and how long a body may be
     /// silent; never the whole exchange.
     #[serde(deserialize_with = "seconds")]
@@ -37,8 +43,30 @@ pub struct Server {
 pub enum Mode {
     /// Whoever reaches the loopback listener.
     Local,
-    /// Whoever shows an API key.
+    /// Whoever shows an API key, on any address.
     Server,
+}
+
+/// What local mode asks of those who reach the loopback listener.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LocalAuth {
+    /// Nothing.
+    None,
+    /// An API key, as in server mode.
+    Key,
+}
+
+impl Server {
+    /// Whether callers of the TCP listener need no key.
+    pub fn is_keyless(&self) -> bool {
+        self.mode == Mode::Local && self.local_auth != Some(LocalAuth::Key)
+    }
+
+    /// Whether callers of the unix socket need no key: in local mode its file permissions say who may call.
+    pub fn is_socket_keyless(&self) -> bool {
+        self.mode == Mode::Local
+    }
 }
 
 impl Default for Server {
@@ -46,6 +74,8 @@ impl Default for Server {
         Self {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 7878)),
             mode: Mode::Local,
+            local_auth: None,
+            socket: None,
             timeout: Duration::from_secs(30),
             max_body_size: Some(10 * 1024 * 1024),
             allowed_hosts: Vec::new(),
@@ -64,6 +94,11 @@ pub fn parse_bind(text: &str) -> Result<SocketAddr, String> {
 
 fn bind<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
     text::parse(from, parse_bind)
+}
+
+/// Empty is none, as in the file with every default written out.
+fn socket<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
+    Ok(Some(PathBuf::deserialize(from)?).filter(|it| !it.as_os_str().is_empty()))
 }
 
 /// A whole number of seconds, at least one.

@@ -13,6 +13,7 @@ use crate::config::{
     logging::{self, Logging},
     places,
     proxy::Proxy,
+    rate_limits,
     server::Server,
     storage::{self, Storage},
     upstream,
@@ -28,6 +29,7 @@ pub(crate) struct Sections {
     logging: logging::Section,
     upstream: upstream::Section,
     proxy: Proxy,
+    rate_limits: rate_limits::Section,
     /// What may stand in it is in `later`.
     mcp: Mcp,
 }
@@ -59,6 +61,8 @@ impl Settings<'_> {
         let data_dir = store.parent().unwrap_or(&store).to_owned();
         let audit_file = self.resolve("logging.audit_file", logging.audit_file.as_ref(), home)?;
         let ca_file = upstream.ca_file.as_ref().filter(|it| !it.is_empty());
+        let mut server = self.sections.server.clone();
+        server.socket = self.resolve("server.socket", server.socket.map(WrittenPath::new).as_ref(), home)?;
         let config = Config {
             storage: Storage {
                 path: store,
@@ -72,9 +76,10 @@ impl Settings<'_> {
                 allow_private: upstream.allow_private.clone(),
                 ca_file: self.resolve("upstream.ca_file", ca_file, home)?,
                 connect_timeout: upstream.connect_timeout,
-                timeout: self.sections.server.timeout,
+                timeout: server.timeout,
             },
-            server: self.sections.server.clone(),
+            rate_limits: self.sections.rate_limits.settle(server.mode),
+            server,
             proxy: self.sections.proxy.clone(),
             data_dir,
         };

@@ -21,6 +21,10 @@ pub(crate) struct Roots<'a> {
 }
 
 impl WrittenPath {
+    pub(crate) fn new(written: PathBuf) -> Self {
+        Self(written)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.as_os_str().is_empty()
     }

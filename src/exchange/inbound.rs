@@ -21,6 +21,8 @@ pub struct Inbound<'a> {
     pub door: Door,
     /// Who seems to call.
     pub presented: Presented,
+    /// Whether it came by a listener whose callers need no key.
+    pub keyless: bool,
     /// What for.
     pub method: Method,
     /// Where to.
@@ -31,10 +33,8 @@ pub struct Inbound<'a> {
     pub framing: Framing,
     /// Streams.
     pub body: Body,
-    /// Where from; none at the command line.
+    /// Where from; none at the command line and from a unix socket.
     pub source: Option<SocketAddr>,
-    /// Whether a caller may come in without a key through the listener that it came by.
-    pub keyless: bool,
     /// Where interim answers go; without it they are dropped.
     pub interim: Option<&'a mut (dyn Interim + 'a)>,
 }

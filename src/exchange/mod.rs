@@ -38,8 +38,10 @@ pub struct Config {
 /// What the appliance itself allows a minute; `None` is no limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RateLimits {
-    /// Requests of one key.
+    /// Requests for the world of one key.
     pub proxy: Option<u32>,
+    /// Requests for the management API of one caller.
+    pub management: Option<u32>,
     /// Keys that are not valid, shown from one address, and each of them.
     pub auth_failures: Option<u32>,
 }

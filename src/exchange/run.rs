@@ -122,11 +122,18 @@ impl Exchange {
     }
 
     /// Records what is refused before it is an exchange: a target that is none, a tunnel that does not come to be.
-    pub fn refuse(&self, door: Door, source: SocketAddr, method: &Method, target: &str, refusal: Refusal) -> Refusal {
+    pub fn refuse(
+        &self,
+        door: Door,
+        source: Option<SocketAddr>,
+        method: &Method,
+        target: &str,
+        refusal: Refusal,
+    ) -> Refusal {
         let action = if door == Door::Tunnel { "connect" } else { "http_request" };
         match self.recorder.open(door, action) {
             Ok(mut entry) => {
-                entry.record.source = Some(source);
+                entry.record.source = source;
                 entry.record.set_method(method.as_str());
                 entry.record.set_authority(without_values(target));
                 close(entry, refusal)

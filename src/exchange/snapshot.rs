@@ -200,3 +200,93 @@ impl Snapshot {
 fn names_exactly(credential: &Credential, host: &Host) -> bool {
     credential.bindings.iter().any(|it| matches!(&it.host, HostPattern::Exactly(exact) if exact == host))
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use crate::{
+        base::id::Id,
+        exchange::{
+            live::Rights,
+            snapshot::{Contents, Snapshot, Unauthenticated},
+        },
+        identity::{ApiKey, Presented, PresentedKey, Principal, Role, key},
+    };
+
+    /// A role, a key of it that ends at second 100, and what its holder shows.
+    fn access() -> (Role, ApiKey, PresentedKey) {
+        let now = Timestamp::UNIX_EPOCH;
+        let minted = key::mint().unwrap();
+        let field = [b"Bearer ", minted.key.expose()].concat();
+        let shown = Presented::from_proxy_authorization(&field).unwrap().key.unwrap();
+        let role = Role {
+            id: Id::random(),
+            name: "agent".to_owned(),
+            description: None,
+            permissions: "execute".parse().unwrap(),
+            credential_scopes: Vec::new(),
+            created_at: now,
+        };
+        let key = ApiKey {
+            id: Id::random(),
+            name: "k".to_owned(),
+            prefix: minted.prefix,
+            hash: minted.hash,
+            role_id: role.id,
+            expires_at: Some(second(100)),
+            created_at: now,
+            last_used_at: None,
+        };
+        (role, key, shown)
+    }
+
+    fn second(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn of(roles: &[Role], keys: &[ApiKey]) -> Snapshot {
+        Snapshot::new(Contents { roles: roles.to_vec(), keys: keys.to_vec(), ..Contents::default() })
+    }
+
+    #[test]
+    fn a_key_is_good_until_its_second_and_as_long_as_its_role_is_there() {
+        let (role, key, shown) = access();
+        let snapshot = of(&[role], std::slice::from_ref(&key));
+        let valid = |at| snapshot.authenticate(Some(&shown), true, second(at)).is_ok();
+        assert_eq!([99, 100, 101].map(valid), [true, false, false]);
+        let orphan = of(&[], &[key]);
+        assert_eq!(orphan.authenticate(Some(&shown), true, second(1)).unwrap_err(), Unauthenticated::Invalid);
+        assert!(matches!(orphan.authenticate(None, true, second(1)), Ok(Principal::Local)));
+        assert_eq!(orphan.authenticate(None, false, second(1)).unwrap_err(), Unauthenticated::Missing);
+    }
+
+    #[test]
+    fn rights_are_upheld_while_key_and_role_stay_as_wide() {
+        let (role, key, shown) = access();
+        let before = of(std::slice::from_ref(&role), std::slice::from_ref(&key));
+        let principal = before.authenticate(Some(&shown), false, second(1)).unwrap();
+        let rights = Rights { holder: principal.holder().cloned(), known: None };
+        assert!(before.upholds(&rights, second(99)) && !before.upholds(&rights, second(100)));
+        let narrowed = Role { permissions: "read".parse().unwrap(), ..role.clone() };
+        assert!(!of(&[narrowed], std::slice::from_ref(&key)).upholds(&rights, second(1)));
+        assert!(!of(&[], &[key]).upholds(&rights, second(1)), "the role is gone");
+        assert!(!of(&[role], &[]).upholds(&rights, second(1)), "the key is gone");
+        assert!(of(&[], &[]).upholds(&Rights::default(), second(1)), "whoever needed no right has lost none");
+    }
+
+    #[test]
+    fn when_a_key_was_used_outlives_its_snapshot_until_it_is_written_down() {
+        let (role, key, shown) = access();
+        let before = of(std::slice::from_ref(&role), std::slice::from_ref(&key));
+        assert_eq!(before.used(), []);
+        before.authenticate(Some(&shown), false, second(7)).unwrap();
+        let after = of(std::slice::from_ref(&role), std::slice::from_ref(&key));
+        after.inherit(&before);
+        assert_eq!(after.used(), [(key.id, second(7))]);
+        let stored = ApiKey { last_used_at: Some(second(7)), ..key };
+        let written = Snapshot::new(Contents { roles: vec![role], keys: vec![stored], ..Contents::default() });
+        written.inherit(&after);
+        assert_eq!(written.used(), []);
+    }
+}

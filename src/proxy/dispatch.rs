@@ -63,10 +63,9 @@ impl Session {
                 Aim::Connect => return Box::pin(self.connect(&received, responder)).await,
             };
         let Received { head: RequestHead { method, fields, .. }, framing, body } = received;
-        let (mut interim, source) = (responder, Some(self.peer));
+        let (mut interim, source, keyless) = (responder, self.peer.address(), self.is_keyless());
         let interim = Some(&mut interim as _);
-        let keyless = true;
-        let mut inbound = Inbound { door, presented, method, target, fields, framing, body, source, keyless, interim };
+        let mut inbound = Inbound { door, presented, keyless, method, target, fields, framing, body, source, interim };
         match self.unless_gone(self.worker.exchange.run(&mut inbound)).await {
             None => Ok(Done::Wrote(Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()))),
             Some(Err(refusal)) => Err(refusal),
@@ -93,6 +92,11 @@ impl Session {
         })
     }
 
+    /// Asked anew for each request, also inside tunnels: the configuration may have changed.
+    fn is_keyless(&self) -> bool {
+        self.worker.config.is_keyless(self.peer)
+    }
+
     /// Through which door a request came that is refused before it is told apart.
     fn door(&self, head: &RequestHead) -> Door {
         match self.tunnel {
@@ -103,7 +107,7 @@ impl Session {
     }
 
     fn refuse(&self, door: Door, head: &RequestHead, refusal: Refusal) -> Refusal {
-        self.worker.exchange.refuse(door, self.peer, &head.method, &head.target, refusal)
+        self.worker.exchange.refuse(door, self.peer.address(), &head.method, &head.target, refusal)
     }
 
     async fn connect(&self, received: &Received, responder: Responder<'_>) -> Result<Done, Refusal> {
@@ -126,7 +130,7 @@ impl Session {
             return Err(Refusal::Invalid("bytes follow a CONNECT before it is answered"));
         }
         let presented = classify::presented(head)?;
-        let caller = Caller { presented: &presented, keyless: true, source: Some(self.peer) };
+        let caller = Caller { presented: &presented, keyless: self.is_keyless(), source: self.peer.address() };
         let ticket = self.worker.exchange.admit(&caller, &origin, &self.worker.config.connect_ports)?;
         Ok(Tunnel { origin, presented, ticket })
     }

@@ -1,6 +1,6 @@
 //! A tunnel that was opened becomes TLS with a certificate of ours, and then a session like any other.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, time::Duration};
 
 use http::Method;
 use rustls::{AlertDescription, server::Acceptor};
@@ -12,7 +12,7 @@ use crate::{
     exchange::{Door, Refusal},
     http1::{Connection, Shared, Wire, wire::Socket},
     proxy::{
-        Worker,
+        Peer, Worker,
         session::{KEEP_ALIVE, Session, Tunnel},
     },
 };
@@ -41,12 +41,7 @@ impl Session {
 }
 
 /// The server name is looked at before anything is signed.
-async fn handshake(
-    worker: &Worker,
-    tcp: Socket,
-    tunnel: &Tunnel,
-    peer: SocketAddr,
-) -> io::Result<server::TlsStream<Socket>> {
+async fn handshake(worker: &Worker, tcp: Socket, tunnel: &Tunnel, peer: Peer) -> io::Result<server::TlsStream<Socket>> {
     let host = &tunnel.origin.authority.host;
     let mut start = match LazyConfigAcceptor::new(Acceptor::default(), tcp).await {
         Ok(start) => start,
@@ -65,13 +60,13 @@ async fn handshake(
     start.into_stream(config).await
 }
 
-fn refuse(worker: &Worker, tunnel: &Tunnel, peer: SocketAddr, refusal: Refusal) {
+fn refuse(worker: &Worker, tunnel: &Tunnel, peer: Peer, refusal: Refusal) {
     let authority = tunnel.origin.authority.to_string();
-    worker.exchange.refuse(Door::Tunnel, peer, &Method::CONNECT, &authority, refusal);
+    worker.exchange.refuse(Door::Tunnel, peer.address(), &Method::CONNECT, &authority, refusal);
 }
 
 /// The commonest trouble of a first day: the client does not trust our certificate authority.
-fn explain(error: &io::Error, tunnel: &Tunnel, peer: SocketAddr) {
+fn explain(error: &io::Error, tunnel: &Tunnel, peer: Peer) {
     let alert = error.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>());
     let authority = &tunnel.origin.authority;
     if let Some(rustls::Error::AlertReceived(

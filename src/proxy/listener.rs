@@ -1,6 +1,6 @@
 //! Accepts connections and gives each to the worker with the fewest.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -9,13 +9,13 @@ use tokio::{
 
 use crate::{
     base::task,
-    proxy::{Worker, session},
+    proxy::{Peer, Worker, session},
 };
 
 /// Wait after an accept that failed for want of descriptors or memory, so that it does not spin.
 const PAUSE: Duration = Duration::from_millis(50);
 
-type Accepted = (std::net::TcpStream, SocketAddr);
+type Accepted = (std::net::TcpStream, Peer);
 
 /// Where the listener leaves connections for another worker.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub async fn listen(listener: TcpListener, own: Arc<Worker>, others: Vec<Handove
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                if let Err(error) = give(stream, peer, &own, &others) {
+                if let Err(error) = give(stream, Peer::Tcp(peer), &own, &others) {
                     tracing::debug!(%error, "a connection ended before it began");
                 }
             }
@@ -61,7 +61,7 @@ pub async fn listen(listener: TcpListener, own: Arc<Worker>, others: Vec<Handove
     }
 }
 
-fn give(stream: TcpStream, peer: SocketAddr, own: &Arc<Worker>, others: &[Handover]) -> io::Result<()> {
+fn give(stream: TcpStream, peer: Peer, own: &Arc<Worker>, others: &[Handover]) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let freest = others.iter().min_by_key(|it| it.worker.connections.count());
     match freest.filter(|it| it.worker.connections.count() < own.connections.count()) {

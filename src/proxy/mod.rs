@@ -6,11 +6,13 @@ pub mod classify;
 pub mod dispatch;
 pub mod intercept;
 pub mod listener;
+pub mod peer;
 pub mod respond;
 pub mod session;
 pub mod worker;
 
 pub use listener::listen;
+pub use peer::Peer;
 pub use worker::{Control, Worker};
 
 use std::time::Duration;
@@ -26,4 +28,18 @@ pub struct Config {
     pub allowed_hosts: Vec<Host>,
     /// For silence of a client in the middle of a message.
     pub timeout: Duration,
+    /// Whether callers of the TCP listener need no key.
+    pub keyless: bool,
+    /// The same for those of the unix socket.
+    pub socket_keyless: bool,
+}
+
+impl Config {
+    /// Whether this caller needs no key.
+    pub fn is_keyless(&self, peer: Peer) -> bool {
+        match peer {
+            Peer::Tcp(_) => self.keyless,
+            Peer::Socket => self.socket_keyless,
+        }
+    }
 }

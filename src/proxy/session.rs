@@ -2,7 +2,6 @@
 
 use std::{
     future::poll_fn,
-    net::SocketAddr,
     sync::Arc,
     task::{Poll, ready},
     time::Duration,
@@ -22,7 +21,7 @@ use crate::{
     http1::{Connection, Refused, Shared, Wire, connection::HeadError, framing, head, wire::Socket},
     identity::Presented,
     proxy::{
-        Worker,
+        Peer, Worker,
         dispatch::{Done, Received},
         respond::Responder,
     },
@@ -42,7 +41,7 @@ const LINGER: Duration = Duration::from_secs(2);
 pub struct Session {
     pub(crate) worker: Arc<Worker>,
     pub(crate) connection: Arc<Shared>,
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: Peer,
     /// Set once the connection has become a tunnel.
     pub(crate) tunnel: Option<Tunnel>,
     pub(crate) counted: Piece,
@@ -70,7 +69,7 @@ enum Next {
 }
 
 /// Serves a connection until it ends. What idles between two requests is kept small: all else is boxed.
-pub async fn serve(worker: Arc<Worker>, tcp: TcpStream, peer: SocketAddr) {
+pub async fn serve(worker: Arc<Worker>, tcp: TcpStream, peer: Peer) {
     let counted = worker.connections.enter();
     let connection = Shared::new(Connection::new(Wire::Plain(Socket::new(tcp)), KEEP_ALIVE));
     let mut session = Session { worker, connection, peer, tunnel: None, counted };

@@ -22,6 +22,7 @@ use crate::{
         Config,
         logging::{Level, Logging},
         proxy::Proxy,
+        rate_limits::RateLimits,
         storage::Storage,
     },
     credential::{AliasError, Material, MaterialError, Metadata},
@@ -179,6 +180,7 @@ fn config(folder: &TempDir, ca_file: PathBuf) -> Config {
         storage: Storage { path: data_dir.join("credentials.enc"), kdf: KdfParams::floor() },
         logging: Logging { level: Level::Info, audit_file: data_dir.join("audit.log") },
         proxy: Proxy::default(),
+        rate_limits: RateLimits::default(),
         data_dir,
     }
 }

@@ -12,14 +12,21 @@ const REFUSED: &[(&str, i32, &[&str])] = &[
     ("[server]\nbind = \"0.0.0.0:7878\"", 1, &["loopback only", "config.toml:2:8", "0.0.0.0:7878", "127.0.0.1:7878"]),
     ("[server]\nbind = \"[::]:7878\"", 1, &["loopback only"]),
     ("[server]\nbind = \"example.com:80\"", 1, &["`server.bind` is not valid", "127.0.0.1:7878"]),
-    ("[server]\nmode = \"server\"", 1, &["`mode = \"server\"` is not built yet", "config.toml:2:8"]),
+    (
+        "[server]\nmode = \"local\"\nlocal_auth = \"key\"\nbind = \"0.0.0.0:1\"",
+        1,
+        &["loopback only", "mode = \"server\""],
+    ),
+    ("[server]\nmode = \"server\"\nlocal_auth = \"none\"", 1, &["asks every caller for a key", "config.toml:3:14"]),
     ("[server]\nmode = \"remote\"", 1, &["`server.mode` cannot be `remote`", "local, server"]),
     ("[server]\ntimeout = 0", 1, &["at least 1 second", "config.toml:2:11"]),
     ("[server]\nmax_body_size = -1", 1, &["`server.max_body_size` is not valid"]),
     ("[server]\ntimeout = \"30\"", 1, &["expected a whole number"]),
     ("[server]\nallowed_hosts = [\"good.example\", \"a b\"]", 1, &["not a host name", "config.toml:2:34"]),
-    ("[server]\nsocket = \"/run/x\"", 1, &["`server.socket` is not built yet"]),
-    ("[server]\nlocal_auth = true", 1, &["`server.local_auth` is not built yet"]),
+    ("[server]\nsocket = \"~bob/x\"", 1, &["`~bob` is not expanded", "config.toml:2:10"]),
+    ("[server]\nsocket = \"~/.local/share/vultrino/audit.log\"", 1, &["a name of its own"]),
+    ("[server]\nlocal_auth = true", 1, &["`server.local_auth` is not valid"]),
+    ("[server]\nlocal_auth = \"password\"", 1, &["`server.local_auth` cannot be `password`", "none, key"]),
     ("[storage.file]\nkdf_memory_kib = 19455", 1, &["too weak", "config.toml:2:18"]),
     ("[storage.file]\nkdf_iterations = 1", 1, &["too weak", "config.toml:2:18"]),
     ("[storage.file]\npath = \"~bob/x\"", 1, &["`~bob` is not expanded"]),
@@ -47,7 +54,8 @@ const REFUSED: &[(&str, i32, &[&str])] = &[
     ("[policy]\ninclude = []", 1, &["`policy` is not built yet"]),
     ("[web]\nbind = \"127.0.0.1:7879\"", 1, &["`web` is not built yet"]),
     ("[limits]\nconnections = 1", 1, &["`limits` is not built yet"]),
-    ("[rate_limits]\nproxy = 1", 1, &["`rate_limits` is not built yet"]),
+    ("[rate_limits]\nproxy = -1", 1, &["`rate_limits.proxy` is not valid", "up to 4294967295"]),
+    ("[rate_limits]\nproxies = 1", 1, &["unknown key `rate_limits.proxies`", "did you mean `proxy`?"]),
     ("[ca]\nleaf_hours = 1", 1, &["`ca` is not built yet"]),
     ("server = 5", 1, &["expected a section"]),
     ("[server]\nbind = ", 1, &["this is not TOML", "config.toml:2:6", "─"]),
@@ -74,6 +82,8 @@ const DOCUMENTED: &str = r#"# Vultrino Configuration
 [server]
 bind = "127.0.0.1:7878"
 mode = "local"
+local_auth = "none"
+socket = ""
 timeout = 30 # Request timeout in seconds
 max_body_size = 10485760 # 10MB max request body
 [storage]
@@ -102,6 +112,10 @@ ca_file = ""
 proxy = ""
 no_proxy = []
 connect_timeout = 10
+[rate_limits]
+proxy = 0
+management = 100
+auth_failures = 10
 "#;
 
 #[test]
