@@ -35,7 +35,8 @@ impl Parts {
     pub fn new(config: &Config, store: &FileStore, records: &Records, own: SocketAddr) -> Result<Self, AppError> {
         let upstream = upstream::Config { timeout: config.server.timeout, ..config.upstream.clone() };
         let shared = Shared { safe: Safe::new(store.opener(), records), limiter: Limiter, clock: Clock };
-        let snapshot = Snapshot::new(Contents { config: Arc::new(of_requests(config)), ..contents(records) });
+        let snapshot =
+            Snapshot::new(Contents { config: Arc::new(of_requests(config)), generation: 1, ..contents(records) });
         Ok(Self {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             shared: Arc::new(shared),
@@ -70,20 +71,26 @@ impl Parts {
 ///
 /// # Errors
 /// The log or its journal cannot be written: nothing starts that could not be recorded.
-pub fn open_audit(config: &Config, workers: usize) -> Result<(Audit, Vec<Recorder>), AppError> {
-    Ok(Audit::open(of_audit(config), workers)?)
+pub fn open_audit(config: &Config, store: &FileStore, workers: usize) -> Result<(Audit, Vec<Recorder>), AppError> {
+    Ok(Audit::open(of_audit(config, store), workers)?)
 }
 
 /// The same for a command, which does one thing.
 ///
 /// # Errors
 /// As [`open_audit`].
-pub fn open_single_audit(config: &Config) -> Result<(Audit, Recorder), AppError> {
-    Ok(Audit::open_single(of_audit(config))?)
+pub fn open_single_audit(config: &Config, store: &FileStore) -> Result<(Audit, Recorder), AppError> {
+    Ok(Audit::open_single(of_audit(config, store))?)
 }
 
-fn of_audit(config: &Config) -> audit::Config {
-    audit::Config { file: config.logging.audit_file.clone(), journal_dir: config.data_dir.join("journal") }
+/// The trail of one store.
+pub fn of_audit(config: &Config, store: &FileStore) -> audit::Config {
+    audit::Config {
+        file: config.logging.audit_file.clone(),
+        journal_dir: config.data_dir.join("journal"),
+        chain: store.opener().audit_key(),
+        anchor: None,
+    }
 }
 
 fn contents(records: &Records) -> Contents {

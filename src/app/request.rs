@@ -68,7 +68,7 @@ pub fn run(
 ) -> Result<(), RequestError> {
     let records = store.load().map_err(AppError::from)?;
     let parts = Parts::new(config, store, &records, config.server.bind)?;
-    let (audit, recorder) = open_single_audit(config)?;
+    let (audit, recorder) = open_single_audit(config, store)?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(AppError::from)?;
     let done = runtime.block_on(async {
         let exchange = parts.exchange(recorder);

@@ -50,7 +50,7 @@ impl Server {
         let ca = Arc::new(open_ca(&store, &records)?);
         let parts = Parts::new(config, &store, &records, bound)?;
         let workers = thread::available_parallelism()?.get();
-        let (audit, recorders) = open_audit(config, workers)?;
+        let (audit, recorders) = open_audit(config, &store, workers)?;
         let plan = Plan { parts: parts.clone(), ca, proxy: Arc::new(of_clients(config)), bound };
         let control = runtime()?;
         let running = start(&plan, listener, recorders)?;

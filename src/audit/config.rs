@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::audit::{anchor::Anchor, chain::ChainKey};
+
 /// The settings of this room.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -9,4 +11,8 @@ pub struct Config {
     pub file: PathBuf,
     /// A folder for the journals of running processes; it is made if it is missing.
     pub journal_dir: PathBuf,
+    /// What the chain of records is made with.
+    pub chain: ChainKey,
+    /// What the store remembers of the chain: it goes on from there if the log and the head of the chain are lost.
+    pub anchor: Option<Anchor>,
 }

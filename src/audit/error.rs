@@ -39,6 +39,14 @@ pub enum AuditError {
         /// What the system said.
         source: io::Error,
     },
+    /// The head of the chain.
+    #[error("the head of the audit chain {path} cannot be used; see that the disk has room and the folder is writable")]
+    Chain {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The system started no thread.
     #[error("the audit writer could not be started")]
     Thread(#[source] io::Error),

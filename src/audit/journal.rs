@@ -15,20 +15,20 @@ use std::{
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::{FallocateFlags, fallocate};
 
-use crate::audit::{error::AuditError, owner::hand_over, sink::Mark};
+use crate::audit::{error::AuditError, log::Mark, owner::hand_over};
 
 /// Bytes of a slot: the word, four spare bytes, two texts.
-pub(crate) const SLOT: usize = 1024;
+pub(crate) const SLOT: usize = 1536;
 
 /// Bytes of one text.
-pub const ROOM: usize = 508;
+pub const ROOM: usize = (SLOT - 8) / 2;
 
 /// Bytes in front of the slots: [`MAGIC`], then, from [`MARK`] on, where the log stood before the last batch.
 pub(crate) const HEADER: usize = 4096;
 pub(crate) const MARK: usize = 64;
 
 /// Says the version of all this, too.
-pub(crate) const MAGIC: &[u8; 32] = b"vultrino audit journal 1\0\0\0\0\0\0\0\0";
+pub(crate) const MAGIC: &[u8; 32] = b"vultrino audit journal 2\0\0\0\0\0\0\0\0";
 
 /// The name ends in this.
 pub const EXTENSION: &str = "journal";
@@ -160,7 +160,7 @@ impl Slots {
 
     fn word(&self, slot: &Slot) -> &AtomicU32 {
         #[expect(unsafe_code, reason = "the map gives raw pointers only")]
-        // SAFETY: the pointer is in the map, which lives as long as `self`; slots begin at multiples of 1024 of a
+        // SAFETY: the pointer is in the map, which lives as long as `self`; slots begin at multiples of 1536 of a
         // page, so it is aligned; the word is never accessed but as an atomic.
         unsafe {
             AtomicU32::from_ptr(self.start(slot).cast())
@@ -183,7 +183,7 @@ impl Word {
             Kind::Armed => 1,
             Kind::Closed => 2,
         };
-        // A length is at most 508, so it always fits.
+        // A length is at most `ROOM`, so it always fits.
         let length = u16::try_from(length.min(ROOM)).unwrap_or_default();
         Self(kind << 24 | u32::from(second_half) << 16 | u32::from(length))
     }
@@ -210,8 +210,8 @@ fn half_start(second: bool) -> usize {
 mod tests {
     use crate::audit::{
         journal::{Journal, Kind, ROOM},
+        log::Mark,
         remains::Remains,
-        sink::Mark,
     };
 
     fn write(text: &[u8]) -> impl FnOnce(&mut [u8]) -> usize {

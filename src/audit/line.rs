@@ -5,6 +5,8 @@ use std::{
     net::SocketAddr,
 };
 
+use memchr::memmem;
+
 use crate::audit::{
     escape::{CUT, cut, escape, hex},
     record::{Outcome, Record, RequestId},
@@ -13,9 +15,13 @@ use crate::audit::{
 /// Room for any line.
 pub const LONGEST: usize = 3072;
 
+const ID: &[u8] = b" id=";
+
 const LONGEST_ALIAS: usize = 64;
 const LONGEST_KEY: usize = 20;
 const LONGEST_NAME: usize = 64;
+const LONGEST_OBJECT: usize = 72;
+const LONGEST_POLICY: usize = 72;
 
 /// One record at one moment.
 #[derive(Debug)]
@@ -79,6 +85,9 @@ impl Line<'_> {
         out.number(b" down=", Some(record.bytes_down));
         out.number(b" ms=", self.millis);
         out.id(self.id);
+        out.value(b" object=", record.object.as_deref(), LONGEST_OBJECT);
+        out.value(b" policy=", record.policy.as_deref(), LONGEST_POLICY);
+        out.number(b" gen=", (record.generation > 0).then_some(record.generation));
         out.put(b"\n");
         out.length
     }
@@ -86,7 +95,8 @@ impl Line<'_> {
 
 /// Whose line this is, if it is one of ours.
 pub fn id_of(line: &[u8]) -> Option<RequestId> {
-    let digits = line.strip_suffix(b"\n").unwrap_or(line).last_chunk::<20>()?.strip_prefix(b" id=")?;
+    // No value can hold a blank, so this is the field.
+    let digits = line.get(memmem::rfind(line, ID)? + ID.len()..)?.first_chunk::<16>()?;
     u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok().map(RequestId)
 }
 
@@ -170,7 +180,7 @@ impl Out<'_> {
     }
 
     fn id(&mut self, id: RequestId) {
-        self.put(b" id=");
+        self.put(ID);
         let digits = id.0.to_be_bytes().map(|b| [hex(b >> 4), hex(b & 15)]);
         self.put(digits.as_flattened());
     }
@@ -209,6 +219,7 @@ mod tests {
         record.name = Some("local".into());
         record.status = 200;
         record.bytes_down = 1234;
+        record.generation = 7;
         record
     }
 
@@ -225,18 +236,20 @@ mod tests {
             write(&full(record(Door::Path)), Outcome::Ok, Some(12), LONGEST).0,
             "2026-11-22T10:30:00.123Z PATH http_request credential=github-api method=GET \
              url=https://api.github.com/user?x= source=127.0.0.1:53122 key=- name=local status=200 outcome=ok \
-             reason=- up=0 down=1234 ms=12 id=0123456789abcdef\n"
+             reason=- up=0 down=1234 ms=12 id=0123456789abcdef object=- policy=- gen=7\n"
         );
         let mut refused = record(Door::Tunnel);
         refused.set_authority("[::1]:443");
         refused.source = Some("[2001:db8::1]:9".parse().unwrap());
         refused.reason = Some("sni_mismatch");
         refused.bytes_up = u64::MAX;
+        refused.object = Some("role:ci".into());
+        refused.policy = Some("read-only/2".into());
         assert_eq!(
             write(&refused, Outcome::Denied, None, LONGEST).0,
             "2026-11-22T10:30:00.123Z TUNNEL http_request credential=- method=- url=[::1]:443 \
              source=[2001:db8::1]:9 key=- name=- status=- outcome=denied reason=sni_mismatch \
-             up=18446744073709551615 down=0 ms=- id=0123456789abcdef\n"
+             up=18446744073709551615 down=0 ms=- id=0123456789abcdef object=role:ci policy=read-only/2 gen=-\n"
         );
     }
 
@@ -251,7 +264,7 @@ mod tests {
         assert_eq!(text.matches('\n').count(), 1);
         assert!(text.trim_end().bytes().all(|b| b == b' ' || b.is_ascii_graphic()), "{text}");
         let fields: Vec<&str> = text.split(' ').collect();
-        assert_eq!(fields.len(), 16);
+        assert_eq!(fields.len(), 19);
         assert_eq!(
             fields[3], "credential=a\\x20b\\x0akey=\\x22x\\x22\\x0d\\x5c\\x7f\\xe2\\x80\\xa8\\xc3\\xa9",
             "the fourth field"
@@ -273,9 +286,12 @@ mod tests {
         longest.bytes_up = u64::MAX;
         longest.bytes_down = u64::MAX;
         longest.reason = Some("a_reason_that_is_as_long_as_a_reason_is_");
+        longest.object = Some("\n".repeat(100).into());
+        longest.policy = Some("\n".repeat(100).into());
+        longest.generation = u64::MAX;
         let (text, fit) = write(&longest, Outcome::UpstreamError, Some(u64::MAX), ROOM);
         assert!(fit.cut && fit.length <= ROOM);
-        assert!(text.contains("\\... source=[fe80") && text.ends_with(" id=0123456789abcdef\n"), "{text}");
+        assert!(text.contains("\\... source=[fe80") && text.ends_with(" gen=18446744073709551615\n"), "{text}");
         let (_, fit) = write(&longest, Outcome::UpstreamError, Some(u64::MAX), LONGEST);
         assert!(!fit.cut);
     }
@@ -285,7 +301,7 @@ mod tests {
         let mut record = full(record(Door::Path));
         record.set_url("https", "a.example", "/\n".repeat(400));
         let (whole, _) = write(&record, Outcome::Ok, Some(1), LONGEST);
-        for space in 300..340 {
+        for space in 330..370 {
             let (text, fit) = write(&record, Outcome::Ok, Some(1), space);
             assert!(fit.cut && text.len() <= space && text.len() > space - 4, "{text}");
             let (before, after) = text.split_once("\\... ").unwrap();
@@ -298,7 +314,7 @@ mod tests {
     fn lines_are_recognised_again() {
         let (text, _) = write(&full(record(Door::Path)), Outcome::Ok, Some(12), LONGEST);
         assert_eq!(line::id_of(text.as_bytes()), Some(ID));
-        assert_eq!(line::id_of(&text.as_bytes()[..text.len() - 2]), None);
+        assert_eq!(line::id_of(text.split_at(text.find(" object=").unwrap() - 1).0.as_bytes()), None);
         assert_eq!(line::id_of(b"x id=zzzzzzzzzzzzzzzz"), None);
         assert!((0..text.len()).all(|end| line::is_begin(&text.as_bytes()[..end])));
         assert!(!line::is_begin(b"2026 was a good year") && !line::is_begin(b"note"));

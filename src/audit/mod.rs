@@ -2,28 +2,39 @@
 //!
 //! An [`Entry`] takes a slot in a memory-mapped journal, says there what it is about to do, and leaves its final line
 //! there when it closes; one thread writes final lines to the log and frees their slots. What a dead process left in its
-//! journal is written at the next start. Not here: the decision to refuse when there is no record (exchange), and the
-//! chain that binds lines together. Main types: [`Audit`], [`Recorder`], [`Entry`].
+//! journal is written at the next start. Each line is bound to the one before it, so that [`verify`] finds what was
+//! changed. Not here: the decision to refuse when there is no record (exchange). Main types: [`Audit`], [`Recorder`],
+//! [`Entry`].
 
+pub mod anchor;
+mod behind;
+pub mod chain;
 pub mod config;
 pub mod entry;
 pub mod error;
 pub mod escape;
+pub mod head;
 pub mod journal;
 pub mod line;
+pub mod log;
+pub mod memory;
 mod owner;
 pub mod record;
 pub mod recorder;
 pub mod recover;
 pub mod remains;
+pub mod rotated;
 pub mod sink;
 pub mod stamp;
 pub mod trail;
 pub mod writer;
 
+pub use anchor::Anchor;
+pub use chain::ChainKey;
 pub use config::Config;
 pub use entry::Entry;
 pub use error::{AuditError, Unavailable};
+pub use memory::{Memory, RolledBack};
 pub use record::{Door, Outcome, Record, RequestId};
 pub use recorder::Recorder;
 pub use trail::Audit;

@@ -67,10 +67,10 @@ pub enum Outcome {
     UpstreamAbort,
     /// Our fault.
     Error,
+    /// Cut by us: the right to it was taken away meanwhile.
+    RevokedMidstream,
     /// Unknown: the process ended first.
     Interrupted,
-    /// r
-    RevokedMidstream,
 }
 
 impl Outcome {
@@ -82,8 +82,8 @@ impl Outcome {
             Self::UpstreamError => "upstream_error",
             Self::UpstreamAbort => "upstream_abort",
             Self::Error => "error",
-            Self::Interrupted => "interrupted",
             Self::RevokedMidstream => "revoked_midstream",
+            Self::Interrupted => "interrupted",
         }
     }
 }
@@ -124,10 +124,12 @@ pub struct Record {
     pub bytes_down: u64,
     /// The code of a refusal or error.
     pub reason: Option<&'static str>,
-    /// g
-    pub generation: u64,
-    /// p
+    /// What a change is about, beside a credential: `role:NAME`, `key:PREFIX`, `policy:NAME`.
+    pub object: Option<Arc<str>>,
+    /// The policy that refused, and its rule: `NAME/RULE`.
     pub policy: Option<Arc<str>>,
+    /// Of the policies and the configuration that a request was judged by, from 1; 0 if none were asked.
+    pub generation: u64,
 }
 
 impl Record {
@@ -146,8 +148,9 @@ impl Record {
             bytes_up: 0,
             bytes_down: 0,
             reason: None,
-            generation: 0,
+            object: None,
             policy: None,
+            generation: 0,
         }
     }
 

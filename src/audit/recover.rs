@@ -2,19 +2,15 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File, Metadata},
+    fs::{self, File},
     io::{self, BufRead as _, BufReader, Seek as _, SeekFrom},
-    os::unix::fs::{DirEntryExt as _, MetadataExt as _},
+    os::unix::fs::DirEntryExt as _,
     path::{Path, PathBuf},
 };
 
 use crate::audit::{
-    error::AuditError,
-    journal::EXTENSION,
-    line,
-    record::RequestId,
-    remains::Remains,
-    sink::{self, Mark, Sink},
+    error::AuditError, journal::EXTENSION, line, log::Mark, record::RequestId, remains::Remains, rotated::folder_of,
+    sink::Sink,
 };
 
 /// Empties and removes the journals in `folder` whose processes are gone. Nobody else may do so at the same time.
@@ -30,7 +26,7 @@ pub fn recover(folder: &Path, sink: &mut Sink) -> Result<(), AuditError> {
         }
         let Some(mut remains) = Remains::open(&path)? else { continue };
         let failed = |source| AuditError::Journal { path: path.clone(), source };
-        forget_written(&mut remains, sink.path()).map_err(failed)?;
+        forget_written(&mut remains, sink).map_err(failed)?;
         write(&remains, sink)?;
         fs::remove_file(&path).map_err(failed)?;
     }
@@ -38,8 +34,8 @@ pub fn recover(folder: &Path, sink: &mut Sink) -> Result<(), AuditError> {
 }
 
 /// A process may have died after its lines were written and before it said so.
-fn forget_written(remains: &mut Remains, log: &Path) -> io::Result<()> {
-    let written = ids_since(remains.mark, log)?;
+fn forget_written(remains: &mut Remains, sink: &mut Sink) -> io::Result<()> {
+    let written = ids_since(remains.mark, sink)?;
     let mut texts = std::mem::take(&mut remains.texts);
     for (place, _) in texts.extract_if(.., |(_, text)| line::id_of(text).is_some_and(|id| written.contains(&id))) {
         remains.clear(place)?;
@@ -69,11 +65,11 @@ fn write(remains: &Remains, sink: &mut Sink) -> Result<(), AuditError> {
 }
 
 /// The lines that stand after `mark`, in the log or in what was the log before it was rotated.
-fn ids_since(mark: Mark, log: &Path) -> io::Result<BTreeSet<RequestId>> {
+fn ids_since(mark: Mark, sink: &mut Sink) -> io::Result<BTreeSet<RequestId>> {
     let mut ids = BTreeSet::new();
-    let Some(path) = find(mark, log)? else { return Ok(ids) };
-    if path != log
-        && let Err(error) = sink::mend(&path)
+    let Some(path) = find(mark, sink.path())? else { return Ok(ids) };
+    if path != sink.path()
+        && let Err(error) = sink.mend(&path)
     {
         tracing::debug!(%error, file = %path.display(), "a rotated audit log may end in half a line");
     }
@@ -91,17 +87,12 @@ fn ids_since(mark: Mark, log: &Path) -> io::Result<BTreeSet<RequestId>> {
 }
 
 fn find(mark: Mark, log: &Path) -> io::Result<Option<PathBuf>> {
-    let is_marked = |it: &Metadata| it.is_file() && (it.dev(), it.ino()) == (mark.device, mark.inode);
-    if is_marked(&fs::metadata(log)?) {
+    if mark.is_in(&fs::metadata(log)?) {
         return Ok(Some(log.to_owned()));
     }
-    let folder = match log.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    for entry in fs::read_dir(folder)? {
+    for entry in fs::read_dir(folder_of(log))? {
         let entry = entry?;
-        if entry.ino() == mark.inode && is_marked(&entry.metadata()?) {
+        if entry.ino() == mark.inode && mark.is_in(&entry.metadata()?) {
             return Ok(Some(entry.path()));
         }
     }
@@ -119,6 +110,9 @@ mod tests {
     use tempfile::TempDir;
 
     use crate::audit::{
+        anchor::Anchor,
+        chain::ChainKey,
+        head::Head,
         journal::{Journal, Kind},
         line::Line,
         record::{Door, Outcome, Record, RequestId},
@@ -132,7 +126,7 @@ mod tests {
     fn died() -> (TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("audit.log");
-        let mut sink = Sink::open(log.clone()).unwrap();
+        let mut sink = sink(&folder, &log);
         let (journal, mut shares) = Journal::create(folder.path(), 1, 8).unwrap();
         for (slot, n) in shares[0].take_all().iter_mut().zip(1..4) {
             shares[0].put(slot, Kind::Closed, |space| {
@@ -142,8 +136,14 @@ mod tests {
             });
         }
         sink.append(&line(0), |mark| journal.note(mark)).result.unwrap();
+        fs::copy(folder.path().join("chain"), folder.path().join("chain.before")).unwrap();
         sink.append(&line(1), |mark| journal.note(mark)).result.unwrap();
         (folder, log)
+    }
+
+    fn sink(folder: &TempDir, log: &Path) -> Sink {
+        let key = ChainKey::new(&[1; 32]);
+        Sink::open(log.to_owned(), Head::new(folder.path(), key.clone()), key, Anchor::BEGIN).unwrap()
     }
 
     fn line(n: u64) -> Vec<u8> {
@@ -155,12 +155,18 @@ mod tests {
         text
     }
 
-    fn lines(of: impl IntoIterator<Item = u64>) -> String {
-        String::from_utf8(of.into_iter().flat_map(line).collect()).unwrap()
+    /// As the first records of a chain, then only those from the one with this number on.
+    fn lines(of: impl IntoIterator<Item = u64>, from: usize) -> String {
+        let (mut last, mut text) = (Anchor::BEGIN, Vec::new());
+        for n in of {
+            ChainKey::new(&[1; 32]).append(&mut last, &line(n), &mut text);
+        }
+        let text = String::from_utf8(text).unwrap();
+        text.split_inclusive('\n').skip(from).collect()
     }
 
     fn recover(folder: &TempDir, log: &Path) {
-        recover::recover(folder.path(), &mut Sink::open(log.to_owned()).unwrap()).unwrap();
+        recover::recover(folder.path(), &mut sink(folder, log)).unwrap();
         let left = fs::read_dir(folder.path()).unwrap().filter_map(Result::ok);
         assert_eq!(left.filter(|it| it.path().extension().is_some_and(|it| it == "journal")).count(), 0);
     }
@@ -169,7 +175,7 @@ mod tests {
     fn lines_that_were_written_already_are_not_written_again() {
         let (folder, log) = died();
         recover(&folder, &log);
-        assert_eq!(fs::read_to_string(&log).unwrap(), lines(0..4));
+        assert_eq!(fs::read_to_string(&log).unwrap(), lines(0..4, 0));
     }
 
     #[test]
@@ -180,8 +186,8 @@ mod tests {
         fs::write(&log, [fs::read(&log).unwrap(), torn.to_vec()].concat()).unwrap();
         fs::rename(&log, &rotated).unwrap();
         recover(&folder, &log);
-        assert_eq!(fs::read_to_string(&rotated).unwrap(), lines(0..2));
-        assert_eq!(fs::read_to_string(&log).unwrap(), lines(2..4));
+        assert_eq!(fs::read_to_string(&rotated).unwrap(), lines(0..2, 0));
+        assert_eq!(fs::read_to_string(&log).unwrap(), lines(0..4, 2));
     }
 
     #[test]
@@ -189,16 +195,53 @@ mod tests {
         let (folder, log) = died();
         fs::remove_file(&log).unwrap();
         recover(&folder, &log);
-        assert_eq!(fs::read_to_string(&log).unwrap(), lines(1..4));
+        assert_eq!(fs::read_to_string(&log).unwrap(), lines([0, 1, 1, 2, 3], 2));
+    }
+
+    /// As if the process had died between the write of its last batch and that of the head.
+    fn put_the_head_back(folder: &TempDir) {
+        fs::rename(folder.path().join("chain.before"), folder.path().join("chain")).unwrap();
+    }
+
+    #[test]
+    fn a_record_behind_the_head_is_taken_up() {
+        for rotated in [false, true] {
+            let (folder, log) = died();
+            put_the_head_back(&folder);
+            if rotated {
+                fs::rename(&log, log.with_extension("log.1")).unwrap();
+            }
+            recover(&folder, &log);
+            let from = if rotated { 2 } else { 0 };
+            assert_eq!(fs::read_to_string(&log).unwrap(), lines(0..4, from));
+        }
+    }
+
+    #[test]
+    fn a_chain_without_its_head_goes_on_after_its_last_record() {
+        for copied in [false, true] {
+            let (folder, log) = died();
+            fs::remove_file(folder.path().join("chain")).unwrap();
+            if copied {
+                fs::copy(&log, log.with_extension("log.1")).unwrap();
+                fs::write(&log, "").unwrap();
+                fs::remove_file(folder.path().join("chain.before")).unwrap();
+            }
+            recover(&folder, &log);
+            let text = fs::read_to_string(&log).unwrap();
+            let new: Vec<&str> = text.lines().skip(if copied { 0 } else { 2 }).collect();
+            assert!(new.iter().zip(3..).all(|(line, n)| line.contains(&format!(" seq={n} "))), "{text}");
+        }
     }
 
     #[test]
     fn a_line_that_was_half_written_is_written_whole() {
         let (folder, log) = died();
+        put_the_head_back(&folder);
         let torn = fs::read(&log).unwrap();
         fs::write(&log, &torn[..torn.len() - 1]).unwrap();
         recover(&folder, &log);
-        assert_eq!(fs::read_to_string(&log).unwrap(), lines(0..4));
+        assert_eq!(fs::read_to_string(&log).unwrap(), lines(0..4, 0));
     }
 
     #[test]
@@ -211,6 +254,6 @@ mod tests {
         // Rotated, so that the mark which the dead process had noted leads elsewhere.
         fs::rename(&log, log.with_extension("log.1")).unwrap();
         recover(&folder, &log);
-        assert_eq!(fs::read_to_string(&log).unwrap(), lines(2..4));
+        assert_eq!(fs::read_to_string(&log).unwrap(), lines(0..4, 2));
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use crate::audit::{
     error::AuditError,
     journal::{self, HEADER, MAGIC, MARK, SLOT, Word},
-    sink::Mark,
+    log::Mark,
 };
 
 /// What is in it. The file is locked for as long as this lives.
@@ -71,7 +71,7 @@ mod tests {
             std::fs::write(&path, begun).unwrap();
             assert!(Remains::open(&path).unwrap().unwrap().texts.is_empty());
         }
-        std::fs::write(&path, "vultrino audit journal 2").unwrap();
+        std::fs::write(&path, "vultrino audit journal 1").unwrap();
         assert!(matches!(Remains::open(&path), Err(AuditError::Foreign { .. })));
     }
 }

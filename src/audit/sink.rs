@@ -1,63 +1,50 @@
-//! The log file: whole lines are appended to it, whoever else appends, rotates, fills or removes it meanwhile.
+//! The end of the trail: a batch of lines becomes the next records of the chain and is appended to the log, in one write,
+//! under the lock that all processes of the store share.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Write as _},
-    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    fs::OpenOptions,
+    io,
     path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
 };
 
-use memchr::memrchr;
+use memchr::memchr_iter;
 
-use crate::audit::{line, owner::hand_over};
-
-/// How long another process may be in the middle of a batch.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// How far back the begin of a line is looked for.
-const FURTHEST: u64 = 64 * 1024;
-
-/// A place in a file that was a log at some time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Mark {
-    /// The file's device.
-    pub device: u64,
-    /// The file's number there.
-    pub inode: u64,
-    /// Bytes before the place.
-    pub offset: u64,
-}
+use crate::audit::{
+    anchor::Anchor,
+    behind,
+    chain::ChainKey,
+    head::{Head, Locked, State},
+    log::{Log, Mark},
+};
 
 /// What of a batch is in the log, and why not the rest.
 #[derive(Debug)]
 pub struct Appended {
-    /// Bytes of whole lines.
-    pub length: usize,
+    /// How many of its lines.
+    pub lines: usize,
     /// An error means that the rest must be written again.
     pub result: io::Result<()>,
 }
 
-/// The end of the log.
+/// Appends to one log and one chain.
 #[derive(Debug)]
 pub struct Sink {
     path: PathBuf,
     log: Option<Log>,
-}
-
-#[derive(Debug)]
-struct Log {
-    file: File,
-    /// Not a device or a pipe, which have neither an end to look at nor a name to lose.
-    regular: bool,
+    head: Head,
+    key: ChainKey,
+    /// What the store remembers; needed only where there is no head.
+    known: Anchor,
+    /// The batch as it is written, and the record at each line's end. Both are reused.
+    text: Vec<u8>,
+    ends: Vec<(usize, Anchor)>,
 }
 
 impl Sink {
-    /// Opens the log, and makes it if there is none.
-    pub fn open(path: PathBuf) -> io::Result<Self> {
-        let log = open(&path)?;
-        Ok(Self { path, log: Some(log) })
+    /// Opens the log at `path`, and makes it if there is none.
+    pub fn open(path: PathBuf, head: Head, key: ChainKey, known: Anchor) -> io::Result<Self> {
+        let log = Log::open(&path)?;
+        Ok(Self { path, log: Some(log), head, key, known, text: Vec::new(), ends: Vec::new() })
     }
 
     /// Where the log lies.
@@ -65,182 +52,99 @@ impl Sink {
         &self.path
     }
 
+    /// Brings the head up to the log, whatever has become of either; afterwards there is one.
+    pub fn settle(&mut self) -> io::Result<()> {
+        let mut head = self.head.lock()?;
+        let log = current(&mut self.log, &self.path)?;
+        let state = caught_up(&head, log, &self.path, &self.key, self.known)?;
+        head.set(state)
+    }
+
     /// Appends whole lines. `note` is told, before the first byte, where the batch will begin.
     pub fn append(&mut self, lines: &[u8], note: impl FnOnce(Mark) -> io::Result<()>) -> Appended {
-        let appended = match self.current() {
-            Ok(log) => log.append(lines, note),
-            Err(error) => Appended { length: 0, result: Err(error) },
-        };
+        let appended = self.try_append(lines, note).unwrap_or_else(|error| Appended { lines: 0, result: Err(error) });
         if appended.result.is_err() {
             self.log = None;
         }
         appended
     }
 
+    fn try_append(&mut self, lines: &[u8], note: impl FnOnce(Mark) -> io::Result<()>) -> io::Result<Appended> {
+        let mut head = self.head.lock()?;
+        let log = current(&mut self.log, &self.path)?;
+        let mut state = caught_up(&head, log, &self.path, &self.key, self.known)?;
+        let start = state.mark;
+        note(start)?;
+        chain(lines, state.anchor, &self.key, &mut self.text, &mut self.ends);
+        let (length, result) = log.append(&self.text, start);
+        let written = self.ends.partition_point(|(end, _)| *end <= length);
+        if let Some((_, last)) = self.ends[..written].last() {
+            state = State { anchor: *last, mark: log.end()?, ..state };
+            if let Err(error) = head.set(state) {
+                // The lines are there: this process knows it, and another one finds them behind the head.
+                tracing::warn!(%error, "the head of the audit chain cannot be written; the log itself goes on");
+            }
+        }
+        Ok(Appended { lines: written, result })
+    }
+
+    /// Takes away half a line at the end of what was the log before it was rotated.
+    pub fn mend(&mut self, path: &Path) -> io::Result<()> {
+        let _alone = self.head.lock()?;
+        Log { file: OpenOptions::new().read(true).append(true).open(path)?, regular: true }.mend()
+    }
+
     /// What was written is on the disk when this returns.
     pub fn sync(&mut self) -> io::Result<()> {
-        let log = self.current()?;
+        let log = current(&mut self.log, &self.path)?;
         if log.regular { log.file.sync_data() } else { Ok(()) }
     }
+}
 
-    /// The file that has the log's name now.
-    fn current(&mut self) -> io::Result<&Log> {
-        let stale = match &self.log {
-            Some(log) => log.regular && !is_named(&log.file, &self.path)?,
-            None => true,
-        };
-        if stale {
-            self.log = None;
+/// The file that has the log's name now.
+fn current<'a>(open: &'a mut Option<Log>, path: &Path) -> io::Result<&'a Log> {
+    if let Some(log) = open
+        && log.regular
+        && !log.is_named(path)?
+    {
+        // What was rotated away is not looked at again, but the store may remember its records.
+        if let Err(error) = log.file.sync_data() {
+            tracing::debug!(%error, "the audit log that was rotated away may not be on the disk yet");
         }
-        match &mut self.log {
-            Some(log) => Ok(log),
-            none => Ok(none.insert(open(&self.path)?)),
-        }
+        *open = None;
+    }
+    match open {
+        Some(log) => Ok(log),
+        none => Ok(none.insert(Log::open(path)?)),
     }
 }
 
-/// Takes away half a line at the end of what was the log before it was rotated.
-pub fn mend(path: &Path) -> io::Result<()> {
-    let log = Log { file: OpenOptions::new().read(true).append(true).open(path)?, regular: true };
-    log.lock()?;
-    let mended = log.mend();
-    log.unlock();
-    mended
-}
-
-fn open(path: &Path) -> io::Result<Log> {
-    let mut options = OpenOptions::new();
-    options.read(true).append(true).mode(0o600);
-    let file = match options.clone().create_new(true).open(path) {
-        Ok(file) => {
-            // Whatever the umask took away.
-            file.set_permissions(fs::Permissions::from_mode(0o600))?;
-            hand_over(&file, path)?;
-            file
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path)?,
-        Err(error) => return Err(error),
+/// Where the chain and the log end, whoever wrote to the log since the head was written. The log ends in a whole line
+/// then.
+fn caught_up(head: &Locked<'_>, log: &Log, path: &Path, key: &ChainKey, known: Anchor) -> io::Result<State> {
+    if log.regular {
+        log.mend()?;
+    }
+    let mut state = match head.state() {
+        Some(state) => state,
+        None if log.regular => behind::begin(path, key, known)?,
+        None => State { anchor: known, mark: Mark::default(), revision: 0 },
     };
-    let regular = file.metadata()?.is_file();
-    Ok(Log { file, regular })
+    let end = log.end()?;
+    if log.regular && end != state.mark {
+        behind::catch_up(&mut state, &log.file, path, key)?;
+    }
+    state.mark = end;
+    Ok(state)
 }
 
-fn is_named(file: &File, path: &Path) -> io::Result<bool> {
-    let ours = file.metadata()?;
-    match fs::metadata(path) {
-        Ok(named) => Ok((named.dev(), named.ino()) == (ours.dev(), ours.ino())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
+fn chain(lines: &[u8], mut last: Anchor, key: &ChainKey, text: &mut Vec<u8>, ends: &mut Vec<(usize, Anchor)>) {
+    text.clear();
+    ends.clear();
+    let mut start = 0;
+    for end in memchr_iter(b'\n', lines) {
+        key.append(&mut last, &lines[start..=end], text);
+        ends.push((text.len(), last));
+        start = end + 1;
     }
-}
-
-impl Log {
-    fn append(&self, lines: &[u8], note: impl FnOnce(Mark) -> io::Result<()>) -> Appended {
-        if !self.regular {
-            let (length, result) = write(&self.file, lines);
-            return Appended { length, result };
-        }
-        let start = match self.lock().and_then(|()| self.prepare(note)) {
-            Ok(start) => start,
-            Err(error) => {
-                self.unlock();
-                return Appended { length: 0, result: Err(error) };
-            }
-        };
-        let (length, result) = write(&self.file, lines);
-        let result = result.and_then(|()| self.expect_name());
-        let length = match &result {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-            _ => length,
-        };
-        if result.is_err() {
-            self.cut_back(start + length as u64);
-        }
-        self.unlock();
-        Appended { length, result }
-    }
-
-    /// Returns where the batch begins, which is where a line may begin.
-    fn prepare(&self, note: impl FnOnce(Mark) -> io::Result<()>) -> io::Result<u64> {
-        self.mend()?;
-        let now = self.file.metadata()?;
-        note(Mark { device: now.dev(), inode: now.ino(), offset: now.len() })?;
-        Ok(now.len())
-    }
-
-    /// A process that was killed while it wrote, or had no space left, may have left half a line. Its whole is in that
-    /// process's journal, so the half is removed; a half that is none of ours is ended.
-    fn mend(&self) -> io::Result<()> {
-        let length = self.file.metadata()?.len();
-        let mut tail = vec![0; usize::from(length > 0)];
-        self.file.read_exact_at(&mut tail, length.saturating_sub(1))?;
-        if tail.is_empty() || tail == b"\n" {
-            return Ok(());
-        }
-        let start = length.saturating_sub(FURTHEST);
-        tail.resize(usize::try_from(length - start).map_err(io::Error::other)?, 0);
-        self.file.read_exact_at(&mut tail, start)?;
-        let begin = memrchr(b'\n', &tail).map_or(0, |at| at + 1);
-        let whole = begin > 0 || start == 0;
-        let torn = (tail.len() - begin) as u64;
-        if whole && line::is_begin(&tail[begin..]) && self.file.set_len(length - torn).is_ok() {
-            return Ok(());
-        }
-        (&self.file).write_all(b"\n")
-    }
-
-    /// The log may have been removed while the batch was on its way.
-    fn expect_name(&self) -> io::Result<()> {
-        if self.file.metadata()?.nlink() > 0 {
-            return Ok(());
-        }
-        Err(io::Error::new(io::ErrorKind::NotFound, "the log was removed while it was written"))
-    }
-
-    /// Takes away the half line at the end of a batch that did not fit. If that fails, too, the next batch mends it.
-    fn cut_back(&self, length: u64) {
-        if let Err(error) = self.file.set_len(length) {
-            tracing::debug!(%error, "half a line stays at the end of the audit log until the next batch mends it");
-        }
-    }
-
-    /// Between processes that append to the same log, so that none appends to another's half line.
-    fn lock(&self) -> io::Result<()> {
-        let begin = Instant::now();
-        loop {
-            match self.file.try_lock() {
-                Ok(()) => return Ok(()),
-                Err(TryLockError::Error(error)) => return Err(error),
-                Err(TryLockError::WouldBlock) if begin.elapsed() > PATIENCE => {
-                    return Err(io::Error::new(io::ErrorKind::WouldBlock, "another process holds the log"));
-                }
-                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
-            }
-        }
-    }
-
-    fn unlock(&self) {
-        if let Err(error) = self.file.unlock() {
-            tracing::debug!(%error, "the audit log stays locked until it is opened again");
-        }
-    }
-}
-
-/// Returns the length of the whole lines that were written.
-fn write(mut file: &File, lines: &[u8]) -> (usize, io::Result<()>) {
-    let mut done = 0;
-    while done < lines.len() {
-        let error = match file.write(&lines[done..]) {
-            Ok(0) => io::ErrorKind::WriteZero.into(),
-            Ok(more) => {
-                done += more;
-                continue;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => error,
-        };
-        let whole = memrchr(b'\n', &lines[..done]).map_or(0, |at| at + 1);
-        return (whole, Err(error));
-    }
-    (done, Ok(()))
 }

@@ -14,9 +14,12 @@ use std::{
 };
 
 use crate::audit::{
+    anchor::Anchor,
     config::Config,
     error::AuditError,
+    head::Head,
     journal::Journal,
+    memory::Memory,
     owner::hand_over,
     recorder::{Lane, Recorder, Signals},
     recover,
@@ -39,6 +42,7 @@ pub struct Audit {
     journal: Arc<Journal>,
     lanes: Vec<Arc<Lane>>,
     signals: Arc<Signals>,
+    memory: Memory,
     /// Disconnected when the writer has ended; `None` after this was closed.
     writer: Option<Receiver<()>>,
 }
@@ -63,10 +67,14 @@ impl Audit {
     }
 
     fn begin(config: Config, workers: usize, slots: u16) -> Result<(Self, Vec<Recorder>), AuditError> {
-        let Config { file, journal_dir } = config;
-        let mut sink = Sink::open(file.clone()).map_err(|source| AuditError::Log { path: file, source })?;
+        let Config { file, journal_dir, chain, anchor } = config;
+        let head = Head::new(&journal_dir, chain.clone());
+        let mut sink = Sink::open(file.clone(), head, chain.clone(), anchor.unwrap_or_default())
+            .map_err(|source| AuditError::Log { path: file.clone(), source })?;
+        let memory = Memory::new(Head::new(&journal_dir, chain), file);
         let (journal, shares) = {
             let _alone = lock(&journal_dir)?;
+            sink.settle().map_err(|source| AuditError::Chain { path: memory.path(), source })?;
             recover::recover(&journal_dir, &mut sink)?;
             Journal::create(&journal_dir, workers.max(1), slots)?
         };
@@ -81,12 +89,25 @@ impl Audit {
         });
         signals.set_writer(thread.map_err(AuditError::Thread)?.thread().clone());
         let recorders = lanes.iter().map(|lane| Recorder::new(Arc::clone(lane))).collect();
-        Ok((Self { journal, lanes, signals, writer: Some(writer) }, recorders))
+        Ok((Self { journal, lanes, signals, memory, writer: Some(writer) }, recorders))
     }
 
     /// Whether a line could not be written and still waits, so that no record can be opened.
     pub fn is_failing(&self) -> bool {
         self.signals.expect_healthy().is_err()
+    }
+
+    /// What the trail remembers; stays usable when the trail is closed.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// The last record that is in the log, and on the disk.
+    ///
+    /// # Errors
+    /// As [`Memory::head`].
+    pub fn head(&self) -> io::Result<Anchor> {
+        self.memory.head()
     }
 
     /// Writes what was closed, and removes the journal. Waits some seconds at most.

@@ -38,16 +38,16 @@ pub struct Writer {
     signals: Arc<Signals>,
     /// Lines that are not in the log, of each lane.
     waiting: Vec<Vec<Closed>>,
-    /// What is written next, and where each line of which lane ends in it. Both are reused.
+    /// What is written next, and the lane of each of its lines. Both are reused.
     batch: Vec<u8>,
-    ends: Vec<(usize, usize)>,
+    lanes_of: Vec<usize>,
 }
 
 impl Writer {
     /// Writes what `lanes` close.
     pub fn new(sink: Sink, journal: Arc<Journal>, lanes: Vec<Arc<Lane>>, signals: Arc<Signals>) -> Self {
         let waiting = lanes.iter().map(|_| Vec::new()).collect();
-        Self { sink, journal, lanes, signals, waiting, batch: Vec::new(), ends: Vec::new() }
+        Self { sink, journal, lanes, signals, waiting, batch: Vec::new(), lanes_of: Vec::new() }
     }
 
     /// Returns when the trail is closed, and either all is written or it is hopeless.
@@ -127,10 +127,9 @@ impl Writer {
 
     fn write_batch(&mut self) -> io::Result<()> {
         self.fill_batch();
-        let Appended { length, result } = self.sink.append(&self.batch, |mark| self.journal.note(mark));
-        let written = self.ends.iter().take_while(|(_, end)| *end <= length).count();
-        for lines in self.ends[..written].chunk_by(|a, b| a.0 == b.0) {
-            let lane = lines[0].0;
+        let Appended { lines: written, result } = self.sink.append(&self.batch, |mark| self.journal.note(mark));
+        for lines in self.lanes_of[..written].chunk_by(|a, b| a == b) {
+            let lane = lines[0];
             self.lanes[lane].release(self.waiting[lane].drain(..lines.len()).map(|it| it.slot));
         }
         result
@@ -138,11 +137,11 @@ impl Writer {
 
     fn fill_batch(&mut self) {
         self.batch.clear();
-        self.ends.clear();
+        self.lanes_of.clear();
         for (n, (lane, waiting)) in self.lanes.iter().zip(&self.waiting).enumerate() {
             for closed in waiting {
                 self.batch.extend_from_slice(closed.long.as_deref().unwrap_or_else(|| lane.slots.text(&closed.slot)));
-                self.ends.push((n, self.batch.len()));
+                self.lanes_of.push(n);
                 if self.batch.len() >= BATCH {
                     return;
                 }

@@ -108,8 +108,9 @@ pub(crate) fn run(args: Args, context: &mut Context) -> Result<(), Failure> {
     let new = New { alias, material, description, metadata, bindings, auto: !no_auto };
     let Opened { config, store } = context.open()?;
     let name = new.alias.clone();
-    let added =
-        recorded(&config, "credential_add", Some(name.as_str()), || Ok(credentials::add(&store, context.clock, new)?))?;
+    let added = recorded(&config, &store, "credential_add", Some(name.as_str()), || {
+        Ok(credentials::add(&store, context.clock, new)?)
+    })?;
     if json { context.output.json(&Shown::from(&added.credential)) } else { tell(&added, context) }
 }
 

@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     // The storage password first: who does not have it need not think of another one.
     let Opened { config, store } = context.open()?;
     let password = new_password(args.admin_password_stdin, context)?;
-    recorded(&config, "admin_set", None, || {
+    recorded(&config, &store, "admin_set", None, || {
         match &args.username {
             Some(username) => manage::admin::set(&store, context.clock, username, &password)?,
             None => manage::admin::set_password(&store, context.clock, &password)?,

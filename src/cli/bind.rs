@@ -45,7 +45,7 @@ whoever asks.";
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let Opened { config, store } = context.open()?;
     let hosts_to_add = [&args.hosts[..], &args.more_hosts[..]].concat();
-    let credential = recorded(&config, "credential_bind", Some(&args.alias), || {
+    let credential = recorded(&config, &store, "credential_bind", Some(&args.alias), || {
         Ok(credentials::bind(&store, context.clock, &args.alias, &hosts_to_add)?)
     })?;
     if args.json {

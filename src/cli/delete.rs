@@ -37,6 +37,6 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
             return Err(Failure::Refused { what: format!("'{alias}' was kept"), help: None });
         }
     }
-    recorded(&config, "credential_delete", Some(alias), || Ok(credentials::delete(&store, alias)?))?;
+    recorded(&config, &store, "credential_delete", Some(alias), || Ok(credentials::delete(&store, alias)?))?;
     context.output.line(format_args!("Deleted credential: {alias}"))
 }

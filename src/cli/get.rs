@@ -90,7 +90,7 @@ fn text(secret: &Secret) -> Cow<'_, str> {
 
 /// Opens the secret for the person who has shown the storage password, on the record (D-05).
 fn revealed(config: &Config, store: &FileStore, records: &Records, facts: &Credential) -> Result<Material, Failure> {
-    recorded(config, "credential_reveal", Some(facts.alias.as_str()), || {
+    recorded(config, store, "credential_reveal", Some(facts.alias.as_str()), || {
         let safe = Safe::new(store.opener(), records);
         let not_found = || Failure::NotFound(facts.alias.to_string());
         let leave = reveal(&Principal::Local, facts).ok_or_else(not_found)?;

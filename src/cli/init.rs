@@ -97,7 +97,7 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
         StorePlan::Keep => {
             let store = FileStore::open(&plan.config.storage.path, &password)?;
             write_config(&plan, context)?;
-            recorded(&plan.config, "admin_set", None, || {
+            recorded(&plan.config, &store, "admin_set", None, || {
                 Ok(manage::admin::set(&store, context.clock, &username, &admin_password)?)
             })?;
         }

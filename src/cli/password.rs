@@ -53,6 +53,6 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     } else {
         ask::new_secret(&context.output, "Choose a new storage password:")?
     };
-    recorded(&config, "password_change", None, || Ok(store.change_password(&old, &new)?))?;
+    recorded(&config, &store, "password_change", None, || Ok(store.change_password(&old, &new)?))?;
     context.output.line("Changed the storage password")
 }

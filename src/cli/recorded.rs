@@ -7,16 +7,18 @@ use crate::{
     config::Config,
     identity::Principal,
     manage::ManageError,
+    store::FileStore,
 };
 
 /// Runs `work` between the opening and the closing of its record.
 pub(crate) fn recorded<T>(
     config: &Config,
+    store: &FileStore,
     action: &'static str,
     credential: Option<&str>,
     work: impl FnOnce() -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let (audit, recorder) = open_single_audit(config)?;
+    let (audit, recorder) = open_single_audit(config, store)?;
     let mut entry = recorder.open(Door::Admin, action)?;
     entry.record.credential = credential.map(Into::into);
     entry.record.name = Some(Principal::Local.name());

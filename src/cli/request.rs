@@ -132,7 +132,7 @@ fn bind_first_use(
         let origin = &target.origin;
         let pattern = AuthorityPattern::exactly(origin.scheme, &origin.authority);
         context.output.note(format_args!("{alias} is now bound to {pattern}; it will be used nowhere else"));
-        recorded(config, "credential_bind", Some(alias), || {
+        recorded(config, store, "credential_bind", Some(alias), || {
             Ok(credentials::bind(store, context.clock, alias, &[pattern])?)
         })?;
     }

@@ -34,7 +34,7 @@ Examples:
 
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let Opened { config, store } = context.open()?;
-    let credential = recorded(&config, "credential_unbind", Some(&args.alias), || {
+    let credential = recorded(&config, &store, "credential_unbind", Some(&args.alias), || {
         Ok(credentials::unbind(&store, context.clock, &args.alias, &args.hosts)?)
     })?;
     if args.json {

@@ -19,11 +19,12 @@ pub const OVERHEAD: usize = NONCE_LEN + TAG;
 /// Length of what [`DataKey::authenticate`] gives.
 pub const MAC: usize = 32;
 
-/// The key that all records of a store are sealed with. Holds two keys that HKDF makes of the wrapped one: for the
-/// envelopes, and to authenticate the list of them. `aws-lc` wipes both when they are dropped.
+/// The key that all records of a store are sealed with. Holds three keys that HKDF makes of the wrapped one: for the
+/// envelopes, to authenticate the list of them, and for the audit trail. All are wiped when they are dropped.
 pub struct DataKey {
     envelopes: EnvelopeKey,
     list: hmac::Key,
+    audit: Zeroizing<[u8; 32]>,
 }
 
 impl DataKey {
@@ -31,7 +32,16 @@ impl DataKey {
         let derived = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(key);
         let envelopes = derived.expand(&[b"vultrino envelopes v1"], &AES_256_GCM).or(Err(SealError::TooLong))?;
         let list = derived.expand(&[b"vultrino list v1"], hmac::HMAC_SHA256).or(Err(SealError::TooLong))?;
-        Ok(Self { envelopes: EnvelopeKey(LessSafeKey::new(UnboundKey::from(envelopes))), list: list.into() })
+        let envelopes = EnvelopeKey(LessSafeKey::new(UnboundKey::from(envelopes)));
+        let mut audit = Zeroizing::new([0; 32]);
+        let okm = derived.expand(&[b"vultrino audit v1"], hkdf::HKDF_SHA256).or(Err(SealError::TooLong))?;
+        okm.fill(&mut *audit).or(Err(SealError::TooLong))?;
+        Ok(Self { envelopes, list: list.into(), audit })
+    }
+
+    /// What the audit records of the store are chained with.
+    pub fn audit_key(&self) -> &[u8; 32] {
+        &self.audit
     }
 
     /// An envelope that opens beside the same `aad` only. Its nonce is fresh.

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use zeroize::Zeroizing;
 
 use crate::{
+    audit::ChainKey,
     base::{id::Id, secret::Secret},
     credential::{Credential, Material},
     seal::DataKey,
@@ -23,6 +24,11 @@ impl Opener {
         let place = Place::of_credential(stored.facts.id, stored.version);
         let opened = self.0.open_secret(place, stored.facts.alias.as_str(), &stored.sealed)?;
         Ok(Material::decode(stored.facts.kind, &opened)?)
+    }
+
+    /// What the chain of this store's audit records is made with.
+    pub fn audit_key(&self) -> ChainKey {
+        ChainKey::new(self.0.data.audit_key())
     }
 
     /// The key of the certificate authority, PKCS#8.

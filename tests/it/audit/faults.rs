@@ -63,7 +63,7 @@ fn records_that_are_open_at_the_end_are_brought_in_at_the_next_start() {
     // As if the process had ended here.
     std::mem::forget(open);
     assert_eq!(place.lines().len(), 1);
-    let journal = fs::read_dir(&place.config().journal_dir).unwrap().next().unwrap().unwrap().path();
+    let journal = place.journal();
     let copy = journal.with_file_name("copy.journal");
     fs::copy(&journal, copy).unwrap();
     place.open().0.close().unwrap();
@@ -204,7 +204,7 @@ fn a_start_on_a_full_disk_is_refused() {
     small.fill();
     let config = Config { journal_dir: small.0.path().join("journal"), ..place.config() };
     let refused = Audit::open(config.clone(), 1).unwrap_err();
-    assert!(matches!(refused, AuditError::Journal { .. } | AuditError::Folder { .. }), "{refused:?}");
+    assert!(matches!(refused, AuditError::Chain { .. } | AuditError::Folder { .. }), "{refused:?}");
     let left = fs::read_dir(&config.journal_dir).map_or(0, Iterator::count);
     assert_eq!(left, 0, "no half journal stays");
 }

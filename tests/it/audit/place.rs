@@ -12,7 +12,7 @@ use std::{
 };
 
 use tempfile::TempDir;
-use vultrino::audit::{Audit, Config, Door, Entry, Outcome, Recorder, Unavailable};
+use vultrino::audit::{Audit, ChainKey, Config, Door, Entry, Outcome, Recorder, Unavailable};
 
 /// A folder with a log and a journal.
 pub(crate) struct Place(pub(crate) TempDir);
@@ -42,8 +42,15 @@ impl Place {
         by_id(&self.log())
     }
 
+    /// Any of them.
+    pub(crate) fn journal(&self) -> PathBuf {
+        let mut files = fs::read_dir(self.config().journal_dir).unwrap().map(|it| it.unwrap().path());
+        files.find(|it| it.extension().is_some_and(|it| it == "journal")).unwrap()
+    }
+
     pub(crate) fn journals(&self) -> usize {
-        fs::read_dir(self.config().journal_dir).unwrap().count()
+        let files = fs::read_dir(self.config().journal_dir).unwrap();
+        files.filter(|it| it.as_ref().unwrap().path().extension().is_some_and(|it| it == "journal")).count()
     }
 }
 
@@ -51,7 +58,8 @@ pub(crate) struct At(PathBuf);
 
 impl At {
     pub(crate) fn config(&self) -> Config {
-        Config { file: self.0.join("audit.log"), journal_dir: self.0.join("journal") }
+        let chain = ChainKey::new(&[7; 32]);
+        Config { file: self.0.join("audit.log"), journal_dir: self.0.join("journal"), chain, anchor: None }
     }
 
     pub(crate) fn open(&self) -> (Audit, Recorder) {
@@ -61,7 +69,10 @@ impl At {
 }
 
 pub(crate) fn by_id(text: &str) -> BTreeMap<String, String> {
-    let id = |line: &str| line.rsplit_once(" id=").unwrap_or_else(|| panic!("no id: {line}")).1.to_owned();
+    let id = |line: &str| {
+        let (_, after) = line.rsplit_once(" id=").unwrap_or_else(|| panic!("no id: {line}"));
+        after.split(' ').next().unwrap_or_default().to_owned()
+    };
     text.lines().map(|line| (id(line), line.to_owned())).collect()
 }
 

@@ -1,0 +1,112 @@
+//! What the trail remembers beside its lines: the last record, which the store keeps as an anchor, and the newest store
+//! that was seen, so that an older one put in its place is noticed.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use thiserror::Error;
+
+use crate::audit::{
+    anchor::Anchor,
+    head::{Head, State},
+    rotated::Files,
+};
+
+/// A store of a lower revision than the trail has seen: somebody put a copy of an earlier day back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error(
+    "the store is older than it was: it is at revision {found}, and revision {seen} has been seen; what was deleted or \
+     revoked since is valid again"
+)]
+pub struct RolledBack {
+    /// What it is.
+    pub found: u64,
+    /// What it was.
+    pub seen: u64,
+}
+
+/// A handle on it, also after the trail is closed. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    head: Arc<Mutex<Head>>,
+    log: PathBuf,
+}
+
+impl Memory {
+    pub(crate) fn new(head: Head, log: PathBuf) -> Self {
+        Self { head: Arc::new(Mutex::new(head)), log }
+    }
+
+    /// The last record that is in the log. It is on the disk when this returns, and all before it.
+    ///
+    /// # Errors
+    /// The head of the chain or the log cannot be read or synced.
+    pub fn head(&self) -> io::Result<Anchor> {
+        let Some(state) = self.lock().look()? else { return Ok(Anchor::BEGIN) };
+        for path in Files::of(&self.log)?.readable.iter().rev() {
+            if state.mark.is_in(&path.metadata()?) {
+                File::open(path)?.sync_data()?;
+                break;
+            }
+        }
+        Ok(state.anchor)
+    }
+
+    /// The highest revision of the store that any process has seen; 0 if none was.
+    ///
+    /// # Errors
+    /// The head of the chain cannot be read.
+    pub fn seen_revision(&self) -> io::Result<u64> {
+        Ok(self.lock().look()?.map_or(0, |it| it.revision))
+    }
+
+    /// Whether a store of this revision is none of an earlier day. If so, it is remembered.
+    ///
+    /// # Errors
+    /// The head of the chain cannot be read or written.
+    pub fn see_revision(&self, found: u64) -> io::Result<Result<(), RolledBack>> {
+        let seen = self.seen_revision()?;
+        if found < seen {
+            return Ok(Err(RolledBack { found, seen }));
+        }
+        if found > seen {
+            self.set_revision(|seen| seen.max(found))?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// From now on a store of this revision is the newest, although a newer one was seen.
+    ///
+    /// # Errors
+    /// The head of the chain cannot be written.
+    pub fn accept_revision(&self, revision: u64) -> io::Result<()> {
+        self.set_revision(|_| revision)
+    }
+
+    /// The file that remembers it.
+    pub fn path(&self) -> PathBuf {
+        self.lock().path().to_owned()
+    }
+
+    /// Where the log lies.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    fn set_revision(&self, change: impl FnOnce(u64) -> u64) -> io::Result<()> {
+        let mut head = self.lock();
+        let mut head = head.lock()?;
+        // Without a head nothing was appended yet; the first line makes it.
+        let Some(state) = head.state() else { return Ok(()) };
+        head.set(State { revision: change(state.revision), ..state })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Head> {
+        // Whatever a panic left half done is read anew from the file.
+        self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
