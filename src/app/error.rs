@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr};
 
 use thiserror::Error;
 
-use crate::{audit::AuditError, ca::CaError, store::StoreError, upstream::tls::TlsError};
+use crate::{audit::AuditError, ca::CaError, proxy::socket::SocketError, store::StoreError, upstream::tls::TlsError};
 
 /// Each text says what to do next where it can be known.
 #[derive(Debug, Error)]
@@ -18,6 +18,9 @@ pub enum AppError {
         #[source]
         source: io::Error,
     },
+    /// The unix socket.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -22,7 +22,11 @@ use crate::{
     base::{clock::Clock, task::InFlight},
     ca::Ca,
     config::Config,
-    proxy::{self, Worker, listener},
+    proxy::{
+        self, Worker,
+        listener::{self, Listeners},
+        socket::Door,
+    },
     store::{FileStore, Records},
 };
 
@@ -46,6 +50,7 @@ impl Server {
     /// See [`AppError`]; nothing was served then.
     pub fn start(config: &Config, store: FileStore) -> Result<Self, AppError> {
         let (listener, bound) = bind(config.server.bind)?;
+        let socket = config.server.socket.as_deref().map(Door::bind).transpose()?;
         let records = store.load()?;
         let ca = Arc::new(open_ca(&store, &records)?);
         let parts = Parts::new(config, &store, &records, bound)?;
@@ -53,7 +58,7 @@ impl Server {
         let (audit, recorders) = open_audit(config, &store, workers)?;
         let plan = Plan { parts: parts.clone(), ca, proxy: Arc::new(of_clients(config)), bound };
         let control = runtime()?;
-        let running = start(&plan, listener, recorders)?;
+        let running = start(&plan, (listener, socket), recorders)?;
         Ok(Self { bound, running, control, audit, watch: Watch::new(store, records.revision, parts) })
     }
 
@@ -105,7 +110,7 @@ impl Plan {
 }
 
 /// Starts a thread a recorder; the first one accepts.
-fn start(plan: &Plan, listener: TcpListener, recorders: Vec<Recorder>) -> Result<Running, AppError> {
+fn start(plan: &Plan, (tcp, unix): (TcpListener, Option<Door>), recorders: Vec<Recorder>) -> Result<Running, AppError> {
     let mut running = Running::default();
     let mut recorders = recorders.into_iter();
     let first = recorders.next().ok_or_else(|| io::Error::other("no worker"))?;
@@ -122,11 +127,11 @@ fn start(plan: &Plan, listener: TcpListener, recorders: Vec<Recorder>) -> Result
     let runtime = runtime()?;
     let worker = within(&runtime, || plan.worker(first));
     running.add(&worker);
-    let listener = within(&runtime, || tokio::net::TcpListener::from_std(listener))?;
+    let listeners = within(&runtime, || Listeners::new(tcp, unix))?;
     let stop = running.stop();
     spawn(move || {
         let own = Arc::clone(&worker);
-        run(&runtime, &worker, stop, proxy::listen(listener, own, others));
+        run(&runtime, &worker, stop, proxy::listen(listeners, own, others));
     })?;
     Ok(running)
 }

@@ -1,4 +1,4 @@
-//! The bytes below HTTP/1: plain TCP or TLS, behind one type.
+//! The bytes below HTTP/1: TCP or a unix socket, plain or TLS, behind one type.
 
 use std::{
     io,
@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{TcpStream, UnixStream},
 };
 use tokio_rustls::TlsStream;
 
@@ -22,33 +22,59 @@ pub enum Wire {
     Tls(Box<TlsStream<Socket>>),
 }
 
-/// A TCP connection that counts what moves: what TLS holds back in its buffers has not.
+/// A connection that counts what moves: what TLS holds back in its buffers has not.
 #[derive(Debug)]
 pub struct Socket {
-    tcp: TcpStream,
+    stream: Stream,
     moved: u64,
+}
+
+/// What the system connects.
+#[derive(Debug)]
+pub enum Stream {
+    /// With an address.
+    Tcp(TcpStream),
+    /// On this machine.
+    Unix(UnixStream),
 }
 
 impl Socket {
     /// Counts from here.
-    pub fn new(tcp: TcpStream) -> Self {
-        Self { tcp, moved: 0 }
+    pub fn new(stream: Stream) -> Self {
+        Self { stream, moved: 0 }
     }
+
+    fn of_system(&self) -> socket2::SockRef<'_> {
+        match &self.stream {
+            Stream::Tcp(it) => it.into(),
+            Stream::Unix(it) => it.into(),
+        }
+    }
+}
+
+/// Calls the same method of whatever the stream is.
+macro_rules! of_stream {
+    ($socket:expr, $method:ident, $($argument:expr),*) => {
+        match &mut $socket.stream {
+            Stream::Tcp(it) => Pin::new(it).$method($($argument),*),
+            Stream::Unix(it) => Pin::new(it).$method($($argument),*),
+        }
+    };
 }
 
 impl Wire {
     /// Makes the end of this connection unmistakable: when it is dropped the peer sees a reset, never a clean end.
-    /// A failure leaves the connection as it was; the peer then sees an end without `close_notify` or final chunk.
+    /// A failure leaves the connection as it was, and a unix socket has no reset; the peer then sees an end without
+    /// `close_notify` or final chunk.
     pub fn abort(&self) {
-        let socket = socket2::SockRef::from(&self.socket().tcp);
-        if let Err(error) = socket.set_linger(Some(std::time::Duration::ZERO)) {
+        if let Err(error) = self.socket().of_system().set_linger(Some(std::time::Duration::ZERO)) {
             tracing::debug!(%error, "a connection could not be set to reset");
         }
     }
 
     /// Whether the system holds nothing for us: no byte, no end, no error. The runtime may not have heard of it yet.
     pub fn is_quiet(&self) -> bool {
-        let peeked = socket2::SockRef::from(&self.socket().tcp).peek(&mut [MaybeUninit::uninit()]);
+        let peeked = self.socket().of_system().peek(&mut [MaybeUninit::uninit()]);
         peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
@@ -111,7 +137,7 @@ impl AsyncWrite for Wire {
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.tcp).poll_read(cx, buf))?;
+        ready!(of_stream!(self, poll_read, cx, buf))?;
         self.moved += (buf.filled().len() - before) as u64;
         Poll::Ready(Ok(()))
     }
@@ -119,7 +145,7 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.tcp).poll_write(cx, buf))?;
+        let written = ready!(of_stream!(self, poll_write, cx, buf))?;
         self.moved += written as u64;
         Poll::Ready(Ok(written))
     }
@@ -129,20 +155,23 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs))?;
+        let written = ready!(of_stream!(self, poll_write_vectored, cx, bufs))?;
         self.moved += written as u64;
         Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
+        match &self.stream {
+            Stream::Tcp(it) => it.is_write_vectored(),
+            Stream::Unix(it) => it.is_write_vectored(),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
+        of_stream!(self, poll_flush, cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        of_stream!(self, poll_shutdown, cx)
     }
 }

@@ -9,6 +9,7 @@ pub mod listener;
 pub mod peer;
 pub mod respond;
 pub mod session;
+pub mod socket;
 pub mod worker;
 
 pub use listener::listen;

@@ -8,7 +8,6 @@ use std::{
 };
 
 use http::Method;
-use tokio::net::TcpStream;
 
 use crate::{
     base::{
@@ -18,7 +17,12 @@ use crate::{
         task::Piece,
     },
     exchange::{Refusal, Ticket},
-    http1::{Connection, Refused, Shared, Wire, connection::HeadError, framing, head, wire::Socket},
+    http1::{
+        Connection, Refused, Shared, Wire,
+        connection::HeadError,
+        framing, head,
+        wire::{Socket, Stream},
+    },
     identity::Presented,
     proxy::{
         Peer, Worker,
@@ -69,9 +73,9 @@ enum Next {
 }
 
 /// Serves a connection until it ends. What idles between two requests is kept small: all else is boxed.
-pub async fn serve(worker: Arc<Worker>, tcp: TcpStream, peer: Peer) {
+pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: Peer) {
     let counted = worker.connections.enter();
-    let connection = Shared::new(Connection::new(Wire::Plain(Socket::new(tcp)), KEEP_ALIVE));
+    let connection = Shared::new(Connection::new(Wire::Plain(Socket::new(stream)), KEEP_ALIVE));
     let mut session = Session { worker, connection, peer, tunnel: None, counted };
     loop {
         let next = match session.read_head().await {

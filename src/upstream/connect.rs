@@ -15,7 +15,10 @@ use crate::{
         host::{Host, Scheme},
         target::Origin,
     },
-    http1::{Wire, wire::Socket},
+    http1::{
+        Wire,
+        wire::{Socket, Stream},
+    },
     upstream::{
         guard::Guard,
         resolve::{ResolveError, Resolver},
@@ -70,13 +73,13 @@ impl Connector {
 
     async fn dial_slowly(&self, origin: &Origin) -> Result<Wire, DialError> {
         let addresses = self.addresses(origin).await?;
-        let tcp = connect(&addresses).await?;
+        let socket = Socket::new(Stream::Tcp(connect(&addresses).await?));
         match origin.scheme {
-            Scheme::Http => Ok(Wire::Plain(Socket::new(tcp))),
+            Scheme::Http => Ok(Wire::Plain(socket)),
             Scheme::Https => {
                 let name = server_name(&origin.authority.host)?;
                 let connector = TlsConnector::from(Arc::clone(&self.tls));
-                let tls = connector.connect(name, Socket::new(tcp)).await.map_err(DialError::Tls)?;
+                let tls = connector.connect(name, socket).await.map_err(DialError::Tls)?;
                 Ok(Wire::Tls(Box::new(TlsStream::Client(tls))))
             }
         }
