@@ -7,10 +7,12 @@ pub mod demo;
 pub mod error;
 pub mod harden;
 pub mod parts;
+pub mod published;
+pub mod reload;
 pub mod request;
 pub mod serve;
 pub mod shutdown;
-pub mod watch;
+pub mod upkeep;
 
 pub use error::AppError;
 pub use harden::harden;

@@ -10,7 +10,7 @@ use crate::{
     audit::{self, Audit, Recorder},
     base::clock::Clock,
     config::{self, Config, server::Mode},
-    exchange::{self, Contents, Exchange, RateLimits, Shared, Snapshot, Unmatched},
+    exchange::{self, Contents, Exchange, Health, RateLimits, Shared, Snapshot, Unmatched},
     policy::Limiter,
     safe::Safe,
     store::{FileStore, Records},
@@ -33,10 +33,14 @@ impl Parts {
     /// # Errors
     /// A `ca_file` that cannot be read.
     pub fn new(config: &Config, store: &FileStore, records: &Records, own: SocketAddr) -> Result<Self, AppError> {
-        let upstream = upstream::Config { timeout: config.server.timeout, ..config.upstream.clone() };
-        let shared = Shared { safe: Safe::new(store.opener(), records), limiter: Limiter, clock: Clock };
-        let snapshot =
-            Snapshot::new(Contents { config: Arc::new(of_requests(config)), generation: 1, ..contents(records) });
+        let upstream = config.upstream.clone();
+        let shared = Shared {
+            safe: Safe::new(store.opener(), records),
+            limiter: Limiter,
+            clock: Clock,
+            health: Health::default(),
+        };
+        let snapshot = Snapshot::new(Contents { generation: 1, ..contents(config, records) });
         Ok(Self {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             shared: Arc::new(shared),
@@ -52,18 +56,23 @@ impl Parts {
         Exchange::new(Arc::clone(&self.snapshot), Arc::clone(&self.shared), upstream, recorder)
     }
 
-    /// Takes a later revision. Secrets first: a credential that is found must also open.
-    pub fn replace(&self, records: &Records) {
+    /// Puts this in force, as a whole. Secrets first: a credential that is found must also open.
+    pub fn publish(&self, config: &Config, records: &Records) {
         self.shared.safe.replace(records);
         let before = self.snapshot.load();
-        let snapshot = Snapshot::new(Contents {
-            policies: Arc::clone(before.policies()),
-            config: Arc::clone(before.config()),
-            generation: before.generation() + 1,
-            ..contents(records)
-        });
+        let snapshot = Snapshot::new(Contents { generation: before.generation() + 1, ..contents(config, records) });
         snapshot.inherit(&before);
         self.snapshot.store(Arc::new(snapshot));
+    }
+
+    /// What is in force.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// What `/health` tells beside the audit log.
+    pub fn health(&self) -> &Health {
+        &self.shared.health
     }
 }
 
@@ -93,8 +102,12 @@ pub fn of_audit(config: &Config, store: &FileStore) -> audit::Config {
     }
 }
 
-fn contents(records: &Records) -> Contents {
-    Contents { credentials: records.credentials.iter().map(|it| it.facts.clone()).collect(), ..Contents::default() }
+fn contents(config: &Config, records: &Records) -> Contents {
+    Contents {
+        credentials: records.credentials.iter().map(|it| it.facts.clone()).collect(),
+        config: Arc::new(of_requests(config)),
+        ..Contents::default()
+    }
 }
 
 fn of_requests(config: &Config) -> exchange::Config {
@@ -111,8 +124,9 @@ fn of_requests(config: &Config) -> exchange::Config {
             .map(|(name, value)| (name.as_str().to_owned(), value.as_str().to_owned()))
             .collect(),
         max_body_size: config.server.max_body_size,
+        timeout: config.server.timeout,
         rate_limits: RateLimits {
-            proxy: limits.proxy,
+            proxy: limits.proxy(config.server.mode),
             management: limits.management,
             auth_failures: limits.auth_failures,
         },

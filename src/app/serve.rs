@@ -15,13 +15,15 @@ use crate::{
     app::{
         AppError,
         parts::{Parts, open_audit},
+        published::Published,
+        reload::{Load, Reload},
         shutdown::{Running, Stop},
-        watch::Watch,
+        upkeep::Upkeep,
     },
     audit::{Audit, Recorder},
     base::{clock::Clock, task::InFlight},
     ca::Ca,
-    config::Config,
+    config::{Loaded, Seen},
     proxy::{
         self, Worker,
         listener::{self, Listeners},
@@ -40,7 +42,11 @@ pub struct Server {
     running: Running,
     control: Runtime,
     audit: Audit,
-    watch: Watch,
+    published: Arc<Published>,
+    /// For what the daemon itself does.
+    recorder: Recorder,
+    /// The files of its configuration.
+    seen: Vec<Seen>,
 }
 
 impl Server {
@@ -48,18 +54,22 @@ impl Server {
     ///
     /// # Errors
     /// See [`AppError`]; nothing was served then.
-    pub fn start(config: &Config, store: FileStore) -> Result<Self, AppError> {
+    pub fn start(loaded: Loaded, store: FileStore) -> Result<Self, AppError> {
+        let Loaded { config, seen, file: _ } = loaded;
         let (listener, bound) = bind(config.server.bind)?;
         let socket = config.server.socket.as_deref().map(Door::bind).transpose()?;
         let records = store.load()?;
         let ca = Arc::new(open_ca(&store, &records)?);
-        let parts = Parts::new(config, &store, &records, bound)?;
+        let parts = Parts::new(&config, &store, &records, bound)?;
         let workers = thread::available_parallelism()?.get();
-        let (audit, recorders) = open_audit(config, &store, workers)?;
-        let plan = Plan { parts: parts.clone(), ca, proxy: Arc::new(of_clients(config)), bound };
+        let (audit, mut recorders) = open_audit(&config, &store, workers + 1)?;
+        let recorder = recorders.pop().ok_or_else(|| io::Error::other("no recorder"))?;
+        let published = Arc::new(Published::new(parts, Arc::new(store), records, config));
+        let plan = Plan { published: Arc::clone(&published), ca, bound };
         let control = runtime()?;
-        let running = start(&plan, (listener, socket), recorders)?;
-        Ok(Self { bound, running, control, audit, watch: Watch::new(store, records.revision, parts) })
+        let running = within(&control, Running::new)?;
+        let running = start(&plan, running, (listener, socket), recorders)?;
+        Ok(Self { bound, running, control, audit, published, recorder, seen })
     }
 
     /// Where.
@@ -67,12 +77,18 @@ impl Server {
         self.bound
     }
 
-    /// Goes on until a signal ends it, and ends when what was in flight has finished.
+    /// Goes on until a signal ends it, and ends when what was in flight has finished. `load` reads the configuration
+    /// anew when it has changed.
     ///
     /// # Errors
-    /// Signals cannot be caught, or the last audit lines cannot be written.
-    pub fn until_signal(self) -> Result<(), AppError> {
-        self.control.block_on(self.running.until_signal(self.watch.run()))?;
+    /// The last audit lines cannot be written.
+    pub fn until_signal(mut self, load: Load<'_>) -> Result<(), AppError> {
+        let reload = Reload::new(load, self.recorder, self.seen);
+        let mut upkeep = Upkeep::new(self.published, reload);
+        self.control.block_on(async {
+            self.running.until_signal(&mut upkeep).await;
+            self.running.finish().await;
+        });
         Ok(self.audit.close()?)
     }
 
@@ -81,25 +97,24 @@ impl Server {
     /// # Errors
     /// As [`Server::until_signal`].
     pub fn stop(self) -> Result<(), AppError> {
-        self.control.block_on(self.running.finish())?;
+        self.control.block_on(self.running.finish());
         Ok(self.audit.close()?)
     }
 }
 
 /// What every worker is made from.
 struct Plan {
-    parts: Parts,
+    published: Arc<Published>,
     ca: Arc<Ca>,
-    proxy: Arc<proxy::Config>,
     bound: SocketAddr,
 }
 
 impl Plan {
     fn worker(&self, recorder: Recorder) -> Arc<Worker> {
         Arc::new(Worker {
-            exchange: self.parts.exchange(recorder),
+            exchange: self.published.parts().exchange(recorder),
             ca: Arc::clone(&self.ca),
-            config: Arc::clone(&self.proxy),
+            config: self.published.clients(),
             control: api::answer,
             bound: self.bound,
             connections: InFlight::default(),
@@ -110,8 +125,12 @@ impl Plan {
 }
 
 /// Starts a thread a recorder; the first one accepts.
-fn start(plan: &Plan, (tcp, unix): (TcpListener, Option<Door>), recorders: Vec<Recorder>) -> Result<Running, AppError> {
-    let mut running = Running::default();
+fn start(
+    plan: &Plan,
+    mut running: Running,
+    (tcp, unix): (TcpListener, Option<Door>),
+    recorders: Vec<Recorder>,
+) -> Result<Running, AppError> {
     let mut recorders = recorders.into_iter();
     let first = recorders.next().ok_or_else(|| io::Error::other("no worker"))?;
     let mut others = Vec::new();
@@ -182,14 +201,4 @@ fn open_ca(store: &FileStore, records: &Records) -> Result<Ca, AppError> {
     let stored = records.ca.as_ref().ok_or(AppError::NoCa)?;
     let key = store.opener().open_ca(stored)?;
     Ok(Ca::open(&stored.facts.der, &key, Clock)?)
-}
-
-fn of_clients(config: &Config) -> proxy::Config {
-    proxy::Config {
-        connect_ports: config.proxy.connect_ports.clone(),
-        allowed_hosts: config.server.allowed_hosts.clone(),
-        timeout: config.server.timeout,
-        keyless: config.server.is_keyless(),
-        socket_keyless: config.server.is_socket_keyless(),
-    }
 }

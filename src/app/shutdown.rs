@@ -1,7 +1,7 @@
 //! From the first signal to the end: nothing new is accepted, what is in flight may finish, a second signal ends it.
 
 use std::{
-    io,
+    io::{self, IsTerminal as _},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -11,7 +11,10 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
-use crate::proxy::Worker;
+use crate::{
+    app::upkeep::{LOOK, Upkeep},
+    proxy::Worker,
+};
 
 /// Longest time that requests may take to finish.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -23,6 +26,7 @@ pub struct Running {
     stop: watch::Sender<bool>,
     ended: mpsc::Receiver<()>,
     end: mpsc::Sender<()>,
+    signals: Signals,
 }
 
 /// A worker's side of it; dropped when its thread ends.
@@ -32,14 +36,16 @@ pub struct Stop {
     _ended: mpsc::Sender<()>,
 }
 
-impl Default for Running {
-    fn default() -> Self {
-        let (end, ended) = mpsc::channel(1);
-        Self { workers: Vec::new(), stop: watch::Sender::new(false), ended, end }
-    }
-}
-
 impl Running {
+    /// Without workers yet. To be called on the runtime that will wait for signals; they are caught from now on.
+    ///
+    /// # Errors
+    /// Signals cannot be caught.
+    pub fn new() -> io::Result<Self> {
+        let (end, ended) = mpsc::channel(1);
+        Ok(Self { workers: Vec::new(), stop: watch::Sender::new(false), ended, end, signals: Signals::new()? })
+    }
+
     /// Counts a worker in.
     pub fn add(&mut self, worker: &Arc<Worker>) {
         self.workers.push(Arc::clone(worker));
@@ -50,26 +56,22 @@ impl Running {
         Stop { asked: self.stop.subscribe(), _ended: self.end.clone() }
     }
 
-    /// Keeps `watch` running until a signal comes, then lets the workers finish.
-    ///
-    /// # Errors
-    /// Signals cannot be caught.
-    pub async fn until_signal(self, watch: impl Future<Output = ()>) -> io::Result<()> {
-        let mut signals = Signals::new()?;
-        tokio::select! {
-            () = watch => {}
-            () = signals.next() => {}
+    /// Keeps things up until a signal says to end.
+    pub async fn until_signal(&mut self, upkeep: &mut Upkeep<'_>) {
+        loop {
+            tokio::select! {
+                asked = self.signals.next() => match asked {
+                    Asked::Stop => break,
+                    Asked::Reload => upkeep.take_all_up(),
+                },
+                () = tokio::time::sleep(LOOK) => upkeep.look(),
+            }
         }
         tracing::info!("stopping: requests in flight may finish; a second signal ends them");
-        self.finish().await
     }
 
     /// Lets the workers finish; a signal, or too long a time, ends them.
-    ///
-    /// # Errors
-    /// Signals cannot be caught.
-    pub async fn finish(mut self) -> io::Result<()> {
-        let mut signals = Signals::new()?;
+    pub async fn finish(mut self) {
         for worker in &self.workers {
             worker.draining.store(true, Ordering::Relaxed);
         }
@@ -77,10 +79,9 @@ impl Running {
         drop(self.end);
         tokio::select! {
             _ = self.ended.recv() => {}
-            () = signals.next() => {}
+            () = self.signals.stop() => {}
             () = tokio::time::sleep(DRAIN) => tracing::warn!("requests are cut that did not finish in time"),
         }
-        Ok(())
     }
 }
 
@@ -94,20 +95,46 @@ impl Stop {
     }
 }
 
+/// What the system tells a process. From the first of these on no signal ends it by itself.
+#[derive(Debug)]
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
+    /// Whether somebody sits in front of it.
+    on_terminal: bool,
+}
+
+/// What a signal asks for.
+enum Asked {
+    Stop,
+    Reload,
 }
 
 impl Signals {
     fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            on_terminal: io::stdin().is_terminal(),
+        })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.hangup.recv() => self.hung_up(),
         }
+    }
+
+    async fn stop(&mut self) {
+        while !matches!(self.next().await, Asked::Stop) {}
+    }
+
+    /// SIGHUP is sent to reload, and by the system when a terminal is closed, which then is none any longer.
+    fn hung_up(&self) -> Asked {
+        if self.on_terminal && !io::stdin().is_terminal() { Asked::Stop } else { Asked::Reload }
     }
 }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use crate::{
     base::{clock::Clock, secret::Secret},
     cli::{arguments::Arguments, ask, failure::Failure, logging, output::Output},
-    config::{Config, Environment, Flags, Loaded, environment, load, password},
+    config::{Config, ConfigError, Environment, Flags, Loaded, environment, load, password},
     store::{FileStore, StoreError},
 };
 
@@ -46,10 +46,20 @@ impl Context {
 
     /// Reads the configuration and begins to log as it says.
     pub(crate) fn load(&self, bind: Option<SocketAddr>) -> Result<Config, Failure> {
-        let Loaded { config, file } = load::load(&self.flags(bind), &self.environment)?;
-        self.start_log(&config);
-        tracing::debug!(file = ?file, store = ?config.storage.path, "configuration read");
-        Ok(config)
+        self.load_files(bind).map(|it| it.config)
+    }
+
+    /// The same, with the files that it was read from.
+    pub(crate) fn load_files(&self, bind: Option<SocketAddr>) -> Result<Loaded, Failure> {
+        let loaded = self.load_again(bind)?;
+        self.start_log(&loaded.config);
+        tracing::debug!(file = ?loaded.file, store = ?loaded.config.storage.path, "configuration read");
+        Ok(loaded)
+    }
+
+    /// Reads the configuration as it is now.
+    pub(crate) fn load_again(&self, bind: Option<SocketAddr>) -> Result<Loaded, ConfigError> {
+        load::load(&self.flags(bind), &self.environment)
     }
 
     pub(crate) fn start_log(&self, config: &Config) {

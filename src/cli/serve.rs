@@ -29,11 +29,11 @@ Then, in another terminal, with a credential of the alias github-api:
 
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     app::harden().map_err(app::AppError::from)?;
-    let config = context.load(args.bind)?;
-    let password = context.password_of(&config)?;
-    let store = FileStore::open(&config.storage.path, &password)?;
+    let loaded = context.load_files(args.bind)?;
+    let password = context.password_of(&loaded.config)?;
+    let store = FileStore::open(&loaded.config.storage.path, &password)?;
     drop(password);
-    let server = app::Server::start(&config, store)?;
+    let server = app::Server::start(loaded, store)?;
     context.output.line(format_args!("Listening on http://{}", server.bound()))?;
-    Ok(server.until_signal()?)
+    Ok(server.until_signal(Box::new(|| context.load_again(args.bind)))?)
 }

@@ -50,6 +50,14 @@ impl ConfigError {
         }
     }
 
+    /// Where in which file, as `FILE:LINE:COLUMN`, if it is known.
+    pub fn place(&self) -> Option<String> {
+        match self {
+            Self::Invalid(it) => it.place.as_ref().map(|(file, at)| file.place(at.start)),
+            _ => None,
+        }
+    }
+
     /// Whether the store cannot be had (exit code 5) rather than a setting be wrong.
     pub fn is_about_storage(&self) -> bool {
         matches!(self, Self::Invalid(it) if it.problem.storage)

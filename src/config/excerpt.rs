@@ -8,6 +8,16 @@ pub(crate) struct Excerpt {
     pub(crate) text: String,
 }
 
+impl Excerpt {
+    /// `FILE:LINE:COLUMN` of a byte.
+    pub(crate) fn place(&self, at: usize) -> String {
+        let before = self.text.get(..at).unwrap_or(&self.text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|it| *it != '\n').count() + 1;
+        format!("{}:{line}:{column}", self.name)
+    }
+}
+
 impl SourceCode for Excerpt {
     fn read_span<'a>(
         &'a self,

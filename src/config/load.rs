@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::config::{
-    Config, ConfigError, Environment,
+    Config, ConfigError, Environment, Seen,
     document::Document,
     environment, later, places,
     settle::{Sections, Settings},
@@ -29,6 +29,8 @@ pub struct Loaded {
     pub config: Config,
     /// The file; `None` when there is none and everything is as built in.
     pub file: Option<PathBuf>,
+    /// Every file that had a say or would have had one, as it was before it was read.
+    pub seen: Vec<Seen>,
 }
 
 /// Reads what is set.
@@ -37,17 +39,20 @@ pub struct Loaded {
 /// A named file that is missing, and whatever is wrong in the file: never a silent default.
 pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, ConfigError> {
     if let Some((file, named_by)) = named(flags, environment)? {
+        let seen = vec![Seen::now(&file)];
         let text = read(&file)?.ok_or_else(|| ConfigError::Missing { path: file.clone(), named_by })?;
-        return with_file(file, &text, flags, environment);
+        return with_file(file, &text, seen, flags, environment);
     }
     // A user without a home folder has no file there.
     let candidates = [places::user_config(environment).ok(), places::SYSTEM_CONFIG.map(PathBuf::from)];
+    let mut seen = Vec::new();
     for file in candidates.into_iter().flatten() {
+        seen.push(Seen::now(&file));
         if let Some(text) = read(&file)? {
-            return with_file(file, &text, flags, environment);
+            return with_file(file, &text, seen, flags, environment);
         }
     }
-    without_file(Path::new("."), flags, environment)
+    without_file(Path::new("."), seen, flags, environment)
 }
 
 /// Where `init` writes the configuration: what is named, else what [`load`] would read, else the user's own place.
@@ -64,7 +69,7 @@ pub fn file_to_write(flags: &Flags, environment: &Environment) -> Result<PathBuf
 
 /// What would be set if there were no file yet, as `init` needs it.
 pub fn load_defaults(file: &Path, flags: &Flags, environment: &Environment) -> Result<Config, ConfigError> {
-    without_file(file.parent().unwrap_or(file), flags, environment).map(|it| it.config)
+    without_file(file.parent().unwrap_or(file), Vec::new(), flags, environment).map(|it| it.config)
 }
 
 fn named(flags: &Flags, environment: &Environment) -> Result<Option<(PathBuf, &'static str)>, ConfigError> {
@@ -82,18 +87,29 @@ fn read(file: &Path) -> Result<Option<String>, ConfigError> {
     }
 }
 
-fn with_file(file: PathBuf, text: &str, flags: &Flags, environment: &Environment) -> Result<Loaded, ConfigError> {
+fn with_file(
+    file: PathBuf,
+    text: &str,
+    seen: Vec<Seen>,
+    flags: &Flags,
+    environment: &Environment,
+) -> Result<Loaded, ConfigError> {
     let mut document = Document::parse(&file, text)?;
     later::refuse(&mut document)?;
     let (sections, map) = document.read::<Sections>()?;
     let folder = file.parent().unwrap_or(&file);
     let config = Settings { sections, map: Some(map), folder }.settle(flags, environment)?;
-    Ok(Loaded { config, file: Some(file) })
+    Ok(Loaded { config, file: Some(file), seen })
 }
 
-fn without_file(folder: &Path, flags: &Flags, environment: &Environment) -> Result<Loaded, ConfigError> {
+fn without_file(
+    folder: &Path,
+    seen: Vec<Seen>,
+    flags: &Flags,
+    environment: &Environment,
+) -> Result<Loaded, ConfigError> {
     let config = Settings { sections: Sections::default(), map: None, folder }.settle(flags, environment)?;
-    Ok(Loaded { config, file: None })
+    Ok(Loaded { config, file: None, seen })
 }
 
 /// A path of the command line or the environment: relative ones start at the working folder.

@@ -21,6 +21,7 @@ pub mod proxy;
 pub mod rate_limits;
 pub mod sample;
 pub mod save;
+pub mod seen;
 pub mod server;
 mod settle;
 pub mod storage;
@@ -31,6 +32,7 @@ mod written;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use load::{Flags, Loaded};
+pub use seen::Seen;
 
 use std::path::PathBuf;
 

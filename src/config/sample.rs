@@ -66,7 +66,13 @@ transport = "stdio"
 mod tests {
     use std::path::{Path, PathBuf};
 
-    use crate::config::{Environment, Flags, load::load, rate_limits::RateLimits, sample::sample, server::Server};
+    use crate::config::{
+        Environment, Flags,
+        load::load,
+        rate_limits::RateLimits,
+        sample::sample,
+        server::{Mode, Server},
+    };
 
     /// Also with every commented setting taken into use.
     #[test]
@@ -86,7 +92,8 @@ mod tests {
             let asks_nobody = loaded.config.server.is_keyless();
             let server = Server { local_auth: None, ..loaded.config.server };
             assert_eq!((server, asks_nobody), (Server::default(), true), "{name}");
-            assert_eq!(loaded.config.rate_limits, RateLimits::default(), "{name}");
+            let limits = (loaded.config.rate_limits.proxy(Mode::Local), loaded.config.rate_limits.management);
+            assert_eq!(limits, (None, RateLimits::default().management), "{name}");
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod attempts;
 pub mod bind;
 pub mod forward;
+pub mod health;
 pub mod inbound;
 pub mod live;
 pub mod recorded;
@@ -13,12 +14,15 @@ pub mod refusal;
 pub mod run;
 pub mod snapshot;
 
+pub use health::{Health, Part};
 pub use inbound::{Caller, Door, Inbound};
 pub use live::{Ticket, Watch};
 pub use recorded::{Recorded, Reply};
 pub use refusal::Refusal;
 pub use run::{Exchange, Shared};
 pub use snapshot::{Contents, Snapshot};
+
+use std::time::Duration;
 
 /// How requests are treated on their way through.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +35,8 @@ pub struct Config {
     pub inject_headers: Vec<(String, String)>,
     /// Most bytes of a request body; `None` is no limit.
     pub max_body_size: Option<u64>,
+    /// For silence of an origin server.
+    pub timeout: Duration,
     /// How often callers may call.
     pub rate_limits: RateLimits,
 }

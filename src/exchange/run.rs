@@ -6,6 +6,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -23,7 +24,7 @@ use crate::{
     },
     credential::Credential,
     exchange::{
-        Caller, Config, Inbound, Recorded, Refusal, Reply, Snapshot, Unmatched,
+        Caller, Config, Health, Inbound, Recorded, Refusal, Reply, Snapshot, Unmatched,
         attempts::{self, MINUTE},
         bind::bind,
         forward::{prepare_answer, prepare_request},
@@ -56,6 +57,8 @@ pub struct Shared {
     pub limiter: Limiter,
     /// Tells the time.
     pub clock: Clock,
+    /// What is not as it should be.
+    pub health: Health,
 }
 
 impl Exchange {
@@ -114,7 +117,7 @@ impl Exchange {
         let keep = (inbound.framing == Framing::Chunked).then(|| stripped.keep_trailer(&inbound.fields));
         let mut interim = inbound.interim.take().map(EndToEnd);
         let interim = interim.as_mut().map(|it| it as _);
-        let request = Request { keep_trailer: keep, interim, ..request(inbound, meter) };
+        let request = Request { keep_trailer: keep, interim, ..request(inbound, meter, config.timeout) };
         let answer = self.upstream.send(request).await;
         let mut answer = answer.map_err(|failure| refuse(&failure))?;
         prepare_answer(&mut answer.head, answer.framing);
@@ -182,6 +185,11 @@ impl Exchange {
     /// What is in force now.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// What is not as it should be, beside the audit log.
+    pub fn health(&self) -> &Health {
+        &self.shared.health
     }
 
     /// Whether records can be written.
@@ -323,13 +331,14 @@ fn shown_key(inbound: &Inbound<'_>) -> Result<Option<PresentedKey>, Refusal> {
     }
 }
 
-fn request<'a>(inbound: &'a mut Inbound<'_>, meter: &Arc<Meter>) -> Request<'a> {
+fn request<'a>(inbound: &'a mut Inbound<'_>, meter: &Arc<Meter>, timeout: Duration) -> Request<'a> {
     Request {
         target: &inbound.target,
         method: &inbound.method,
         fields: &inbound.fields,
         framing: inbound.framing,
         body: std::mem::take(&mut inbound.body).metered(meter),
+        timeout,
         keep_trailer: None,
         interim: None,
     }

@@ -57,7 +57,7 @@ impl Session {
             match self.aim(&received.head).map_err(|it| self.refuse(self.door(&received.head), &received.head, it))? {
                 Aim::Exchange(door, target, presented) => (door, target, presented),
                 Aim::Control => {
-                    let (head, body) = (self.worker.control)(&received.head, self.worker.exchange.is_recording())?;
+                    let (head, body) = (self.worker.control)(&received.head, &self.worker.exchange)?;
                     return Ok(Done::Wrote(Box::pin(responder.whole(head, body)).await));
                 }
                 Aim::Connect => return Box::pin(self.connect(&received, responder)).await,
@@ -94,7 +94,7 @@ impl Session {
 
     /// Asked anew for each request, also inside tunnels: the configuration may have changed.
     fn is_keyless(&self) -> bool {
-        self.worker.config.is_keyless(self.peer)
+        self.worker.config.load().is_keyless(self.peer)
     }
 
     /// Through which door a request came that is refused before it is told apart.
@@ -131,7 +131,7 @@ impl Session {
         }
         let presented = classify::presented(head)?;
         let caller = Caller { presented: &presented, keyless: self.is_keyless(), source: self.peer.address() };
-        let ticket = self.worker.exchange.admit(&caller, &origin, &self.worker.config.connect_ports)?;
+        let ticket = self.worker.exchange.admit(&caller, &origin, &self.worker.config.load().connect_ports)?;
         Ok(Tunnel { origin, presented, ticket })
     }
 

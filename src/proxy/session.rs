@@ -133,7 +133,7 @@ impl Session {
             version: head.version,
             is_head: head.method == Method::HEAD,
             last: is_last(&head) || self.worker.is_draining() || self.is_lost(),
-            timeout: self.worker.config.timeout,
+            timeout: self.worker.config.load().timeout,
         };
         let body = self.begin_body(framing);
         let is_connect = head.method == Method::CONNECT;
@@ -168,7 +168,7 @@ impl Session {
     fn begin_body(&self, framing: Framing) -> Body {
         let mut connection = self.connection.lock();
         connection.begin_body(framing);
-        connection.idle.restart(self.worker.config.timeout);
+        connection.idle.restart(self.worker.config.load().timeout);
         if connection.is_between_messages() {
             return Body::Empty;
         }
@@ -186,7 +186,7 @@ impl Session {
             version: Version::Http11,
             is_head: false,
             last: true,
-            timeout: self.worker.config.timeout,
+            timeout: self.worker.config.load().timeout,
         };
         match responder.refuse(refusal).await {
             Ok(()) => Next::Close,

@@ -8,6 +8,8 @@ use std::{
     },
 };
 
+use arc_swap::ArcSwap;
+
 use crate::{
     base::{
         head::{AnswerHead, RequestHead},
@@ -19,8 +21,8 @@ use crate::{
     proxy::Config,
 };
 
-/// Answers requests for our own paths; `recording` says whether audit records can be written.
-pub type Control = fn(&RequestHead, recording: bool) -> Result<(AnswerHead, Vec<u8>), Refusal>;
+/// Answers requests for our own paths.
+pub type Control = fn(&RequestHead, &Exchange) -> Result<(AnswerHead, Vec<u8>), Refusal>;
 
 /// What the connections of one worker share, and what its listener and its shutdown need to know of them.
 #[derive(Debug)]
@@ -29,8 +31,8 @@ pub struct Worker {
     pub exchange: Exchange,
     /// Mints certificates for their tunnels.
     pub ca: Arc<Ca>,
-    /// How they are served.
-    pub config: Arc<Config>,
+    /// How they are served; replaced as a whole when the configuration changes.
+    pub config: Arc<ArcSwap<Config>>,
     /// Serves our own paths.
     pub control: Control,
     /// Where the listener is bound.
@@ -58,6 +60,6 @@ impl Worker {
             (_, Some(ip)) => self.bound.ip().is_unspecified() || ip == self.bound.ip(),
             _ => false,
         };
-        local || self.config.allowed_hosts.contains(host)
+        local || self.config.load().allowed_hosts.contains(host)
     }
 }

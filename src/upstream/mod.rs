@@ -21,7 +21,7 @@ use std::{path::PathBuf, time::Duration};
 use ipnet::IpNet;
 
 /// How origin servers are reached.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
     /// Ranges outside the public internet that may be dialled all the same (D-17).
     pub allow_private: Vec<IpNet>,
@@ -29,6 +29,4 @@ pub struct Config {
     pub ca_file: Option<PathBuf>,
     /// For name resolution, TCP and TLS together.
     pub connect_timeout: Duration,
-    /// For silence of an origin server: from the last request byte to the answer, and inside bodies. Never a total.
-    pub timeout: Duration,
 }

@@ -35,7 +35,6 @@ const MOST_INTERIM: usize = 16;
 pub struct Upstream {
     connector: Connector,
     pool: Arc<Pool>,
-    timeout: Duration,
 }
 
 /// What is sent. The fields hold neither `Host` nor framing.
@@ -50,6 +49,8 @@ pub struct Request<'a> {
     pub framing: Framing,
     /// As it comes from the client.
     pub body: Body,
+    /// For silence of the origin server: from the last request byte to the answer, and inside bodies. Never a total.
+    pub timeout: Duration,
     /// Which trailers go on; without it all do.
     pub keep_trailer: Option<KeepTrailer>,
     /// Where interim answers go; without it they are dropped.
@@ -100,7 +101,7 @@ impl Upstream {
     /// A way out with an empty pool. Must be used on one runtime only.
     pub fn new(config: &Config, guard: Arc<Guard>, tls: Arc<ClientConfig>) -> Self {
         let connector = Connector::new(guard, tls, config.connect_timeout);
-        Self { connector, pool: Arc::default(), timeout: config.timeout }
+        Self { connector, pool: Arc::default() }
     }
 
     /// Sends a request and waits for the head of its answer. A pooled connection that proves dead is replaced once,
@@ -117,7 +118,7 @@ impl Upstream {
             }
         }
         let wire = Box::pin(self.connector.dial(&request.target.origin)).await?;
-        let channel = Channel::new(wire, Arc::clone(&request.target.origin), &self.pool, self.timeout);
+        let channel = Channel::new(wire, Arc::clone(&request.target.origin), &self.pool, request.timeout);
         self.exchange(channel, &mut request).await
     }
 
@@ -127,7 +128,7 @@ impl Upstream {
     }
 
     async fn exchange(&self, channel: Arc<Channel>, request: &mut Request<'_>) -> Result<Answer, Failure> {
-        channel.begin(outgoing(request), self.timeout);
+        channel.begin(outgoing(request), request.timeout);
         for passed in 0..=MOST_INTERIM {
             let answer = poll_fn(|cx| channel.poll_answer(cx, request.method)).await;
             let (head, framing) = match answer {

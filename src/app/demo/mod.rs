@@ -19,7 +19,7 @@ use crate::{
     base::{clock::Clock, host::HostError, id::Id, secret::Secret},
     ca::{Root, to_pem},
     config::{
-        Config,
+        Config, Loaded,
         logging::{Level, Logging},
         proxy::Proxy,
         rate_limits::RateLimits,
@@ -44,6 +44,7 @@ pub const ALIAS: &str = "demo-api";
 #[derive(Debug)]
 pub struct Demo {
     server: Server,
+    config: Config,
     origin: Origin,
     ca_file: PathBuf,
     _folder: TempDir,
@@ -105,14 +106,14 @@ impl Demo {
         let mut config = config(&folder, trusted);
         let store = store(&config, &origin)?;
         let ca_file = certificate_path(store.path());
-        let server = match Server::start(&config, store) {
+        let server = match Server::start(loaded(&config), store) {
             Err(AppError::Listen { .. }) => {
                 config.server.bind.set_port(0);
-                Server::start(&config, reopen(&config)?)?
+                Server::start(loaded(&config), reopen(&config)?)?
             }
             server => server?,
         };
-        Ok(Self { server, origin, ca_file, _folder: folder })
+        Ok(Self { server, config, origin, ca_file, _folder: folder })
     }
 
     /// Sends one request each way.
@@ -154,7 +155,8 @@ impl Demo {
     /// # Errors
     /// See [`Server::until_signal`].
     pub fn until_signal(self) -> Result<(), DemoError> {
-        Ok(self.server.until_signal()?)
+        let Self { server, config, .. } = self;
+        Ok(server.until_signal(Box::new(|| Ok(loaded(&config))))?)
     }
 
     /// Ends it.
@@ -174,7 +176,6 @@ fn config(folder: &TempDir, ca_file: PathBuf) -> Config {
             allow_private: vec![Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8).into()],
             ca_file: Some(ca_file),
             connect_timeout: defaults.timeout,
-            timeout: defaults.timeout,
         },
         server: defaults,
         storage: Storage { path: data_dir.join("credentials.enc"), kdf: KdfParams::floor() },
@@ -183,6 +184,11 @@ fn config(folder: &TempDir, ca_file: PathBuf) -> Config {
         rate_limits: RateLimits::default(),
         data_dir,
     }
+}
+
+/// There is no file, so nothing will change.
+fn loaded(config: &Config) -> Loaded {
+    Loaded { config: config.clone(), file: None, seen: Vec::new() }
 }
 
 fn store(config: &Config, origin: &Origin) -> Result<FileStore, DemoError> {

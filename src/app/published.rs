@@ -1,0 +1,122 @@
+//! What is in force: the newest records of the store and the newest configuration, swapped as a whole.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use crate::{
+    app::parts::Parts,
+    config::Config,
+    exchange::{Part, Snapshot},
+    proxy,
+    store::{FileStore, Records, Stamp, StoreError},
+};
+
+/// The one place that what is in force is made from.
+#[derive(Debug)]
+pub struct Published {
+    parts: Parts,
+    clients: Arc<ArcSwap<proxy::Config>>,
+    store: Arc<FileStore>,
+    sources: Mutex<Sources>,
+}
+
+#[derive(Debug)]
+struct Sources {
+    records: Records,
+    /// Of the store, when it was looked at last.
+    stamp: Option<Stamp>,
+    config: Config,
+}
+
+impl Published {
+    /// Of what `parts` were made of.
+    pub fn new(parts: Parts, store: Arc<FileStore>, records: Records, config: Config) -> Self {
+        let clients = Arc::new(ArcSwap::from_pointee(of_clients(&config)));
+        Self { parts, clients, store, sources: Mutex::new(Sources { records, stamp: None, config }) }
+    }
+
+    /// For a worker.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// How clients are served.
+    pub fn clients(&self) -> Arc<ArcSwap<proxy::Config>> {
+        Arc::clone(&self.clients)
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<FileStore> {
+        &self.store
+    }
+
+    /// What requests are judged by.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.parts.snapshot()
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Config {
+        self.lock().config.clone()
+    }
+
+    /// Takes up what the store holds now, if it has changed. While it cannot be read, what was in force stays, and
+    /// `/health` says so.
+    pub fn take_up_store(&self) {
+        let taken = self.take_up_if_changed(&mut self.lock());
+        let news = self.parts.health().set(Part::Store, taken.is_err());
+        match &taken {
+            Err(error) if news => {
+                let error = error as &dyn std::error::Error;
+                tracing::error!(error, "the store cannot be read; the last state stays in force");
+            }
+            Ok(()) if news => tracing::info!("the store can be read again"),
+            _ => {}
+        }
+    }
+
+    /// Puts a configuration in force.
+    pub fn configure(&self, config: Config) {
+        let mut sources = self.lock();
+        self.clients.store(Arc::new(of_clients(&config)));
+        self.parts.publish(&config, &sources.records);
+        sources.config = config;
+    }
+
+    fn take_up_if_changed(&self, sources: &mut Sources) -> Result<(), StoreError> {
+        let now = Some(self.store.stamp()?);
+        if sources.stamp != now {
+            self.take_up(sources)?;
+            // Only now: a change between the two looks is seen by the next one.
+            sources.stamp = now;
+        }
+        Ok(())
+    }
+
+    fn take_up(&self, sources: &mut Sources) -> Result<(), StoreError> {
+        let records = self.store.load()?;
+        if records.revision != sources.records.revision {
+            self.parts.publish(&sources.config, &records);
+            let (revision, generation) = (records.revision, self.snapshot().generation());
+            tracing::info!(revision, generation, credentials = records.credentials.len(), "the store has changed");
+            sources.records = records;
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sources> {
+        // What is half done under it is done again by the next look.
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn of_clients(config: &Config) -> proxy::Config {
+    proxy::Config {
+        connect_ports: config.proxy.connect_ports.clone(),
+        allowed_hosts: config.server.allowed_hosts.clone(),
+        timeout: config.server.timeout,
+        keyless: config.server.is_keyless(),
+        socket_keyless: config.server.is_socket_keyless(),
+    }
+}

@@ -1,0 +1,34 @@
+//! What a running server does beside its requests: it takes up changes of the store and of the configuration.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::app::{published::Published, reload::Reload};
+
+/// How often it looks. One look costs a `stat` a file.
+pub const LOOK: Duration = Duration::from_millis(250);
+
+/// The work of the main thread.
+#[derive(Debug)]
+pub struct Upkeep<'a> {
+    published: Arc<Published>,
+    reload: Reload<'a>,
+}
+
+impl<'a> Upkeep<'a> {
+    /// Of what is published.
+    pub fn new(published: Arc<Published>, reload: Reload<'a>) -> Self {
+        Self { published, reload }
+    }
+
+    /// To be called every [`LOOK`].
+    pub fn look(&mut self) {
+        self.published.take_up_store();
+        self.reload.look(&self.published);
+    }
+
+    /// Takes everything up now, whether or not it seems to have changed.
+    pub fn take_all_up(&mut self) {
+        self.published.take_up_store();
+        self.reload.read(&self.published);
+    }
+}

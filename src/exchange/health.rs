@@ -1,0 +1,36 @@
+//! What is not as it should be although requests are served: the control plane says so, `/health` tells it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Each part that may be behind what a person wanted.
+#[derive(Debug, Default)]
+pub struct Health {
+    config: AtomicBool,
+    store: AtomicBool,
+}
+
+/// What may be behind; the last state of it stays in force.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// The configuration or a policy file cannot be taken as it is now.
+    Config,
+    /// The store cannot be read.
+    Store,
+}
+
+impl Health {
+    /// Notes whether a part is behind; says whether that is news.
+    pub fn set(&self, part: Part, behind: bool) -> bool {
+        let flag = match part {
+            Part::Config => &self.config,
+            Part::Store => &self.store,
+        };
+        flag.swap(behind, Ordering::Relaxed) != behind
+    }
+
+    /// The parts that are behind, as `/health` names them.
+    pub fn reasons(&self) -> Vec<&'static str> {
+        let parts = [("config", &self.config), ("store", &self.store)];
+        parts.into_iter().filter(|(_, behind)| behind.load(Ordering::Relaxed)).map(|(name, _)| name).collect()
+    }
+}
