@@ -3,7 +3,8 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom},
+    io,
+    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
@@ -13,10 +14,8 @@ use crate::audit::{
     head::State,
     log::Mark,
     rotated::Files,
+    scan,
 };
-
-/// No line is longer; what is, is none of ours.
-const LONGEST: u64 = 64 * 1024;
 
 /// Where a chain is looked for that has no head: so far before the end of a file.
 const TAIL: u64 = 256 * 1024;
@@ -90,15 +89,11 @@ fn follow(file: &File, start: u64, last: &mut Anchor, key: &ChainKey) -> io::Res
 }
 
 /// Each line that is ended.
-fn each_line(mut file: &File, start: u64, mut see: impl FnMut(&[u8])) -> io::Result<()> {
-    file.seek(SeekFrom::Start(start))?;
-    let mut reader = BufReader::new(file);
-    let mut line = Vec::new();
-    while reader.by_ref().take(LONGEST).read_until(b'\n', &mut line)? > 0 {
-        if line.ends_with(b"\n") {
-            see(&line);
-        }
-        line.clear();
-    }
+fn each_line(file: &File, start: u64, mut see: impl FnMut(&[u8])) -> io::Result<()> {
+    let seen = scan::forward(file, start, |line| {
+        see(line);
+        ControlFlow::<()>::Continue(())
+    })?;
+    debug_assert!(seen.is_continue(), "nothing ends it early");
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Makes text that others chose harmless: printable ASCII that ends neither its field nor its line.
 
+use std::borrow::Cow;
+
 /// Stands where text was cut off. No escaped text contains it otherwise.
 pub const CUT: &[u8] = b"\\...";
 
@@ -58,5 +60,46 @@ pub fn unhex(digit: u8) -> Option<u8> {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),
         _ => None,
+    }
+}
+
+/// What [`escape`] was given; `…` where it cut.
+pub fn unescape(text: &str) -> Cow<'_, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut rest = text.as_bytes();
+    let mut bytes = Vec::with_capacity(rest.len());
+    while let Some((first, after)) = rest.split_first() {
+        if let [b'\\', b'x', high, low, after @ ..] = rest
+            && let (Some(high), Some(low)) = (unhex(*high), unhex(*low))
+        {
+            bytes.push(high << 4 | low);
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix(CUT) {
+            bytes.extend_from_slice("…".as_bytes());
+            rest = after;
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::audit::escape::{escape, unescape};
+
+    #[test]
+    fn what_was_escaped_is_read_back() {
+        for text in ["", "plain", "a b", "\\x20", "\"'\\", "é…\r\n", "\\"] {
+            let mut escaped = Vec::new();
+            escape(text.as_bytes(), 100, |piece| escaped.extend_from_slice(piece));
+            assert_eq!(unescape(str::from_utf8(&escaped).unwrap()), text);
+        }
+        assert_eq!(unescape("abc\\..."), "abc…");
+        assert_eq!(unescape("\\xzz\\x2"), "\\xzz\\x2", "none of ours");
+        assert_eq!(unescape("\\xff"), "\u{fffd}");
     }
 }

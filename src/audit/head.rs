@@ -20,6 +20,7 @@ use crate::audit::{
     chain::ChainKey,
     log::Mark,
     owner::hand_over,
+    scan,
 };
 
 /// Its name in the folder of the journals.
@@ -71,14 +72,11 @@ impl Head {
 
     /// What it says, for who only looks. `None` if there is none, or none of this key.
     pub fn look(&mut self) -> io::Result<Option<State>> {
-        if self.file.is_none() {
-            match File::open(&self.path) {
-                Ok(file) => self.file = Some(file),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(error),
-            }
+        match File::open(&self.path) {
+            Ok(file) => self.read(&file)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.state = None,
+            Err(error) => return Err(error),
         }
-        self.read()?;
         Ok(self.state)
     }
 
@@ -92,8 +90,12 @@ impl Head {
             };
             match file.try_lock() {
                 // Removed meanwhile: who opens it now gets another file and another lock.
-                Ok(()) if file.metadata()?.nlink() == 0 => continue,
-                Ok(()) => self.file = Some(file),
+                Ok(()) if file.metadata()?.nlink() == 0 => (),
+                Ok(()) => {
+                    self.read(&file)?;
+                    self.file = Some(file);
+                    return Ok(Locked(self));
+                }
                 Err(TryLockError::Error(error)) => return Err(error),
                 Err(TryLockError::WouldBlock) if begin.elapsed() > PATIENCE => {
                     return Err(io::Error::new(io::ErrorKind::WouldBlock, "another process holds the audit chain"));
@@ -101,27 +103,14 @@ impl Head {
                 Err(TryLockError::WouldBlock) => {
                     self.file = Some(file);
                     thread::sleep(Duration::from_millis(1));
-                    continue;
                 }
             }
-            self.read()?;
-            return Ok(Locked(self));
         }
     }
 
-    fn read(&mut self) -> io::Result<()> {
+    fn read(&mut self, file: &File) -> io::Result<()> {
         let mut bytes = [0; COPY * 2];
-        let mut length = 0;
-        if let Some(file) = &self.file {
-            while length < bytes.len() {
-                match file.read_at(&mut bytes[length..], length as u64) {
-                    Ok(0) => break,
-                    Ok(more) => length += more,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-                    Err(error) => return Err(error),
-                }
-            }
-        }
+        scan::read(file, &mut bytes, 0)?;
         if self.state.is_none() || bytes != self.seen {
             let copies = bytes.chunks_exact(COPY).filter_map(|it| decode(it, &self.key));
             let newest = copies.max_by_key(|(turn, _)| *turn);

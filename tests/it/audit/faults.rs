@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use vultrino::audit::{Audit, AuditError, Config, Door, Outcome, Unavailable};
+use vultrino::audit::{Audit, AuditError, Config, Door, Outcome, Unavailable, verify::verify};
 
 use crate::audit::place::{Place, Tmpfs, by_id, patiently, until, use_once};
 
@@ -111,6 +111,7 @@ fn a_process_that_is_killed_leaves_every_record_once() {
     assert_eq!(place.journals(), 0);
     let lines = place.lines();
     assert_eq!(place.log().lines().count(), lines.len(), "no line twice, no torn line");
+    assert_eq!(place.verified().records, lines.len() as u64, "one chain without a gap");
     assert!(expected.len() > 50 * 20, "{}", expected.len());
     for (id, outcome) in &expected {
         let line = lines.get(id).unwrap_or_else(|| panic!("record {id} ({outcome}) is lost"));
@@ -195,6 +196,8 @@ fn a_full_disk_refuses_records_and_nothing_is_lost() {
     audit.close().unwrap();
     let text = fs::read_to_string(&config.file).unwrap();
     assert_eq!((text.lines().count(), by_id(&text).len()), (closed + 1, closed + 1));
+    let verified = verify(&config.file, &place.expected(), |_, _| ()).unwrap().unwrap();
+    assert_eq!(verified.records, closed as u64 + 1, "no gap in the chain, and no record twice");
 }
 
 #[test]

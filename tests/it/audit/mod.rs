@@ -1,6 +1,8 @@
 //! The trail as operators find it: a log file that has every record once.
 
 #[cfg(test)]
+mod chain;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod place;
@@ -68,6 +70,7 @@ fn four_workers_lose_nothing_and_share_no_id() {
     let lines = place.lines();
     assert_eq!((lines.len(), place.log().lines().count()), (40_000, 40_000));
     assert!(lines.values().all(|line| line.contains(" outcome=ok ")));
+    assert_eq!(place.verified().records, 40_000);
 }
 
 #[test]
@@ -83,6 +86,7 @@ fn two_processes_share_one_log() {
         audit.close().unwrap();
     }
     assert_eq!((place.lines().len(), place.log().lines().count()), (6000, 6000));
+    assert_eq!(place.verified().records, 6000, "they share one chain");
 }
 
 #[test]

@@ -12,7 +12,11 @@ use std::{
 };
 
 use tempfile::TempDir;
-use vultrino::audit::{Audit, ChainKey, Config, Door, Entry, Outcome, Recorder, Unavailable};
+use vultrino::audit::{
+    Audit, ChainKey, Config, Door, Entry, Outcome, Recorder, Unavailable,
+    head::Head,
+    verify::{Expected, Finding, Verified, verify},
+};
 
 /// A folder with a log and a journal.
 pub(crate) struct Place(pub(crate) TempDir);
@@ -46,6 +50,22 @@ impl Place {
     pub(crate) fn journal(&self) -> PathBuf {
         let mut files = fs::read_dir(self.config().journal_dir).unwrap().map(|it| it.unwrap().path());
         files.find(|it| it.extension().is_some_and(|it| it == "journal")).unwrap()
+    }
+
+    /// What the trail knows of itself; no store is asked.
+    pub(crate) fn expected(&self) -> Expected {
+        let Config { journal_dir, chain, .. } = self.config();
+        let head = Head::new(&journal_dir, chain.clone()).look().unwrap().map(|it| it.anchor);
+        Expected { key: chain, head, anchor: None, from: 0 }
+    }
+
+    #[track_caller]
+    pub(crate) fn verified(&self) -> Verified {
+        self.verify().unwrap_or_else(|finding| panic!("{finding} {finding:?}"))
+    }
+
+    pub(crate) fn verify(&self) -> Result<Verified, Finding> {
+        verify(&self.config().file, &self.expected(), |_, _| ()).unwrap()
     }
 
     pub(crate) fn journals(&self) -> usize {
