@@ -16,8 +16,9 @@ use crate::origin::Origin;
 use crate::pin::Pins;
 use crate::process::Process;
 
-/// The credential that the requests use.
-pub(crate) const ALIAS: &str = "bench";
+/// The credential that requests use, and one for those under policies.
+const ALIAS: &str = "bench";
+const RULED: &str = "bench-ruled";
 
 const KEY: &str = "a-made-up-key-of-the-load-benchmark";
 const PASSWORD: &str = "a made-up password of the load benchmark";
@@ -27,8 +28,22 @@ const START: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// What a request shows of its caller.
+pub(crate) struct Use<'a> {
+    pub(crate) alias: &'static str,
+    pub(crate) key: Option<&'a str>,
+}
+
+impl Use<'_> {
+    pub(crate) fn unruled() -> Self {
+        Self { alias: ALIAS, key: None }
+    }
+}
+
 /// A serving proxy.
 pub(crate) struct Appliance {
+    /// An API key; empty where no row needs one.
+    key: String,
     pub(crate) address: SocketAddr,
     pub(crate) ca_pem: String,
     process: Process,
@@ -54,15 +69,24 @@ pub(crate) fn authorization() -> String {
 }
 
 impl Appliance {
-    pub(crate) fn start(program: &Path, origin: &Origin, pins: &Pins) -> Result<Self, ApplianceError> {
+    pub(crate) fn start(program: &Path, origin: &Origin, pins: &Pins, access: bool) -> Result<Self, ApplianceError> {
         let folder = tempfile::Builder::new().prefix("vultrino-load-").tempdir()?;
         fs::write(folder.path().join("origin-ca.pem"), &origin.authority_pem)?;
-        fs::write(folder.path().join("config.toml"), config(folder.path()))?;
         let host = format!("localhost:{}", origin.address.port());
+        let policies = if access { policies(&host) } else { String::new() };
+        fs::write(folder.path().join("config.toml"), config(folder.path()) + &policies)?;
         let run = |arguments: &[&str], input| run(program, folder.path(), arguments, input);
         run(&["init", "--admin-username", "bench"], "")?;
         run(&["add", "--alias", ALIAS, "--key", "-", "--host", &host], KEY)?;
         let ca_pem = run(&["ca", "export"], "")?;
+        let mut key = String::new();
+        if access {
+            run(&["add", "--alias", RULED, "--key", "-", "--host", &host, "--no-auto"], KEY)?;
+            run(&["role", "create", "bench", "--permissions", "execute", "--scopes", "bench*"], "")?;
+            let shown = run(&["key", "create", "bench", "--role", "bench"], "")?;
+            let found = shown.split_ascii_whitespace().find(|it| it.starts_with("vk_"));
+            key.push_str(found.ok_or_else(|| io::Error::other("`vultrino key create` showed no key"))?);
+        }
 
         let log = File::create(folder.path().join("serve.log"))?;
         let mut command = prepared(pins.on_proxy_core(program), folder.path());
@@ -70,13 +94,23 @@ impl Appliance {
         let mut server =
             command.spawn().map_err(|source| ApplianceError::Run { program: program.to_owned(), source })?;
         match listening(&mut server, folder.path()) {
-            Ok(address) => Ok(Self { address, ca_pem, process: Process::of(server.id()), server, folder }),
+            Ok(address) => Ok(Self { key, address, ca_pem, process: Process::of(server.id()), server, folder }),
             Err(error) => {
                 server.kill()?;
                 server.wait()?;
                 Err(error)
             }
         }
+    }
+
+    /// By a caller with an API key.
+    pub(crate) fn keyed(&self) -> Use<'_> {
+        Use { alias: ALIAS, key: Some(&self.key) }
+    }
+
+    /// The same, with the credential that is under policies.
+    pub(crate) fn ruled(&self) -> Use<'_> {
+        Use { alias: RULED, key: Some(&self.key) }
     }
 
     pub(crate) fn process(&self) -> &Process {
@@ -120,6 +154,17 @@ fn config(folder: &Path) -> String {
         path("credentials.enc"),
         path("audit.log"),
         path("origin-ca.pem"),
+    )
+}
+
+/// Two policies that allow what is asked here: by URL, by method, so often as never happens.
+fn policies(host: &str) -> String {
+    format!(
+        "\n[[policies]]\nname = \"urls\"\ncredential_pattern = \"{RULED}\"\ndefault_action = \"deny\"\n\
+         rules = [\n  {{ condition = {{ url_match = \"https://{host}/*\" }}, action = \"allow\" }},\n  \
+         {{ condition = {{ method_match = [\"GET\", \"HEAD\"] }}, action = \"allow\" }},\n]\n\n\
+         [[policies]]\nname = \"rate\"\ncredential_pattern = \"bench-*\"\ndefault_action = \"deny\"\n\
+         rules = [{{ condition = {{ rate_limit = {{ max = 100000000, window_secs = 60 }} }}, action = \"allow\" }}]\n"
     )
 }
 

@@ -51,7 +51,8 @@ fn run(options: &Options) -> Result<bool, Failure> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let origin = Origin::start(&runtime, &appliance::authorization())?;
     let appliance = if options.rows.iter().any(|row| row.needs_proxy()) {
-        Some(Appliance::start(&options.vultrino()?, &origin, &pins)?)
+        let access = options.rows.iter().any(|row| row.needs_access());
+        Some(Appliance::start(&options.vultrino()?, &origin, &pins, access)?)
     } else {
         None
     };

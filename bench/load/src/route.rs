@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use memchr::memmem;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject};
@@ -15,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::appliance::{self, Appliance};
+use crate::appliance::{Appliance, Use};
 use crate::origin::Origin;
 
 /// How the requests of a row travel.
@@ -58,8 +60,9 @@ impl Route {
     }
 
     /// A request that names its credential, since path style demands it.
-    pub(crate) fn path(origin: &Origin, appliance: &Appliance) -> Self {
-        let credential = format!("X-Vultrino-Credential: {}\r\n", appliance::ALIAS);
+    pub(crate) fn path(origin: &Origin, appliance: &Appliance, with: &Use<'_>) -> Self {
+        let key = with.key.map(|it| format!("Authorization: Bearer {it}\r\n")).unwrap_or_default();
+        let credential = format!("X-Vultrino-Credential: {}\r\n{key}", with.alias);
         Self {
             address: appliance.address,
             tunnel: None,
@@ -69,12 +72,20 @@ impl Route {
         }
     }
 
-    /// A request as any program with `HTTPS_PROXY` sends it: the credential is chosen by the host.
-    pub(crate) fn intercept(origin: &Origin, appliance: &Appliance, anew: bool) -> Result<Self, RouteError> {
+    /// A request as any program with `HTTPS_PROXY` sends it: the credential is chosen by the host, or by the user
+    /// information of the proxy's address.
+    pub(crate) fn intercept(
+        origin: &Origin,
+        appliance: &Appliance,
+        with: Option<&Use<'_>>,
+        anew: bool,
+    ) -> Result<Self, RouteError> {
         let authority = CertificateDer::from_pem_slice(appliance.ca_pem.as_bytes())?;
+        let userinfo = with.map(|it| STANDARD.encode(format!("{}:{}", it.alias, it.key.unwrap_or_default())));
+        let shown = userinfo.map(|it| format!("Proxy-Authorization: Basic {it}\r\n")).unwrap_or_default();
         Ok(Self {
             address: appliance.address,
-            tunnel: Some(format!("CONNECT {0} HTTP/1.1\r\nHost: {0}\r\n\r\n", at(origin)).into_bytes()),
+            tunnel: Some(format!("CONNECT {0} HTTP/1.1\r\nHost: {0}\r\n{shown}\r\n", at(origin)).into_bytes()),
             tls: Some(trusting(authority)?),
             request: get("/x", &at(origin), ""),
             anew,

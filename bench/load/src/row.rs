@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::appliance::Appliance;
+use crate::appliance::{Appliance, Use};
 use crate::origin::Origin;
 use crate::route::{Route, RouteError};
 
@@ -13,8 +13,14 @@ pub(crate) enum Row {
     Direct,
     /// Path style: the whole URL as the path, in clear to the proxy, TLS from there
     Path,
+    /// As path, by a caller with an API key
+    PathKey,
+    /// As path-key, with a credential under policies: URLs, methods, a rate
+    PathRuled,
     /// CONNECT, then TLS to the proxy and TLS from there; connections are kept
     Intercept,
+    /// As intercept, by a caller with an API key, with a credential under policies
+    InterceptRuled,
     /// As direct, one connection: for the time of one request
     DirectOne,
     /// As intercept, one connection: for the time of one request
@@ -31,11 +37,24 @@ pub(crate) struct Stage<'a> {
 }
 
 impl Row {
-    pub(crate) const USUAL: [Self; 5] =
-        [Self::Direct, Self::Path, Self::Intercept, Self::DirectOne, Self::InterceptOne];
+    pub(crate) const USUAL: [Self; 8] = [
+        Self::Direct,
+        Self::Path,
+        Self::PathKey,
+        Self::PathRuled,
+        Self::Intercept,
+        Self::InterceptRuled,
+        Self::DirectOne,
+        Self::InterceptOne,
+    ];
 
     pub(crate) fn needs_proxy(self) -> bool {
         !matches!(self, Self::Direct | Self::DirectOne)
+    }
+
+    /// Whether it takes an API key and policies.
+    pub(crate) fn needs_access(self) -> bool {
+        matches!(self, Self::PathKey | Self::PathRuled | Self::InterceptRuled)
     }
 
     pub(crate) fn name(self) -> String {
@@ -51,7 +70,9 @@ impl Stage<'_> {
     /// How many connections ask at once. Handshakes queue behind each other, so a few fill the proxy's core.
     pub(crate) fn connections(&self, row: Row) -> u32 {
         match row {
-            Row::Direct | Row::Path | Row::Intercept => self.connections,
+            Row::Direct | Row::Path | Row::PathKey | Row::PathRuled | Row::Intercept | Row::InterceptRuled => {
+                self.connections
+            }
             Row::DirectOne | Row::InterceptOne => 1,
             Row::InterceptNew => self.connections.min(16),
         }
@@ -61,9 +82,12 @@ impl Stage<'_> {
         match (row, self.appliance) {
             (Row::Direct | Row::DirectOne, _) => Route::direct(self.origin),
             (_, None) => Err(RouteError::NoProxy),
-            (Row::Path, Some(appliance)) => Ok(Route::path(self.origin, appliance)),
-            (Row::Intercept | Row::InterceptOne, Some(appliance)) => Route::intercept(self.origin, appliance, false),
-            (Row::InterceptNew, Some(appliance)) => Route::intercept(self.origin, appliance, true),
+            (Row::Path, Some(it)) => Ok(Route::path(self.origin, it, &Use::unruled())),
+            (Row::PathKey, Some(it)) => Ok(Route::path(self.origin, it, &it.keyed())),
+            (Row::PathRuled, Some(it)) => Ok(Route::path(self.origin, it, &it.ruled())),
+            (Row::Intercept | Row::InterceptOne, Some(it)) => Route::intercept(self.origin, it, None, false),
+            (Row::InterceptRuled, Some(it)) => Route::intercept(self.origin, it, Some(&it.ruled()), false),
+            (Row::InterceptNew, Some(it)) => Route::intercept(self.origin, it, None, true),
         }
     }
 }
