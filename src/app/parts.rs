@@ -36,7 +36,7 @@ impl Parts {
         let upstream = config.upstream.clone();
         let shared = Shared {
             safe: Safe::new(store.opener(), records),
-            limiter: Limiter,
+            limiter: Limiter::new(Clock.steady()),
             clock: Clock,
             health: Health::default(),
         };
@@ -105,6 +105,7 @@ pub fn of_audit(config: &Config, store: &FileStore) -> audit::Config {
 fn contents(config: &Config, records: &Records) -> Contents {
     Contents {
         credentials: records.credentials.iter().map(|it| it.facts.clone()).collect(),
+        policies: Arc::new(config.policies.set.clone()),
         config: Arc::new(of_requests(config)),
         ..Contents::default()
     }

@@ -5,7 +5,7 @@ use std::{ops::Range, path::Path};
 use serde::de::DeserializeOwned;
 use toml::{
     Spanned,
-    de::{DeTable, DeValue, Deserializer},
+    de::{DeArray, DeTable, DeValue, Deserializer},
 };
 
 use crate::config::{
@@ -85,6 +85,14 @@ impl Map<'_> {
         }
     }
 
+    /// The same, for the value under this path of the element with this place in a list of tables, if each has one.
+    pub(crate) fn at_nth_value(&self, path: &str, nth: usize, problem: Problem) -> ConfigError {
+        match self.keys.iter().filter(|it| it.path == path).nth(nth) {
+            Some(key) => problem.placed(self.source(self.text.to_owned()), key.value.clone()),
+            None => problem.anywhere(),
+        }
+    }
+
     /// Underlines a key that means nothing (yet). Its value may be anything, a password too: it is not shown.
     pub(crate) fn at_key(&self, path: &str, problem: Problem) -> ConfigError {
         let Some(key) = self.keys.iter().find(|it| it.path == path) else {
@@ -134,10 +142,23 @@ fn visible(text: &str, at: Range<usize>) -> Range<usize> {
 fn walk(table: &DeTable<'_>, prefix: &str, keys: &mut Vec<Key>) {
     for (key, value) in table {
         let path = if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{key}") };
-        if let DeValue::Table(inner) = value.get_ref() {
-            walk(inner, &path, keys);
+        match value.get_ref() {
+            DeValue::Table(inner) => walk(inner, &path, keys),
+            DeValue::Array(items) => walk_list(items, &path, keys),
+            _ => (),
         }
         keys.push(Key { path, name: key.span(), value: value.span(), is_text: value.get_ref().is_str() });
+    }
+}
+
+/// Tables in a list are told apart by their places in the file alone.
+fn walk_list(items: &DeArray<'_>, path: &str, keys: &mut Vec<Key>) {
+    for item in items {
+        match item.get_ref() {
+            DeValue::Table(inner) => walk(inner, path, keys),
+            DeValue::Array(inner) => walk_list(inner, path, keys),
+            _ => (),
+        }
     }
 }
 

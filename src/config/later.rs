@@ -1,5 +1,4 @@
-//! Settings whose behaviour is not built yet. They are refused: a setting that is accepted and ignored deceives, and a
-//! policy that is ignored allows.
+//! Settings whose behaviour is not built yet. They are refused: a setting that is accepted and ignored deceives.
 
 use toml::de::DeValue;
 
@@ -18,9 +17,7 @@ enum Accepted {
 
 use Accepted::{EmptyList, Nothing, Text, True};
 
-const LATER: [(&str, Accepted); 14] = [
-    ("policies", Nothing),
-    ("policy", Nothing),
+const LATER: [(&str, Accepted); 12] = [
     ("web", Nothing),
     ("limits", Nothing),
     ("ca", Nothing),

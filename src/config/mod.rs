@@ -17,6 +17,7 @@ pub mod load;
 pub mod logging;
 pub mod password;
 pub mod places;
+pub mod policies;
 pub mod proxy;
 pub mod rate_limits;
 pub mod sample;
@@ -51,6 +52,8 @@ pub struct Config {
     pub proxy: proxy::Proxy,
     /// `[rate_limits]`: how often callers may ask, whatever the policies say.
     pub rate_limits: rate_limits::RateLimits,
+    /// `[[policies]]` and `[policy]`: what may be done with which credential.
+    pub policies: policies::Policies,
     /// Where `ca.pem` and, unless set otherwise, the store and the audit log lie.
     pub data_dir: PathBuf,
 }

@@ -5,19 +5,22 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::config::{
-    Config, ConfigError, Environment, Flags, check,
-    document::Map,
-    error::Problem,
-    load::absolute,
-    logging::{self, Logging},
-    places,
-    proxy::Proxy,
-    rate_limits,
-    server::Server,
-    storage::{self, Storage},
-    upstream,
-    written::{Roots, WrittenPath},
+use crate::{
+    config::{
+        Config, ConfigError, Environment, Flags, check,
+        document::Map,
+        error::Problem,
+        load::absolute,
+        logging::{self, Logging},
+        places, policies,
+        proxy::Proxy,
+        rate_limits,
+        server::Server,
+        storage::{self, Storage},
+        upstream,
+        written::{Roots, WrittenPath},
+    },
+    policy::Policy,
 };
 
 /// A file as it is written. Each section reads itself.
@@ -30,6 +33,8 @@ pub(crate) struct Sections {
     upstream: upstream::Section,
     proxy: Proxy,
     rate_limits: rate_limits::Section,
+    policies: Vec<Policy>,
+    policy: policies::Section,
     /// What may stand in it is in `later`.
     mcp: Mcp,
 }
@@ -80,6 +85,12 @@ impl Settings<'_> {
             rate_limits: self.sections.rate_limits.settle(),
             server,
             proxy: self.sections.proxy.clone(),
+            policies: policies::gather(
+                &self.sections.policies,
+                &self.sections.policy,
+                Roots { home, folder: self.folder },
+                self.map.as_ref(),
+            )?,
             data_dir,
         };
         check::check(&config).map_err(|(key, problem)| self.place(key, problem))?;

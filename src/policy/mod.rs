@@ -1,9 +1,26 @@
-//! May this call happen? Pure: no sockets, no files, no clock.
+//! May this call happen? Pure: no sockets, no files, no clock. Zones by name are looked up when a policy is read.
 //!
-//! Not here: finding the credential, charging a rate, opening a secret. Main function: [`decide`].
+//! A [`PolicySet`] is read by `config`; `pattern`, `window` and `rate` are the conditions, `judge` puts the rules of one
+//! policy together, `decide` all policies, `limit` counts. `explain` tells how a verdict came about, `lint` what in a
+//! policy is hardly meant.
+//!
+//! Not here: finding the credential, opening a secret. Main function: [`decide`].
 
-pub mod decision;
+pub mod decide;
+pub mod explain;
+mod judge;
+pub mod limit;
+pub mod pattern;
+pub mod rate;
+mod read;
+pub mod rule;
+pub mod set;
+pub mod window;
 
-pub use decision::{Denial, Facts, Permit, Reveal, decide, reveal};
-pub mod stub;
-pub use stub::*;
+pub use decide::{Denial, Facts, Permit, Reveal, Verdict, decide, reveal};
+pub use explain::{Examination, Question, examine};
+pub use limit::{Exhausted, LimitKey, Limiter, Room};
+pub use pattern::UrlPattern;
+pub use rate::{Rate, RateLimit};
+pub use rule::{Action, Condition, Rule};
+pub use set::{Duplicate, Policy, PolicySet};

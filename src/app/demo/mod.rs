@@ -21,6 +21,7 @@ use crate::{
     config::{
         Config, Loaded,
         logging::{Level, Logging},
+        policies::Policies,
         proxy::Proxy,
         rate_limits::RateLimits,
         storage::Storage,
@@ -182,6 +183,7 @@ fn config(folder: &TempDir, ca_file: PathBuf) -> Config {
         logging: Logging { level: Level::Info, audit_file: data_dir.join("audit.log") },
         proxy: Proxy::default(),
         rate_limits: RateLimits::default(),
+        policies: Policies::default(),
         data_dir,
     }
 }

@@ -62,7 +62,7 @@ fn what_was_done_to_the_log_is_found() {
             "one moved",
             |it| {
                 let moved = it.remove(7);
-                it.insert(2, moved)
+                it.insert(2, moved);
             },
             3,
             Fault::Misplaced,
