@@ -105,6 +105,8 @@ pub fn of_audit(config: &Config, store: &FileStore) -> audit::Config {
 fn contents(config: &Config, records: &Records) -> Contents {
     Contents {
         credentials: records.credentials.iter().map(|it| it.facts.clone()).collect(),
+        roles: records.roles.iter().map(|it| it.facts.clone()).collect(),
+        keys: records.keys.iter().map(|it| it.facts.clone()).collect(),
         policies: Arc::new(config.policies.set.clone()),
         config: Arc::new(of_requests(config)),
         ..Contents::default()

@@ -8,9 +8,8 @@ use crate::{
     cli::{
         ask,
         bind::parse_host,
-        context::{Context, Opened},
+        context::Context,
         failure::Failure,
-        recorded::recorded,
         secret::{SecretArgument, given_or_asked},
         show::{Shown, hosts},
     },
@@ -106,11 +105,7 @@ pub(crate) fn run(args: Args, context: &mut Context) -> Result<(), Failure> {
     let bindings = if hosts.is_empty() { asked_hosts(&material, context)? } else { hosts };
     let metadata = metadata.unwrap_or_default();
     let new = New { alias, material, description, metadata, bindings, auto: !no_auto };
-    let Opened { config, store } = context.open()?;
-    let name = new.alias.clone();
-    let added = recorded(&config, &store, "credential_add", Some(name.as_str()), || {
-        Ok(credentials::add(&store, context.clock, new)?)
-    })?;
+    let added = context.open()?.change(|desk, caller| credentials::add(desk, caller, new))?;
     if json { context.output.json(&Shown::from(&added.credential)) } else { tell(&added, context) }
 }
 

@@ -4,13 +4,7 @@ use clap::Subcommand;
 
 use crate::{
     base::secret::Secret,
-    cli::{
-        ask,
-        context::{Context, Opened},
-        failure::Failure,
-        recorded::recorded,
-        secret::from_stdin,
-    },
+    cli::{ask, context::Context, failure::Failure, secret::from_stdin},
     config::{environment, password},
     manage,
 };
@@ -51,15 +45,9 @@ password is needed too.";
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let Command::SetPassword(args) = &args.command;
     // The storage password first: who does not have it need not think of another one.
-    let Opened { config, store } = context.open()?;
+    let opened = context.open()?;
     let password = new_password(args.admin_password_stdin, context)?;
-    recorded(&config, &store, "admin_set", None, || {
-        match &args.username {
-            Some(username) => manage::admin::set(&store, context.clock, username, &password)?,
-            None => manage::admin::set_password(&store, context.clock, &password)?,
-        }
-        Ok(())
-    })?;
+    opened.change(|desk, caller| manage::admin::set(desk, caller, args.username.as_deref(), &password))?;
     context.output.line("Changed the admin password")
 }
 

@@ -3,9 +3,8 @@
 use crate::{
     base::host::{AuthorityPattern, HostError},
     cli::{
-        context::{Context, Opened},
+        context::Context,
         failure::Failure,
-        recorded::recorded,
         show::{Shown, hosts},
     },
     manage::credentials,
@@ -43,11 +42,8 @@ A credential is used against the hosts that it is bound to and nowhere else,
 whoever asks.";
 
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
-    let Opened { config, store } = context.open()?;
-    let hosts_to_add = [&args.hosts[..], &args.more_hosts[..]].concat();
-    let credential = recorded(&config, &store, "credential_bind", Some(&args.alias), || {
-        Ok(credentials::bind(&store, context.clock, &args.alias, &hosts_to_add)?)
-    })?;
+    let more = [&args.hosts[..], &args.more_hosts[..]].concat();
+    let credential = context.open()?.change(|desk, caller| credentials::bind(desk, caller, &args.alias, &more))?;
     if args.json {
         return context.output.json(&Shown::from(&credential));
     }

@@ -1,6 +1,6 @@
 //! What every command has at hand: the environment, the output, the configuration and the open store.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use crate::{
     base::{clock::Clock, secret::Secret},
@@ -23,7 +23,8 @@ pub(crate) struct Context {
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) config: Config,
-    pub(crate) store: FileStore,
+    pub(crate) store: Arc<FileStore>,
+    pub(crate) clock: Clock,
 }
 
 impl Context {
@@ -70,8 +71,23 @@ impl Context {
     pub(crate) fn open(&mut self) -> Result<Opened, Failure> {
         let config = self.load(None)?;
         let password = self.password_of(&config)?;
-        let store = FileStore::open(&config.storage.path, &password)?;
-        Ok(Opened { config, store })
+        let store = Self::unlock(&config, &password)?;
+        Ok(Opened { config, store: Arc::new(store), clock: self.clock })
+    }
+
+    /// Opens a store, and lets its password cost a thief as much as the configuration asks for by now.
+    pub(crate) fn unlock(config: &Config, password: &Secret) -> Result<FileStore, Failure> {
+        let store = FileStore::open(&config.storage.path, password)?;
+        match store.raise_kdf(password, config.storage.kdf) {
+            Ok(true) => tracing::info!("opening the store costs as much as [storage.file] asks for from now on"),
+            Ok(false) => (),
+            // Who may only read the store can use it all the same.
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "opening the store could not be made as costly as [storage.file] asks for");
+            }
+        }
+        Ok(store)
     }
 
     /// The password of an existing store; asks nobody for the password of none.
@@ -82,6 +98,7 @@ impl Context {
         match password::storage_password(&mut self.environment)? {
             Some(password) => Ok(password),
             None if ask::somebody_is_there() => ask::secret(&self.output, "Storage password:"),
+            None if self.environment.has_api_key => Err(Failure::OnlyAKey),
             None => Err(no_password()),
         }
     }

@@ -1,12 +1,8 @@
 //! `vultrino delete`: removes a credential, after asking.
 
 use crate::{
-    cli::{
-        ask,
-        context::{Context, Opened},
-        failure::Failure,
-        recorded::recorded,
-    },
+    cli::{ask, context::Context, failure::Failure},
+    identity::Principal,
     manage::credentials,
 };
 
@@ -28,15 +24,15 @@ Examples:
   vultrino delete old-api-key --force      in a script: without a question";
 
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
-    let Opened { config, store } = context.open()?;
+    let opened = context.open()?;
     let alias = &args.alias;
-    credentials::get(&store.load()?, alias)?;
+    credentials::get(&Principal::Local, &opened.store.load()?, alias)?;
     if !args.force {
         let question = format!("Are you sure you want to delete '{alias}'?");
         if !ask::confirm(&context.output, &question, "add --force to delete without a question")? {
             return Err(Failure::Refused { what: format!("'{alias}' was kept"), help: None });
         }
     }
-    recorded(&config, &store, "credential_delete", Some(alias), || Ok(credentials::delete(&store, alias)?))?;
+    opened.change(|desk, caller| credentials::delete(desk, caller, alias))?;
     context.output.line(format_args!("Deleted credential: {alias}"))
 }

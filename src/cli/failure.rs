@@ -6,9 +6,8 @@ use thiserror::Error;
 
 use crate::{
     app::{AppError, demo::DemoError, request::RequestError},
-    audit::Unavailable,
     ca::CaError,
-    config::{ConfigError, password::PasswordError},
+    config::{ConfigError, environment, password::PasswordError},
     exchange::Refusal,
     manage::ManageError,
     store::StoreError,
@@ -33,14 +32,15 @@ pub(crate) enum Failure {
     Password(#[from] PasswordError),
     #[error("Credential not found: {0}")]
     NotFound(String),
+    /// Somebody who has an API key and not the storage password.
+    #[error("an API key does not open the store: this command works on the store itself")]
+    OnlyAKey,
     #[error(transparent)]
     Manage(ManageError),
     #[error("the certificate authority cannot be used")]
     Ca(#[from] CaError),
     #[error(transparent)]
     App(#[from] AppError),
-    #[error("{0}, so nothing was changed")]
-    Unrecorded(#[from] Unavailable),
     #[error(transparent)]
     Request(RequestError),
     #[error(transparent)]
@@ -69,6 +69,11 @@ impl Failure {
             Self::Request(RequestError::Refused(Refusal::Unbound(alias) | Refusal::HostNotBound(alias))) => {
                 Some(format!("if it belongs there: vultrino bind {alias} HOST"))
             }
+            Self::OnlyAKey => Some(format!(
+                "set {} or {}; with the key alone, use the HTTP API of a running Vultrino",
+                environment::PASSWORD,
+                environment::PASSWORD_FILE
+            )),
             Self::NotFound(_) => Some("`vultrino list` shows the credentials that there are".to_owned()),
             _ => None,
         }
@@ -87,21 +92,18 @@ impl Failure {
         const STORAGE: u8 = 5;
         ExitCode::from(match self {
             _ if self.is_quiet() => 0,
-            Self::Usage { .. } | Self::Password(_) => ARGUMENTS,
+            Self::Usage { .. }
+            | Self::Password(_)
+            | Self::Manage(ManageError::Store(StoreError::EmptyPassword) | ManageError::Admin(_)) => ARGUMENTS,
             Self::Config(it) if it.is_about_storage() => STORAGE,
             Self::NotFound(_) => NOT_FOUND,
-            Self::Manage(it) => match it {
-                ManageError::AliasTaken(_) | ManageError::NotFound(_) => GENERAL,
-                ManageError::Store(StoreError::EmptyPassword)
-                | ManageError::AliasInvalid(_)
-                | ManageError::Invalid(_)
-                | ManageError::Metadata(_)
-                | ManageError::Description
-                | ManageError::NotBound { .. }
-                | ManageError::Admin(_) => ARGUMENTS,
-                ManageError::Store(_) => STORAGE,
+            Self::OnlyAKey => DENIED,
+            Self::Manage(ManageError::Store(_)) | Self::App(AppError::Store(_) | AppError::Audit(_)) => STORAGE,
+            Self::Manage(it) => match it.status() {
+                401 | 403 => DENIED,
+                400 => ARGUMENTS,
+                _ => GENERAL,
             },
-            Self::App(AppError::Store(_) | AppError::Audit(_)) => STORAGE,
             Self::Request(RequestError::Refused(refusal)) => match refusal.status() {
                 401 | 403 | 407 => DENIED,
                 400..500 => ARGUMENTS,
@@ -109,7 +111,6 @@ impl Failure {
             },
             Self::Refused { .. }
             | Self::App(_)
-            | Self::Unrecorded(_)
             | Self::Request(_)
             | Self::Demo(_)
             | Self::Config(_)

@@ -8,18 +8,13 @@ use serde_json::Value;
 use crate::{
     base::secret::Secret,
     cli::{
-        context::{Context, Opened},
+        context::Context,
         failure::Failure,
-        recorded::recorded,
         show::{Shown, hosts, time},
     },
-    config::Config,
     credential::{Credential, Material},
     identity::Principal,
-    manage::credentials,
-    policy::reveal,
-    safe::{Safe, SafeError},
-    store::{FileStore, Records},
+    manage::{credentials, reveal::reveal},
 };
 
 /// Get details about a specific credential
@@ -45,10 +40,11 @@ Examples:
   vultrino get github-api --show-secret";
 
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
-    let Opened { config, store } = context.open()?;
-    let records = store.load()?;
-    let facts = &credentials::get(&records, &args.alias)?.facts;
-    let material = if args.show_secret { Some(revealed(&config, &store, &records, facts)?) } else { None };
+    let opened = context.open()?;
+    let records = opened.store.load()?;
+    let facts = &credentials::get(&Principal::Local, &records, &args.alias)?.facts;
+    let shown = || opened.change(|desk, caller| reveal(desk, caller, &args.alias));
+    let material = if args.show_secret { Some(shown()?) } else { None };
     if args.json {
         let data = material.as_ref().map(Data::from);
         return context.output.json(&WithData { facts: facts.into(), data });
@@ -86,19 +82,6 @@ impl<'a> From<&'a Material> for Data<'a> {
 
 fn text(secret: &Secret) -> Cow<'_, str> {
     String::from_utf8_lossy(secret.expose())
-}
-
-/// Opens the secret for the person who has shown the storage password, on the record (D-05).
-fn revealed(config: &Config, store: &FileStore, records: &Records, facts: &Credential) -> Result<Material, Failure> {
-    recorded(config, store, "credential_reveal", Some(facts.alias.as_str()), || {
-        let safe = Safe::new(store.opener(), records);
-        let not_found = || Failure::NotFound(facts.alias.to_string());
-        let leave = reveal(&Principal::Local, facts).ok_or_else(not_found)?;
-        safe.show(&leave).map_err(|error| match error {
-            SafeError::Store(error) => error.into(),
-            SafeError::NoCredential | SafeError::Removed => not_found(),
-        })
-    })
 }
 
 fn tell_secret(material: &Material, context: &Context) -> Result<(), Failure> {

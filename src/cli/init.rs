@@ -3,12 +3,18 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use crate::{
     base::secret::Secret,
     ca::{Root, to_pem},
-    cli::{admin::new_password, ask, context::Context, failure::Failure, recorded::recorded},
+    cli::{
+        admin::new_password,
+        ask,
+        context::{Context, Opened},
+        failure::Failure,
+    },
     config::{
         Config, ConfigError, Flags, load,
         sample::sample,
@@ -95,11 +101,10 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let admin_password = new_password(args.admin_password_stdin, context)?;
     match plan.store {
         StorePlan::Keep => {
-            let store = FileStore::open(&plan.config.storage.path, &password)?;
+            let store = Arc::new(Context::unlock(&plan.config, &password)?);
             write_config(&plan, context)?;
-            recorded(&plan.config, &store, "admin_set", None, || {
-                Ok(manage::admin::set(&store, context.clock, &username, &admin_password)?)
-            })?;
+            let opened = Opened { config: plan.config.clone(), store, clock: context.clock };
+            opened.change(|desk, caller| manage::admin::set(desk, caller, Some(&username), &admin_password))?;
         }
         StorePlan::Make | StorePlan::MakeAnew => {
             write_config(&plan, context)?;

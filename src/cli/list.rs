@@ -7,6 +7,7 @@ use crate::{
         show::{Shown, day, hosts},
     },
     credential::Credential,
+    identity::Principal,
     manage::credentials,
 };
 
@@ -27,7 +28,7 @@ Examples:
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let Opened { store, .. } = context.open()?;
     let records = store.load()?;
-    let all = credentials::list(&records);
+    let all = credentials::list(&Principal::Local, &records)?;
     if args.json {
         return context.output.json(&all.into_iter().map(Shown::from).collect::<Vec<_>>());
     }

@@ -1,10 +1,17 @@
 //! `vultrino password`: the storage password.
 
+use std::sync::Arc;
+
 use clap::Subcommand;
 
 use crate::{
-    cli::{ask, context::Context, failure::Failure, recorded::recorded, secret::from_stdin},
-    store::FileStore,
+    cli::{
+        ask,
+        context::{Context, Opened},
+        failure::Failure,
+        secret::from_stdin,
+    },
+    manage,
 };
 
 /// Manage the storage password
@@ -47,12 +54,13 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let config = context.load(None)?;
     let old = context.password_of(&config)?;
     // Who does not have the old one need not think of a new one.
-    let store = FileStore::open(&config.storage.path, &old)?;
+    let store = Arc::new(Context::unlock(&config, &old)?);
     let new = if args.new_password_stdin {
         from_stdin("--new-password-stdin")?
     } else {
         ask::new_secret(&context.output, "Choose a new storage password:")?
     };
-    recorded(&config, &store, "password_change", None, || Ok(store.change_password(&old, &new)?))?;
+    let opened = Opened { config, store, clock: context.clock };
+    opened.change(|desk, caller| manage::password::change(desk, caller, &old, &new))?;
     context.output.line("Changed the storage password")
 }

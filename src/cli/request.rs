@@ -14,10 +14,12 @@ use crate::{
         host::AuthorityPattern,
         target::Target,
     },
-    cli::{context::Context, failure::Failure, recorded::recorded},
-    config::Config,
+    cli::{
+        context::{Context, Opened},
+        failure::Failure,
+    },
+    identity::Principal,
     manage::credentials,
-    store::FileStore,
 };
 
 /// Make an authenticated HTTP request
@@ -68,17 +70,10 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
         .map_err(|error| Failure::usage(format!("the URL cannot be used: {error}"), "write it as https://host/path"))?;
     let headers = args.headers.iter().map(|it| header(it)).collect::<Result<Vec<_>, _>>()?;
     let body = args.data.as_deref().map_or(Ok(Vec::new()), body)?;
-    let config = context.load(None)?;
-    let password = context.password_of(&config)?;
-    let store = FileStore::open(&config.storage.path, &password)?;
-    drop(password);
-    bind_first_use(&config, &store, &alias, &target, context)?;
+    let opened = context.open()?;
+    bind_first_use(&opened, &alias, &target, context)?;
     let request = app::request::Request { alias, method: args.method.clone(), target, headers, body };
-    if args.json {
-        as_json(&config, &store, request, context)
-    } else {
-        streamed(&config, &store, request, args, context)
-    }
+    if args.json { as_json(&opened, request, context) } else { streamed(&opened, request, args, context) }
 }
 
 /// Both forms: `request ALIAS URL` and `request -c ALIAS URL`.
@@ -119,38 +114,24 @@ fn body(data: &str) -> Result<Vec<u8>, Failure> {
 }
 
 /// A person who holds the storage password and types a URL says by that where the credential belongs (D-06).
-fn bind_first_use(
-    config: &Config,
-    store: &FileStore,
-    alias: &str,
-    target: &Target,
-    context: &Context,
-) -> Result<(), Failure> {
-    let records = store.load()?;
-    let stored = credentials::get(&records, alias)?;
+fn bind_first_use(opened: &Opened, alias: &str, target: &Target, context: &Context) -> Result<(), Failure> {
+    let records = opened.store.load()?;
+    let stored = credentials::get(&Principal::Local, &records, alias)?;
     if stored.facts.bindings.is_empty() {
         let origin = &target.origin;
         let pattern = AuthorityPattern::exactly(origin.scheme, &origin.authority);
         context.output.note(format_args!("{alias} is now bound to {pattern}; it will be used nowhere else"));
-        recorded(config, store, "credential_bind", Some(alias), || {
-            Ok(credentials::bind(store, context.clock, alias, &[pattern])?)
-        })?;
+        opened.change(|desk, caller| credentials::bind(desk, caller, alias, &[pattern]))?;
     }
     Ok(())
 }
 
-fn streamed(
-    config: &Config,
-    store: &FileStore,
-    request: app::request::Request,
-    args: &Args,
-    context: &Context,
-) -> Result<(), Failure> {
+fn streamed(opened: &Opened, request: app::request::Request, args: &Args, context: &Context) -> Result<(), Failure> {
     let output = &context.output;
     let mut printed = Ok(());
     app::request::run(
-        config,
-        store,
+        &opened.config,
+        &opened.store,
         request,
         |head| {
             if !args.quiet {
@@ -166,13 +147,9 @@ fn streamed(
     printed
 }
 
-fn as_json(
-    config: &Config,
-    store: &FileStore,
-    request: app::request::Request,
-    context: &Context,
-) -> Result<(), Failure> {
+fn as_json(opened: &Opened, request: app::request::Request, context: &Context) -> Result<(), Failure> {
     let (mut answer, mut body) = (Map::new(), Vec::new());
+    let Opened { config, store, .. } = opened;
     app::request::run(config, store, request, |head| answer = describe(head), |data| body.extend_from_slice(data))?;
     match String::from_utf8(body) {
         Ok(text) => answer.insert("body".into(), json!(text)),

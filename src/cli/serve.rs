@@ -6,7 +6,6 @@ use crate::{
     app,
     cli::{context::Context, failure::Failure},
     config::server::parse_bind,
-    store::FileStore,
 };
 
 /// Start the HTTP proxy server
@@ -31,7 +30,7 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     app::harden().map_err(app::AppError::from)?;
     let loaded = context.load_files(args.bind)?;
     let password = context.password_of(&loaded.config)?;
-    let store = FileStore::open(&loaded.config.storage.path, &password)?;
+    let store = Context::unlock(&loaded.config, &password)?;
     drop(password);
     let server = app::Server::start(loaded, store)?;
     context.output.line(format_args!("Listening on http://{}", server.bound()))?;

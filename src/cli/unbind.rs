@@ -4,9 +4,8 @@ use crate::{
     base::host::AuthorityPattern,
     cli::{
         bind::parse_host,
-        context::{Context, Opened},
+        context::Context,
         failure::Failure,
-        recorded::recorded,
         show::{Shown, hosts},
     },
     manage::credentials,
@@ -33,10 +32,8 @@ Examples:
   vultrino unbind internal-api api.example.com";
 
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
-    let Opened { config, store } = context.open()?;
-    let credential = recorded(&config, &store, "credential_unbind", Some(&args.alias), || {
-        Ok(credentials::unbind(&store, context.clock, &args.alias, &args.hosts)?)
-    })?;
+    let opened = context.open()?;
+    let credential = opened.change(|desk, caller| credentials::unbind(desk, caller, &args.alias, &args.hosts))?;
     if args.json {
         return context.output.json(&Shown::from(&credential));
     }

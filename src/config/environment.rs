@@ -15,6 +15,8 @@ pub const PASSWORD: &str = "VULTRINO_PASSWORD";
 pub const PASSWORD_FILE: &str = "VULTRINO_PASSWORD_FILE";
 /// The administrator's password, for `init` and `admin set-password`.
 pub const ADMIN_PASSWORD: &str = "VULTRINO_ADMIN_PASSWORD";
+/// What clients show to a running Vultrino; here it is only noticed.
+pub const API_KEY: &str = "VULTRINO_API_KEY";
 /// The configuration file; `--config` wins over it.
 pub const CONFIG: &str = "VULTRINO_CONFIG";
 /// The folder of the store, the CA certificate and the audit log.
@@ -33,6 +35,8 @@ pub struct Environment {
     pub credentials_directory: Option<PathBuf>,
     /// [`ADMIN_PASSWORD`].
     pub admin_password: Option<Secret>,
+    /// Whether there is an [`API_KEY`].
+    pub has_api_key: bool,
     /// [`CONFIG`].
     pub config: Option<PathBuf>,
     /// [`DATA_DIR`].
@@ -61,6 +65,7 @@ impl Environment {
             password_file: path(PASSWORD_FILE),
             credentials_directory: path("CREDENTIALS_DIRECTORY"),
             admin_password: variable(ADMIN_PASSWORD).map(secret),
+            has_api_key: set(API_KEY).is_some(),
             config: path(CONFIG),
             data_dir: path(DATA_DIR),
             home: path(if cfg!(windows) { "USERPROFILE" } else { "HOME" }),

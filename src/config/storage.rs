@@ -14,7 +14,7 @@ use crate::{
 pub struct Storage {
     /// The store: `credentials.enc` in the data folder, unless `[storage.file] path` says otherwise.
     pub path: PathBuf,
-    /// What a new store asks of the key derivation; an existing one keeps its own.
+    /// What a store asks of the key derivation at least; one that asks for less is raised when it is unlocked.
     pub kdf: KdfParams,
 }
 

@@ -1,23 +1,25 @@
 //! The administrator of the web pages.
 
 use crate::{
-    base::{clock::Clock, secret::Secret},
-    identity::{Admin, AdminError},
-    manage::{ManageError, change},
-    store::{Change, FileStore},
+    base::secret::Secret,
+    identity::{Admin, AdminError, Permission},
+    manage::{
+        Caller, Desk, ManageError,
+        desk::{About, Deed},
+    },
+    store::Change,
 };
 
-/// Gives the administrator another password; the name stays.
+const SET: Deed<'_> = Deed { action: "admin_set", needs: Permission::Admin, about: About::Other };
+
+/// Sets the administrator's password, and the name too where one is given.
 ///
 /// # Errors
-/// [`AdminError::Name`] where there is no administrator: such a store was never set up whole.
-pub fn set_password(store: &FileStore, clock: Clock, password: &Secret) -> Result<(), ManageError> {
-    let current = store.load()?.admin.ok_or(AdminError::Name)?;
-    set(store, clock, &current.facts.username, password)
-}
-
-/// Sets the administrator's name and password.
-pub fn set(store: &FileStore, clock: Clock, username: &str, password: &Secret) -> Result<(), ManageError> {
-    let admin = Admin::new(username, password, clock.now())?;
-    change(store, |_| Ok((vec![Change::PutAdmin(admin.clone())], ())))
+/// [`AdminError::Name`] also where there is no administrator whose name could stay: such a store was never set up whole.
+pub fn set(desk: &Desk, caller: &Caller<'_>, username: Option<&str>, password: &Secret) -> Result<(), ManageError> {
+    desk.change(caller, &SET, |case| {
+        let current = case.records.admin.as_ref().map(|it| it.facts.username.as_str());
+        let username = username.or(current).ok_or(AdminError::Name)?;
+        Ok((vec![Change::PutAdmin(Admin::new(username, password, desk.clock.now())?)], ()))
+    })
 }

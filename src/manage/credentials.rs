@@ -1,16 +1,23 @@
-//! Adding, finding, binding and deleting credentials.
+//! Adding, finding, changing, binding and deleting credentials.
 
 use std::sync::Arc;
 
 use crate::{
-    base::{clock::Clock, host::AuthorityPattern, id::Id},
+    base::{host::AuthorityPattern, id::Id, secret::Secret},
     catalog,
-    credential::{Alias, Credential, Material, Metadata},
-    manage::{ManageError, change},
-    store::{Change, FileStore, Records, Stored},
+    credential::{Alias, Credential, Kind, Material, Metadata},
+    identity::{Permission, Principal},
+    manage::{
+        Caller, Desk, ManageError,
+        desk::{About, Deed},
+        rights::Rights,
+        text::check_description,
+    },
+    store::{Change, Records, Stored},
 };
 
-const LONGEST_DESCRIPTION: usize = 1000;
+/// Aliases that stand for something else under `/v1/credentials/`.
+const RESERVED: [&str; 1] = ["types"];
 
 /// A credential as its owner gives it.
 #[derive(Debug)]
@@ -38,101 +45,200 @@ pub struct Added {
     pub recognised: Option<&'static catalog::Entry>,
 }
 
+/// What becomes of a text that may be missing.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Description {
+    /// It stays.
+    #[default]
+    Keep,
+    /// There is none from now on.
+    Clear,
+    /// This one takes its place.
+    Set(String),
+}
+
+/// What shall be different. What is `None` stays; what is given takes the place of the old whole.
+#[derive(Debug, Default)]
+pub struct Update {
+    /// For people.
+    pub description: Description,
+    /// How it is injected, and other notes.
+    pub metadata: Option<Metadata>,
+    /// Where it may be used.
+    pub bindings: Option<Vec<AuthorityPattern>>,
+    /// Whether the host alone may choose it.
+    pub auto: Option<bool>,
+    /// The secret; of the same kind.
+    pub material: Option<Material>,
+}
+
 /// Stores a credential.
-pub fn add(store: &FileStore, clock: Clock, new: New) -> Result<Added, ManageError> {
-    new.material.check()?;
-    check_description(new.description.as_deref())?;
-    let kind = new.material.kind();
-    let packed = new.material.encode();
-    let recognised = if new.bindings.is_empty() { recognised(&new.material) } else { None };
-    let now = clock.now();
+pub fn add(desk: &Desk, caller: &Caller<'_>, new: New) -> Result<Added, ManageError> {
+    let New { alias, material, description, metadata, bindings, auto } = new;
+    let packed = Packed::of(&material);
+    let recognised = if bindings.is_empty() { recognised(&material) } else { None };
+    let now = desk.clock.now();
     let credential = Credential {
         id: Id::random(),
-        alias: new.alias,
-        kind,
-        description: new.description,
-        metadata: new.metadata,
-        bindings: recognised.map_or(new.bindings, |entry| entry.hosts.clone()),
-        auto: new.auto,
+        alias,
+        kind: packed.kind,
+        description,
+        metadata,
+        bindings: recognised.map_or(bindings, |entry| entry.hosts.clone()),
+        auto,
         created_at: now,
         updated_at: now,
     };
-    change(store, |records| {
-        if let Some(taken) = records.credentials.iter().find(|it| it.facts.alias.is_like(&credential.alias)) {
+    desk.change(caller, &deed("credential_add", Permission::Write, credential.alias.as_str()), |case| {
+        material.check()?;
+        check_description(credential.description.as_deref())?;
+        if RESERVED.iter().any(|it| it.eq_ignore_ascii_case(credential.alias.as_str())) {
+            return Err(ManageError::AliasReserved(credential.alias.clone()));
+        }
+        if let Some(taken) = case.records.credentials.iter().find(|it| it.facts.alias.is_like(&credential.alias)) {
             return Err(ManageError::AliasTaken(taken.facts.alias.clone()));
         }
-        let material = Some(Material::decode(kind, &packed)?);
-        Ok((vec![Change::PutCredential { facts: credential.clone(), material }], ()))
+        let change = Change::PutCredential { facts: credential.clone(), material: Some(packed.open()?) };
+        Ok((vec![change], ()))
     })?;
     Ok(Added { credential, recognised })
 }
 
-/// All credentials, by alias.
-pub fn list(records: &Records) -> Vec<&Credential> {
-    let mut all: Vec<&Credential> = records.credentials.iter().map(|it| &it.facts).collect();
-    all.sort_by_cached_key(|it| (it.alias.folded(), it.id));
-    all
+/// All credentials in the caller's scope, by alias.
+pub fn list<'a>(principal: &Principal, records: &'a Records) -> Result<Vec<&'a Credential>, ManageError> {
+    let rights = Rights::of(principal, records)?;
+    rights.may(Permission::Read)?;
+    let all = records.credentials.iter().map(|it| &it.facts);
+    let mut seen: Vec<&Credential> = all.filter(|it| rights.reaches(it.alias.as_str())).collect();
+    seen.sort_by_cached_key(|it| (it.alias.folded(), it.id));
+    Ok(seen)
 }
 
 /// The credential with exactly this alias.
-pub fn get<'a>(records: &'a Records, alias: &str) -> Result<&'a Arc<Stored<Credential>>, ManageError> {
-    let found = records.credentials.iter().find(|it| it.facts.alias.as_str() == alias);
-    found.ok_or_else(|| ManageError::NotFound(alias.to_owned()))
+pub fn get<'a>(
+    principal: &Principal,
+    records: &'a Records,
+    alias: &str,
+) -> Result<&'a Arc<Stored<Credential>>, ManageError> {
+    let rights = Rights::of(principal, records)?;
+    rights.may(Permission::Read)?;
+    rights.reach(alias)?;
+    stored(records, alias)
+}
+
+/// Changes what `update` names.
+pub fn update(desk: &Desk, caller: &Caller<'_>, alias: &str, update: &Update) -> Result<Credential, ManageError> {
+    let packed = update.material.as_ref().map(Packed::of);
+    rewrite(desk, caller, "credential_update", alias, |credential| {
+        match &update.description {
+            Description::Keep => (),
+            Description::Clear => credential.description = None,
+            Description::Set(text) => credential.description = Some(text.clone()),
+        }
+        check_description(credential.description.as_deref())?;
+        if let Some(metadata) = &update.metadata {
+            credential.metadata = metadata.clone();
+        }
+        if let Some(bindings) = &update.bindings {
+            credential.bindings.clear();
+            join(&mut credential.bindings, bindings);
+        }
+        credential.auto = update.auto.unwrap_or(credential.auto);
+        let Some(packed) = &packed else { return Ok(None) };
+        if packed.kind != credential.kind {
+            return Err(ManageError::OtherKind { alias: credential.alias.clone(), kind: credential.kind });
+        }
+        let material = packed.open()?;
+        material.check()?;
+        Ok(Some(material))
+    })
 }
 
 /// Removes a credential, and gives what it was.
-pub fn delete(store: &FileStore, alias: &str) -> Result<Credential, ManageError> {
-    change(store, |records| {
-        let facts = get(records, alias)?.facts.clone();
+pub fn delete(desk: &Desk, caller: &Caller<'_>, alias: &str) -> Result<Credential, ManageError> {
+    desk.change(caller, &deed("credential_delete", Permission::Delete, alias), |case| {
+        let facts = stored(case.records, alias)?.facts.clone();
         Ok((vec![Change::DeleteCredential(facts.id)], facts))
     })
 }
 
 /// Allows a credential against more places; those that it has already stay once.
 pub fn bind(
-    store: &FileStore,
-    clock: Clock,
+    desk: &Desk,
+    caller: &Caller<'_>,
     alias: &str,
     patterns: &[AuthorityPattern],
 ) -> Result<Credential, ManageError> {
-    rebind(store, clock, alias, |credential| {
-        for pattern in patterns {
-            if !credential.bindings.contains(pattern) {
-                credential.bindings.push(pattern.clone());
-            }
-        }
-        Ok(())
+    rewrite(desk, caller, "credential_bind", alias, |credential| {
+        join(&mut credential.bindings, patterns);
+        Ok(None)
     })
 }
 
 /// Takes places away from a credential; all of them must be its own.
 pub fn unbind(
-    store: &FileStore,
-    clock: Clock,
+    desk: &Desk,
+    caller: &Caller<'_>,
     alias: &str,
     patterns: &[AuthorityPattern],
 ) -> Result<Credential, ManageError> {
-    rebind(store, clock, alias, |credential| {
+    rewrite(desk, caller, "credential_unbind", alias, |credential| {
         if let Some(other) = patterns.iter().find(|it| !credential.bindings.contains(it)) {
             return Err(ManageError::NotBound { alias: credential.alias.clone(), pattern: other.to_string() });
         }
         credential.bindings.retain(|it| !patterns.contains(it));
-        Ok(())
+        Ok(None)
     })
 }
 
-fn rebind(
-    store: &FileStore,
-    clock: Clock,
+/// By its alias alone, whoever asks.
+pub(crate) fn stored<'a>(records: &'a Records, alias: &str) -> Result<&'a Arc<Stored<Credential>>, ManageError> {
+    let found = records.credentials.iter().find(|it| it.facts.alias.as_str() == alias);
+    found.ok_or_else(|| ManageError::NotFound(alias.to_owned()))
+}
+
+/// Secret fields that can be taken out more than once: every attempt at a change uses its own.
+struct Packed {
+    kind: Kind,
+    fields: Secret,
+}
+
+impl Packed {
+    fn of(material: &Material) -> Self {
+        Self { kind: material.kind(), fields: material.encode() }
+    }
+
+    fn open(&self) -> Result<Material, ManageError> {
+        Ok(Material::decode(self.kind, &self.fields)?)
+    }
+}
+
+/// `edit` gives the new secret, if there is one.
+fn rewrite(
+    desk: &Desk,
+    caller: &Caller<'_>,
+    action: &'static str,
     alias: &str,
-    edit: impl Fn(&mut Credential) -> Result<(), ManageError>,
+    edit: impl Fn(&mut Credential) -> Result<Option<Material>, ManageError>,
 ) -> Result<Credential, ManageError> {
-    change(store, |records| {
-        let mut facts = get(records, alias)?.facts.clone();
-        edit(&mut facts)?;
-        facts.updated_at = clock.now();
-        Ok((vec![Change::PutCredential { facts: facts.clone(), material: None }], facts))
+    desk.change(caller, &deed(action, Permission::Update, alias), |case| {
+        let mut facts = stored(case.records, alias)?.facts.clone();
+        let material = edit(&mut facts)?;
+        facts.updated_at = desk.clock.now();
+        Ok((vec![Change::PutCredential { facts: facts.clone(), material }], facts))
     })
+}
+
+fn deed<'a>(action: &'static str, needs: Permission, alias: &'a str) -> Deed<'a> {
+    Deed { action, needs, about: About::Credential(alias) }
+}
+
+fn join(bindings: &mut Vec<AuthorityPattern>, more: &[AuthorityPattern]) {
+    for pattern in more {
+        if !bindings.contains(pattern) {
+            bindings.push(pattern.clone());
+        }
+    }
 }
 
 fn recognised(material: &Material) -> Option<&'static catalog::Entry> {
@@ -140,9 +246,4 @@ fn recognised(material: &Material) -> Option<&'static catalog::Entry> {
         Material::ApiKey { key } => catalog::recognise(key),
         Material::BasicAuth { .. } => None,
     }
-}
-
-fn check_description(text: Option<&str>) -> Result<(), ManageError> {
-    let bad = |text: &str| text.chars().count() > LONGEST_DESCRIPTION || text.chars().any(char::is_control);
-    if text.is_some_and(bad) { Err(ManageError::Description) } else { Ok(()) }
 }

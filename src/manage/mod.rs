@@ -1,30 +1,23 @@
-//! Every change that a person or program can make to a store, one function each. Each looks at the records, decides,
-//! applies, and begins again if somebody else was faster.
+//! Every change that a person or program can make to a store, one function each, and what they may look at.
 //!
-//! Not here: asking, printing, and exit codes (`cli`); the CA's making (`ca`), whose result `setup` takes.
+//! A change passes [`Desk`]: it looks at the caller's rights, opens a record, decides by the records as they are, applies,
+//! and begins again if somebody else was faster. Not here: asking, printing, and exit codes (`cli`); the CA's making
+//! (`ca`), whose result `setup` takes; who a caller is (`identity`, `exchange`).
 
 pub mod admin;
 pub mod credentials;
+pub mod desk;
 pub mod error;
+pub mod expiry;
+pub mod keys;
+pub mod password;
+pub mod reveal;
+mod rights;
+pub mod roles;
 pub mod setup;
+mod text;
+pub mod upkeep;
 
-use crate::store::{Change, FileStore, Records, StoreError};
-
+pub use desk::{Caller, Desk};
 pub use error::ManageError;
-
-/// Applies what `decide` makes of the records, again and again until nobody else changed them meanwhile. Every conflict
-/// means that another change got through, so all of them end.
-fn change<T>(
-    store: &FileStore,
-    mut decide: impl FnMut(&Records) -> Result<(Vec<Change>, T), ManageError>,
-) -> Result<T, ManageError> {
-    loop {
-        let records = store.load()?;
-        let (changes, outcome) = decide(&records)?;
-        match store.apply(changes, records.revision) {
-            Ok(_) => return Ok(outcome),
-            Err(StoreError::Conflict { .. }) => (),
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
+pub use expiry::ExpiryError;

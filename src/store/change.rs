@@ -1,9 +1,12 @@
 //! What can be done to a store.
 
+use jiff::Timestamp;
+
 use crate::{
+    audit::Anchor,
     base::{id::Id, secret::Secret},
     credential::{Credential, Material},
-    identity::Admin,
+    identity::{Admin, ApiKey, Role},
     store::CaCertificate,
 };
 
@@ -28,4 +31,16 @@ pub enum Change {
         /// PKCS#8.
         key: Secret,
     },
+    /// Adds a role, or replaces the one with its id.
+    PutRole(Role),
+    /// Removes a role. The keys that name it stay, and are good for nothing.
+    DeleteRole(Id),
+    /// Adds an API key, or replaces the one with its id.
+    PutKey(ApiKey),
+    /// Removes an API key.
+    DeleteKey(Id),
+    /// Notes when keys were last used. Those that are gone, or were used later already, stay as they are.
+    TouchKeys(Vec<(Id, Timestamp)>),
+    /// Sets how far the audit trail has come.
+    PutAnchor(Anchor),
 }

@@ -45,6 +45,8 @@ impl fmt::Debug for Opener {
 
 /// Of a record that has no alias.
 pub(crate) const NO_ALIAS: &str = "";
+/// Id of a record that a store has only one of.
+pub(crate) const ONLY: Id = Id::ZERO;
 
 /// What a record is; the number stands in the file.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -53,11 +55,16 @@ pub(crate) enum RecordKind {
     Credential = 1,
     Admin = 2,
     Ca = 3,
+    Role = 4,
+    ApiKey = 5,
+    Anchor = 6,
 }
 
 impl RecordKind {
+    const ALL: [Self; 6] = [Self::Credential, Self::Admin, Self::Ca, Self::Role, Self::ApiKey, Self::Anchor];
+
     pub(crate) fn from_number(number: u8) -> Option<Self> {
-        [Self::Credential, Self::Admin, Self::Ca].into_iter().find(|it| *it as u8 == number)
+        Self::ALL.into_iter().find(|it| *it as u8 == number)
     }
 }
 
@@ -74,9 +81,9 @@ impl Place {
         Self { kind: RecordKind::Credential, id, version }
     }
 
-    /// For a record that a store has only one of: its id is all zeros.
+    /// For a record that a store has only one of.
     pub(crate) fn of_only(kind: RecordKind, version: u64) -> Self {
-        Self { kind, id: Id::from_bytes([0; 16]), version }
+        Self { kind, id: ONLY, version }
     }
 }
 

@@ -5,7 +5,12 @@ use std::{fmt, sync::Arc};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-use crate::{base::id::Id, credential::Credential, identity::Admin};
+use crate::{
+    audit::Anchor,
+    base::id::Id,
+    credential::Credential,
+    identity::{Admin, ApiKey, Role},
+};
 
 /// A secret that is still closed. An [`Opener`](crate::store::Opener) of the same store opens it.
 #[derive(Clone)]
@@ -41,6 +46,12 @@ pub struct Records {
     pub admin: Option<Stored<Admin>>,
     /// There is none only before it is set up.
     pub ca: Option<Stored<CaCertificate>>,
+    /// In the order in which they were created.
+    pub roles: Vec<Arc<Stored<Role>>>,
+    /// In the order in which they were created. A role that one of them names may be gone.
+    pub keys: Vec<Arc<Stored<ApiKey>>>,
+    /// How far the audit trail had come when it was last noted; none before that.
+    pub anchor: Option<Stored<Anchor>>,
 }
 
 /// The certificate that clients trust; its key is what is sealed.

@@ -8,6 +8,7 @@ use std::{
     fs, io,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
 };
 
 use ipnet::Ipv4Net;
@@ -15,7 +16,7 @@ use tempfile::TempDir;
 use thiserror::Error;
 
 use crate::{
-    app::{AppError, Server, harden},
+    app::{AppError, Server, harden, parts::open_single_audit},
     base::{clock::Clock, host::HostError, id::Id, secret::Secret},
     ca::{Root, to_pem},
     config::{
@@ -28,7 +29,7 @@ use crate::{
     },
     credential::{AliasError, Material, MaterialError, Metadata},
     manage::{
-        ManageError,
+        Caller, Desk, ManageError,
         credentials::{New, add},
         setup::{Setup, certificate_path, initialise},
     },
@@ -214,8 +215,11 @@ fn store(config: &Config, origin: &Origin) -> Result<FileStore, DemoError> {
         bindings: vec![format!("localhost:{}", origin.port()).parse()?],
         auto: true,
     };
-    add(&store, Clock, new)?;
-    Ok(store)
+    let (audit, recorder) = open_single_audit(config, &store)?;
+    let desk = Desk::new(Arc::new(store), recorder, Clock);
+    add(&desk, &Caller::local(), new)?;
+    audit.close().map_err(AppError::from)?;
+    reopen(config)
 }
 
 fn reopen(config: &Config) -> Result<FileStore, DemoError> {

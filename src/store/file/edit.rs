@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     base::{id::Id, secret::Secret},
     credential::{Credential, Material, MaterialError},
+    identity::ApiKey,
     store::{
         Change, Sealed, StoreError,
         file::format::Record,
-        keys::{Keys, NO_ALIAS, Place, RecordKind},
+        keys::{Keys, NO_ALIAS, ONLY, Place, RecordKind},
     },
 };
 
@@ -21,8 +23,14 @@ pub(crate) fn edited(records: Vec<Record>, changes: Vec<Change>, keys: &Keys) ->
         match change {
             Change::PutCredential { facts, material } => edit.put_credential(&facts, material.as_ref())?,
             Change::DeleteCredential(id) => edit.delete(RecordKind::Credential, id)?,
-            Change::PutAdmin(admin) => edit.put_only(RecordKind::Admin, &admin, &Secret::new(Vec::new()))?,
-            Change::PutCa { certificate, key } => edit.put_only(RecordKind::Ca, &certificate, &key)?,
+            Change::PutAdmin(admin) => edit.put_open(RecordKind::Admin, ONLY, &admin)?,
+            Change::PutCa { certificate, key } => edit.put_sealed(RecordKind::Ca, ONLY, &certificate, &key)?,
+            Change::PutRole(role) => edit.put_open(RecordKind::Role, role.id, &role)?,
+            Change::DeleteRole(id) => edit.delete(RecordKind::Role, id)?,
+            Change::PutKey(key) => edit.put_open(RecordKind::ApiKey, key.id, &key)?,
+            Change::DeleteKey(id) => edit.delete(RecordKind::ApiKey, id)?,
+            Change::TouchKeys(uses) => uses.into_iter().try_for_each(|(id, at)| edit.touch(id, at))?,
+            Change::PutAnchor(anchor) => edit.put_open(RecordKind::Anchor, ONLY, &anchor)?,
         }
     }
     Ok(edit.records.into_iter().flatten().collect())
@@ -59,10 +67,31 @@ impl<'a> Edit<'a> {
         self.put(place, facts, secret)
     }
 
-    fn put_only<T: Serialize>(&mut self, kind: RecordKind, facts: &T, secret: &Secret) -> Result<(), StoreError> {
-        let place = self.next(kind, Place::of_only(kind, 0).id);
+    /// A record without a secret.
+    fn put_open<T: Serialize>(&mut self, kind: RecordKind, id: Id, facts: &T) -> Result<(), StoreError> {
+        self.put_sealed(kind, id, facts, &Secret::new(Vec::new()))
+    }
+
+    fn put_sealed<T: Serialize>(
+        &mut self,
+        kind: RecordKind,
+        id: Id,
+        facts: &T,
+        secret: &Secret,
+    ) -> Result<(), StoreError> {
+        let place = self.next(kind, id);
         let secret = self.keys.seal_secret(place, NO_ALIAS, secret)?;
         self.put(place, facts, secret)
+    }
+
+    fn touch(&mut self, id: Id, at: Timestamp) -> Result<(), StoreError> {
+        let Some(record) = self.get(RecordKind::ApiKey, id) else { return Ok(()) };
+        let mut key: ApiKey = open_facts(record, self.keys)?;
+        if key.last_used_at.is_some_and(|it| it >= at) {
+            return Ok(());
+        }
+        key.last_used_at = Some(at);
+        self.put_open(RecordKind::ApiKey, id, &key)
     }
 
     fn delete(&mut self, kind: RecordKind, id: Id) -> Result<(), StoreError> {

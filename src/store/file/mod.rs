@@ -20,6 +20,7 @@ use std::{
 
 use crate::{
     base::secret::Secret,
+    seal::DataKey,
     store::{
         Change, KdfParams, Opener, Records, StoreError, Stored,
         file::{
@@ -39,6 +40,8 @@ pub use stamp::Stamp;
 pub struct FileStore {
     path: PathBuf,
     keys: Arc<Keys>,
+    /// What opening it cost.
+    kdf: KdfParams,
     /// Set when the disk did not confirm a write: what it holds is then unknown until somebody reads it anew.
     unsure: AtomicBool,
 }
@@ -59,8 +62,7 @@ impl FileStore {
             return Err(StoreError::Exists { path });
         }
         let (header, data) = Header::create(password, kdf)?;
-        let keys = Keys { store_id: header.store_id, data };
-        let store = Self { path, keys: Arc::new(keys), unsure: AtomicBool::new(false) };
+        let store = Self::of(path, &header, data);
         let records = edited(Vec::new(), first, &store.keys)?;
         store.write(&lock, Image { header, records })?;
         Ok(store)
@@ -80,8 +82,7 @@ impl FileStore {
             }
         };
         let data = header.unwrap(password)?.into_data_key()?;
-        let keys = Keys { store_id: header.store_id, data };
-        let store = Self { path, keys: Arc::new(keys), unsure: AtomicBool::new(false) };
+        let store = Self::of(path, &header, data);
         store.parse(&file)?;
         disk::sweep(&store.path);
         Ok(store)
@@ -101,12 +102,18 @@ impl FileStore {
             credentials: Vec::with_capacity(image.records.len()),
             admin: None,
             ca: None,
+            roles: Vec::new(),
+            keys: Vec::new(),
+            anchor: None,
         };
         for record in image.records {
             match record.place.kind {
                 RecordKind::Credential => records.credentials.push(Arc::new(self.stored(record)?)),
                 RecordKind::Admin => records.admin = Some(self.stored(record)?),
                 RecordKind::Ca => records.ca = Some(self.stored(record)?),
+                RecordKind::Role => records.roles.push(Arc::new(self.stored(record)?)),
+                RecordKind::ApiKey => records.keys.push(Arc::new(self.stored(record)?)),
+                RecordKind::Anchor => records.anchor = Some(self.stored(record)?),
             }
         }
         Ok(records)
@@ -130,16 +137,16 @@ impl FileStore {
         if new.is_empty() {
             return Err(StoreError::EmptyPassword);
         }
-        self.rewrap(old, new, |kdf| kdf).map(|_| ())
+        self.rewrap(old, new, Some).map(|_| ())
     }
 
-    /// Makes the key derivation as costly as `wanted` if it is cheaper; says whether it was.
+    /// Makes the key derivation as costly as `wanted` if it is cheaper; says whether it was. Costs nothing where it is
+    /// not.
     pub fn raise_kdf(&self, password: &Secret, wanted: KdfParams) -> Result<bool, StoreError> {
-        let header = self.parse(&disk::read(&self.path)?)?.header;
-        if header.kdf == header.kdf.raised_to(wanted) {
+        if self.kdf == self.kdf.raised_to(wanted) {
             return Ok(false);
         }
-        self.rewrap(password, password, |kdf| kdf.raised_to(wanted)).map(|_| true)
+        self.rewrap(password, password, |kdf| (kdf != kdf.raised_to(wanted)).then(|| kdf.raised_to(wanted)))
     }
 
     /// Opens single secrets of this store.
@@ -157,13 +164,24 @@ impl FileStore {
         &self.path
     }
 
-    fn rewrap(&self, old: &Secret, new: &Secret, cost: impl Fn(KdfParams) -> KdfParams) -> Result<u64, StoreError> {
+    fn of(path: PathBuf, header: &Header, data: DataKey) -> Self {
+        let keys = Keys { store_id: header.store_id, data };
+        Self { path, keys: Arc::new(keys), kdf: header.kdf, unsure: AtomicBool::new(false) }
+    }
+
+    /// Says whether it did: where `cost` asks for none, everything stays.
+    fn rewrap(
+        &self,
+        old: &Secret,
+        new: &Secret,
+        cost: impl Fn(KdfParams) -> Option<KdfParams>,
+    ) -> Result<bool, StoreError> {
         let lock = disk::lock(&self.path)?;
         let image = self.parse(&disk::read(&self.path)?)?;
+        let Some(kdf) = cost(image.header.kdf) else { return Ok(false) };
         let key = image.header.unwrap(old)?;
-        let kdf = cost(image.header.kdf);
         let header = image.header.wrapped_for(new, kdf, &key)?;
-        self.write(&lock, Image { header, records: image.records })
+        self.write(&lock, Image { header, records: image.records }).map(|_| true)
     }
 
     fn parse(&self, file: &[u8]) -> Result<Image, StoreError> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use vultrino::store::{FileStore, StoreError};
 
-use crate::store::fixture::{PASSWORD, add, initialise, secret};
+use crate::store::fixture::{PASSWORD, initialise, put, secret};
 
 /// Orders: path, name, how many. Adds credentials and acknowledges each.
 #[test]
@@ -16,7 +16,7 @@ fn writer() {
     println!("\nready");
     for number in 0..count {
         let alias = format!("{name}-{number}");
-        add(&store, &alias, &format!("key of {alias}")).unwrap();
+        put(&store, &alias, &format!("key of {alias}")).unwrap();
         println!("\nacknowledged {alias}");
     }
     println!("\nfinished");
@@ -52,10 +52,10 @@ fn unlucky_writer() {
     let store = FileStore::open(Path::new(&path), &secret(PASSWORD)).unwrap();
     let before = store.load().unwrap().revision;
     for number in 0..2 {
-        let error = match add(&store, &format!("{name}-{number}"), "key") {
-            Ok(_) => "acknowledged",
-            Err(vultrino::manage::ManageError::Store(StoreError::NotDurable { .. })) => "not durable",
-            Err(vultrino::manage::ManageError::Store(StoreError::NeedsReopen { .. })) => "needs reopen",
+        let error = match put(&store, &format!("{name}-{number}"), "key") {
+            Ok(()) => "acknowledged",
+            Err(StoreError::NotDurable { .. }) => "not durable",
+            Err(StoreError::NeedsReopen { .. }) => "needs reopen",
             Err(_) => "another error",
         };
         println!("\nsays {error}");

@@ -5,11 +5,15 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Stdio},
+    sync::Arc,
 };
 
-use vultrino::store::{FileStore, StoreError};
+use vultrino::{
+    manage::{Caller, ManageError, credentials},
+    store::{FileStore, StoreError},
+};
 
-use crate::store::fixture::{Fixture, PASSWORD, add, aliases, initialise, secret, start, this};
+use crate::store::fixture::{Fixture, Office, PASSWORD, aliases, initialise, put, secret, start, this};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -49,26 +53,27 @@ fn a_folder_that_is_there_keeps_its_mode() {
 fn a_full_disk_is_an_error_and_the_old_file_stays() {
     let folder = tempfile::tempdir().unwrap();
     let Some(_mounted) = SmallDisk::mount(folder.path()) else { return };
-    let store = initialise(&folder.path().join("credentials.enc")).unwrap();
+    let store = Arc::new(initialise(&folder.path().join("credentials.enc")).unwrap());
+    let office = Office::over(&store);
     let description = "x".repeat(1000);
     let mut acknowledged = Vec::new();
     let error = loop {
         let alias = format!("c{}", acknowledged.len());
         let mut new = crate::store::fixture::new_key(&alias, "key");
         new.description = Some(description.clone());
-        match vultrino::manage::credentials::add(&store, vultrino::base::clock::Clock, new) {
+        match credentials::add(&office.desk, &Caller::local(), new) {
             Ok(_) => acknowledged.push(alias),
             Err(error) => break error,
         }
         assert!(acknowledged.len() < 100, "the disk holds 64 KiB");
     };
-    let vultrino::manage::ManageError::Store(StoreError::Io { source, .. }) = &error else { panic!("{error}") };
+    let ManageError::Store(StoreError::Io { source, .. }) = &error else { panic!("{error}") };
     assert_eq!(source.kind(), std::io::ErrorKind::StorageFull, "{error}");
     assert!(!acknowledged.is_empty());
     assert!(!folder.path().join("credentials.enc.tmp").exists());
     let reopened = FileStore::open(store.path(), &secret(PASSWORD)).unwrap();
     assert_eq!(aliases(&reopened.load().unwrap()), acknowledged);
-    vultrino::manage::credentials::delete(&store, "c0").unwrap_or_else(|error| panic!("room for less: {error}"));
+    credentials::delete(&office.desk, &Caller::local(), "c0").unwrap_or_else(|error| panic!("room for less: {error}"));
 }
 
 /// Under a tracer the first or the second `fsync` of a save fails, that of the file or that of the folder.
@@ -97,7 +102,7 @@ fn a_write_that_the_disk_does_not_confirm_is_not_acknowledged() {
         let lines: Vec<&str> = said.lines().filter_map(|it| it.strip_prefix("says ")).collect();
         assert_eq!(lines, ["not durable", "needs reopen", revisions], "{said}");
         assert_eq!(fixture.names(), ["ca.pem", "credentials.enc", "credentials.enc.lock"]);
-        add(&fixture.store, "after", "key").unwrap();
+        put(&fixture.store, "after", "key").unwrap();
     }
 }
 

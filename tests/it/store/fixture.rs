@@ -4,18 +4,21 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
+    sync::{Arc, Mutex},
 };
 
 use tempfile::TempDir;
 use vultrino::{
-    base::{clock::Clock, secret::Secret},
-    credential::{Alias, Credential, Material, Metadata},
+    audit::{self, Audit},
+    base::{clock::Clock, id::Id, secret::Secret},
+    credential::{Alias, Credential, Kind, Material, Metadata},
+    identity::Principal,
     manage::{
-        ManageError,
+        Caller, Desk, ManageError,
         credentials::{self, Added, New},
         setup::{self, Setup},
     },
-    store::{FileStore, KdfParams, Records},
+    store::{Change, FileStore, KdfParams, Records, StoreError},
 };
 
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
@@ -24,15 +27,46 @@ pub(crate) const CA_KEY: &[u8] = b"not really PKCS#8 but secret";
 
 pub(crate) struct Fixture {
     pub(crate) folder: TempDir,
-    pub(crate) store: FileStore,
+    pub(crate) store: Arc<FileStore>,
+    pub(crate) office: Office,
+}
+
+/// A desk over a store, and its audit trail in a folder of its own.
+pub(crate) struct Office {
+    pub(crate) desk: Desk,
+    /// Threads share the fixture.
+    audit: Mutex<Audit>,
+    trail: TempDir,
+}
+
+impl Office {
+    pub(crate) fn over(store: &Arc<FileStore>) -> Self {
+        let trail = tempfile::tempdir().unwrap();
+        let (file, journal_dir) = (trail.path().join("audit.log"), trail.path().join("journal"));
+        let config = audit::Config { file, journal_dir, chain: store.opener().audit_key(), anchor: None };
+        let (audit, recorders) = Audit::open(config, 1).unwrap();
+        let desk = Desk::new(Arc::clone(store), recorders.into_iter().next().unwrap(), Clock);
+        Self { desk, audit: Mutex::new(audit), trail }
+    }
+
+    /// Closes the trail, and gives what is in it.
+    pub(crate) fn log(self) -> String {
+        self.audit.into_inner().unwrap().close().unwrap();
+        std::fs::read_to_string(self.trail.path().join("audit.log")).unwrap()
+    }
 }
 
 impl Fixture {
     /// A store as `vultrino init` makes it.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = initialise(&folder.path().join("data/credentials.enc")).unwrap();
-        Self { folder, store }
+        let store = Arc::new(initialise(&folder.path().join("data/credentials.enc")).unwrap());
+        let office = Office::over(&store);
+        Self { folder, store, office }
+    }
+
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.office.desk
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -48,7 +82,7 @@ impl Fixture {
     }
 
     pub(crate) fn add(&self, alias: &str, key: &str) -> Credential {
-        add(&self.store, alias, key).unwrap().credential
+        add(self.desk(), alias, key).unwrap().credential
     }
 
     /// The names of all files beside the store.
@@ -62,7 +96,7 @@ impl Fixture {
     /// Opens the one credential with this alias.
     pub(crate) fn key_of(&self, alias: &str) -> String {
         let records = self.load();
-        let stored = credentials::get(&records, alias).unwrap();
+        let stored = credentials::get(&Principal::Local, &records, alias).unwrap();
         match self.store.opener().open_credential(stored).unwrap() {
             Material::ApiKey { key } => String::from_utf8(key.expose().to_vec()).unwrap(),
             Material::BasicAuth { .. } => panic!("`{alias}` is no key"),
@@ -101,8 +135,32 @@ pub(crate) fn new_key(alias: &str, key: &str) -> New {
     }
 }
 
-pub(crate) fn add(store: &FileStore, alias: &str, key: &str) -> Result<Added, ManageError> {
-    credentials::add(store, Clock, new_key(alias, key))
+pub(crate) fn add(desk: &Desk, alias: &str, key: &str) -> Result<Added, ManageError> {
+    credentials::add(desk, &Caller::local(), new_key(alias, key))
+}
+
+/// Writes a credential straight into the store, for tests of the store alone.
+pub(crate) fn put(store: &FileStore, alias: &str, key: &str) -> Result<(), StoreError> {
+    let now = Clock.now();
+    loop {
+        let facts = Credential {
+            id: Id::random(),
+            alias: alias.parse().unwrap(),
+            kind: Kind::ApiKey,
+            description: None,
+            metadata: Metadata::default(),
+            bindings: Vec::new(),
+            auto: true,
+            created_at: now,
+            updated_at: now,
+        };
+        let material = Some(Material::api_key(secret(key)).unwrap());
+        let change = Change::PutCredential { facts, material };
+        match store.apply(vec![change], store.load()?.revision) {
+            Err(StoreError::Conflict { .. }) => (),
+            other => return other.map(drop),
+        }
+    }
 }
 
 pub(crate) fn aliases(records: &Records) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! The store at the outer wall of the library: what is acknowledged is there, what is damaged is refused.
 
+mod access;
 mod children;
 mod crash;
 mod damage;

@@ -1,9 +1,10 @@
 //! The changes that a person can make, and those that are refused.
 
 use vultrino::{
-    base::{clock::Clock, host::AuthorityPattern},
+    base::host::AuthorityPattern,
     credential::Material,
-    manage::{ManageError, admin, credentials},
+    identity::Principal,
+    manage::{Caller, ManageError, admin, credentials},
 };
 
 use crate::store::fixture::{Fixture, add, aliases, new_key, secret};
@@ -14,7 +15,13 @@ fn pattern(text: &str) -> AuthorityPattern {
 
 fn bindings(fixture: &Fixture, alias: &str) -> Vec<String> {
     let records = fixture.load();
-    credentials::get(&records, alias).unwrap().facts.bindings.iter().map(ToString::to_string).collect()
+    credentials::get(&Principal::Local, &records, alias)
+        .unwrap()
+        .facts
+        .bindings
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 #[test]
@@ -23,25 +30,25 @@ fn an_alias_is_unique_without_regard_to_case() {
     fixture.add("GitHub", "first");
     let before = fixture.bytes();
     for taken in ["GitHub", "github", "GITHUB"] {
-        let error = add(&fixture.store, taken, "second").unwrap_err();
+        let error = add(fixture.desk(), taken, "second").unwrap_err();
         assert!(matches!(error, ManageError::AliasTaken(ref alias) if alias.as_str() == "GitHub"), "{error}");
     }
     assert_eq!(fixture.bytes(), before);
     let records = fixture.load();
-    assert!(credentials::get(&records, "github").is_err(), "case matters when it is looked up");
+    assert!(credentials::get(&Principal::Local, &records, "github").is_err(), "case matters when it is looked up");
 }
 
 #[test]
 fn a_known_token_binds_itself_unless_hosts_are_named() {
     let fixture = Fixture::new();
-    let added = add(&fixture.store, "gh", "ghp_abcdef").unwrap();
+    let added = add(fixture.desk(), "gh", "ghp_abcdef").unwrap();
     assert_eq!(added.recognised.unwrap().name, "github");
     assert_eq!(bindings(&fixture, "gh"), ["api.github.com", "uploads.github.com"]);
     let mut elsewhere = new_key("ghe", "ghp_abcdef");
     elsewhere.bindings = vec![pattern("github.example.com")];
-    assert!(credentials::add(&fixture.store, Clock, elsewhere).unwrap().recognised.is_none());
+    assert!(credentials::add(fixture.desk(), &Caller::local(), elsewhere).unwrap().recognised.is_none());
     assert_eq!(bindings(&fixture, "ghe"), ["github.example.com"]);
-    assert!(add(&fixture.store, "unknown", "abcdef").unwrap().recognised.is_none());
+    assert!(add(fixture.desk(), "unknown", "abcdef").unwrap().recognised.is_none());
     assert!(bindings(&fixture, "unknown").is_empty());
 }
 
@@ -58,13 +65,13 @@ fn bytes_that_could_leave_a_header_are_refused_and_nothing_is_stored() {
         for material in materials {
             let mut new = new_key("bad", "x");
             new.material = material;
-            let error = credentials::add(&fixture.store, Clock, new).unwrap_err();
+            let error = credentials::add(fixture.desk(), &Caller::local(), new).unwrap_err();
             assert!(matches!(error, ManageError::Invalid(_)), "{bad:?} {error}");
         }
     }
     let mut new = new_key("bad", "x");
     new.description = Some("line\nend".to_owned());
-    assert!(matches!(credentials::add(&fixture.store, Clock, new), Err(ManageError::Description)));
+    assert!(matches!(credentials::add(fixture.desk(), &Caller::local(), new), Err(ManageError::Description)));
     assert_eq!(fixture.bytes(), before);
 }
 
@@ -73,13 +80,14 @@ fn bindings_come_and_go() {
     let fixture = Fixture::new();
     fixture.add("c", "key");
     let both = [pattern("a.example"), pattern("*.b.example:*")];
-    credentials::bind(&fixture.store, Clock, "c", &both).unwrap();
-    credentials::bind(&fixture.store, Clock, "c", &both[..1]).unwrap();
+    credentials::bind(fixture.desk(), &Caller::local(), "c", &both).unwrap();
+    credentials::bind(fixture.desk(), &Caller::local(), "c", &both[..1]).unwrap();
     assert_eq!(bindings(&fixture, "c"), ["a.example", "*.b.example:*"]);
-    let error = credentials::unbind(&fixture.store, Clock, "c", &[pattern("a.example"), pattern("x.example")]);
+    let error =
+        credentials::unbind(fixture.desk(), &Caller::local(), "c", &[pattern("a.example"), pattern("x.example")]);
     assert!(matches!(error, Err(ManageError::NotBound { ref pattern, .. }) if pattern == "x.example"));
     assert_eq!(bindings(&fixture, "c").len(), 2);
-    credentials::unbind(&fixture.store, Clock, "c", &both[..1]).unwrap();
+    credentials::unbind(fixture.desk(), &Caller::local(), "c", &both[..1]).unwrap();
     assert_eq!(bindings(&fixture, "c"), ["*.b.example:*"]);
     assert_eq!(fixture.key_of("c"), "key");
 }
@@ -89,10 +97,10 @@ fn a_deleted_credential_is_gone_and_its_alias_free() {
     let fixture = Fixture::new();
     fixture.add("a", "first");
     fixture.add("b", "key");
-    assert_eq!(credentials::delete(&fixture.store, "a").unwrap().alias.as_str(), "a");
+    assert_eq!(credentials::delete(fixture.desk(), &Caller::local(), "a").unwrap().alias.as_str(), "a");
     assert_eq!(aliases(&fixture.load()), ["b"]);
-    assert!(matches!(credentials::delete(&fixture.store, "a"), Err(ManageError::NotFound(_))));
-    assert!(matches!(credentials::bind(&fixture.store, Clock, "a", &[]), Err(ManageError::NotFound(_))));
+    assert!(matches!(credentials::delete(fixture.desk(), &Caller::local(), "a"), Err(ManageError::NotFound(_))));
+    assert!(matches!(credentials::bind(fixture.desk(), &Caller::local(), "a", &[]), Err(ManageError::NotFound(_))));
     fixture.add("A", "second");
     assert_eq!(fixture.key_of("A"), "second");
 }
@@ -104,19 +112,20 @@ fn lists_are_sorted_by_alias() {
         fixture.add(alias, "key");
     }
     let records = fixture.load();
-    let sorted: Vec<&str> = credentials::list(&records).iter().map(|it| it.alias.as_str()).collect();
+    let sorted: Vec<&str> =
+        credentials::list(&Principal::Local, &records).unwrap().iter().map(|it| it.alias.as_str()).collect();
     assert_eq!(sorted, ["a", "b", "C"]);
 }
 
 #[test]
 fn the_admin_gets_another_password_and_name() {
     let fixture = Fixture::new();
-    admin::set_password(&fixture.store, Clock, &secret("second")).unwrap();
+    admin::set(fixture.desk(), &Caller::local(), None, &secret("second")).unwrap();
     let stored = fixture.load().admin.unwrap();
     assert_eq!(stored.facts.username, "admin");
     assert!(stored.facts.verify(&secret("second")));
-    admin::set(&fixture.store, Clock, "root", &secret("third")).unwrap();
+    admin::set(fixture.desk(), &Caller::local(), Some("root"), &secret("third")).unwrap();
     let stored = fixture.load().admin.unwrap();
     assert_eq!((stored.facts.username.as_str(), stored.version), ("root", 3));
-    assert!(matches!(admin::set_password(&fixture.store, Clock, &secret("")), Err(ManageError::Admin(_))));
+    assert!(matches!(admin::set(fixture.desk(), &Caller::local(), None, &secret("")), Err(ManageError::Admin(_))));
 }

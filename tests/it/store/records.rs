@@ -1,13 +1,14 @@
 //! What goes in comes out, in this process and in any other.
 
 use vultrino::{
-    base::{clock::Clock, id::Id},
+    base::id::Id,
     credential::{Kind, Material},
-    manage::{ManageError, credentials},
+    identity::Principal,
+    manage::{Caller, ManageError, credentials},
     store::{Change, FileStore, KdfParams, StoreError},
 };
 
-use crate::store::fixture::{ADMIN_PASSWORD, CA_KEY, Fixture, PASSWORD, aliases, initialise, new_key, secret};
+use crate::store::fixture::{ADMIN_PASSWORD, CA_KEY, Fixture, PASSWORD, aliases, initialise, new_key, put, secret};
 
 #[test]
 fn a_new_store_holds_its_admin_and_its_ca() {
@@ -31,16 +32,16 @@ fn a_credential_comes_back_as_it_was_added() {
     new.metadata = r#"{"header_name":"X-API-Key","n":[1,null]}"#.parse().unwrap();
     new.bindings = vec!["*.example.com".parse().unwrap(), "http://intranet:8080".parse().unwrap()];
     new.auto = false;
-    let added = credentials::add(&fixture.store, Clock, new).unwrap().credential;
+    let added = credentials::add(fixture.desk(), &Caller::local(), new).unwrap().credential;
     let basic = Material::basic_auth(secret("jo"), secret("pass: wörd")).unwrap();
     let mut new = new_key("jo", "x");
     new.material = basic;
-    credentials::add(&fixture.store, Clock, new).unwrap();
+    credentials::add(fixture.desk(), &Caller::local(), new).unwrap();
 
     let store = FileStore::open(fixture.path(), &secret(PASSWORD)).unwrap();
     let records = store.load().unwrap();
-    assert_eq!(credentials::get(&records, "github-api").unwrap().facts, added);
-    let jo = credentials::get(&records, "jo").unwrap();
+    assert_eq!(credentials::get(&Principal::Local, &records, "github-api").unwrap().facts, added);
+    let jo = credentials::get(&Principal::Local, &records, "jo").unwrap();
     assert_eq!(jo.facts.kind, Kind::BasicAuth);
     let Material::BasicAuth { username, password } = store.opener().open_credential(jo).unwrap() else {
         panic!("another kind");
@@ -179,7 +180,7 @@ fn two_names_of_a_store_are_one_store() {
     let link = fixture.folder.path().join("link.enc");
     std::os::unix::fs::symlink(fixture.path(), &link).unwrap();
     let linked = FileStore::open(&link, &secret(PASSWORD)).unwrap();
-    crate::store::fixture::add(&linked, "through-the-link", "key").unwrap();
+    put(&linked, "through-the-link", "key").unwrap();
     assert_eq!(linked.path(), fixture.path());
     assert!(link.is_symlink());
     assert_eq!(aliases(&fixture.load()), ["through-the-link"]);

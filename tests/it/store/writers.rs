@@ -3,24 +3,27 @@
 use std::{
     fs,
     process::Child,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
 use vultrino::{manage::ManageError, store::FileStore};
 
-use crate::store::fixture::{Fixture, PASSWORD, add, aliases, child, secret};
+use crate::store::fixture::{Fixture, Office, PASSWORD, add, aliases, child, secret};
 
 #[test]
 fn twenty_threads_lose_nothing() {
     let fixture = Fixture::new();
-    let other = FileStore::open(fixture.path(), &secret(PASSWORD)).unwrap();
+    let other = Office::over(&Arc::new(FileStore::open(fixture.path(), &secret(PASSWORD)).unwrap()));
     thread::scope(|scope| {
         for writer in 0..20 {
-            let store = if writer % 2 == 0 { &fixture.store } else { &other };
+            let desk = if writer % 2 == 0 { fixture.desk() } else { &other.desk };
             scope.spawn(move || {
                 for number in 0..5 {
-                    add(store, &format!("w{writer}-{number}"), "key").unwrap();
+                    add(desk, &format!("w{writer}-{number}"), "key").unwrap();
                 }
             });
         }
@@ -38,7 +41,7 @@ fn one_of_twenty_who_want_the_same_alias_gets_it() {
     let outcomes: Vec<_> = thread::scope(|scope| {
         let spawn = |number: usize| {
             let alias = if number.is_multiple_of(2) { "same" } else { "SAME" };
-            scope.spawn(|| add(&fixture.store, alias, "key"))
+            scope.spawn(|| add(fixture.desk(), alias, "key"))
         };
         let threads: Vec<_> = (0..20).map(spawn).collect();
         threads.into_iter().map(|it| it.join().unwrap()).collect()

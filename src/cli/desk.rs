@@ -1,0 +1,23 @@
+//! Changes that are made here: the audit trail is opened for them and closed behind them.
+
+use std::sync::Arc;
+
+use crate::{
+    app::{AppError, parts::open_single_audit},
+    cli::{context::Opened, failure::Failure},
+    manage::{Caller, Desk, ManageError},
+};
+
+impl Opened {
+    /// Lets `work` make changes, as the person who has shown the storage password.
+    pub(crate) fn change<T>(
+        &self,
+        work: impl FnOnce(&Desk, &Caller<'_>) -> Result<T, ManageError>,
+    ) -> Result<T, Failure> {
+        let (audit, recorder) = open_single_audit(&self.config, &self.store)?;
+        let desk = Desk::new(Arc::clone(&self.store), recorder, self.clock);
+        let done = work(&desk, &Caller::local());
+        audit.close().map_err(AppError::from)?;
+        Ok(done?)
+    }
+}

@@ -1,0 +1,185 @@
+//! Where every change passes: the caller's rights are looked at, a record is opened, and only then it is made.
+
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+use crate::{
+    audit::{Door, Entry, Outcome, Record, Recorder},
+    base::clock::Clock,
+    identity::{Permission, Principal},
+    manage::{ManageError, rights::Rights},
+    store::{Change, FileStore, Records, StoreError},
+};
+
+/// Who wants a change, and where they came in.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// Who.
+    pub principal: &'a Principal,
+    /// [`Door::Admin`] for the command line.
+    pub door: Door,
+    /// From where, if over the network.
+    pub source: Option<SocketAddr>,
+}
+
+impl Caller<'static> {
+    /// The person at the command line who has shown the storage password.
+    pub fn local() -> Self {
+        Self { principal: &Principal::Local, door: Door::Admin, source: None }
+    }
+}
+
+/// What changes are made with. One a process, or one a worker: they find each other through the store.
+pub struct Desk {
+    pub(crate) store: Arc<FileStore>,
+    pub(crate) clock: Clock,
+    recorder: Recorder,
+    hook: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Desk {
+    /// A desk over an open store.
+    pub fn new(store: Arc<FileStore>, recorder: Recorder, clock: Clock) -> Self {
+        Self { store, clock, recorder, hook: Box::new(|| ()) }
+    }
+
+    /// Calls `hook` after every change of the store, before the change returns: what it publishes, the caller can read.
+    #[must_use]
+    pub fn on_change(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.hook = Box::new(hook);
+        self
+    }
+
+    /// The store, to be read.
+    pub fn store(&self) -> &FileStore {
+        &self.store
+    }
+
+    /// Applies what `decide` makes of the records, again and again until nobody else changed them meanwhile. Every
+    /// conflict means that another change got through, so all of them end. No record, no change; a refusal is recorded
+    /// too.
+    pub(crate) fn change<T>(
+        &self,
+        caller: &Caller<'_>,
+        deed: &Deed<'_>,
+        mut decide: impl FnMut(&mut Case<'_>) -> Result<(Vec<Change>, T), ManageError>,
+    ) -> Result<T, ManageError> {
+        let outcome = self.recorded(caller, deed, |entry| {
+            loop {
+                let records = self.store.load()?;
+                let (changes, outcome) = decide(&mut deed.case(caller, &records, &mut entry.record)?)?;
+                entry.arm();
+                match self.store.apply(changes, records.revision) {
+                    Ok(_) => return Ok(outcome),
+                    Err(StoreError::Conflict { .. }) => (),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        })?;
+        (self.hook)();
+        Ok(outcome)
+    }
+
+    /// Does what is no change of records, but has to be on the record all the same.
+    pub(crate) fn once<T>(
+        &self,
+        caller: &Caller<'_>,
+        deed: &Deed<'_>,
+        work: impl FnOnce(&Records) -> Result<T, ManageError>,
+    ) -> Result<T, ManageError> {
+        self.recorded(caller, deed, |entry| {
+            let records = self.store.load()?;
+            deed.case(caller, &records, &mut entry.record)?;
+            entry.arm();
+            work(&records)
+        })
+    }
+
+    fn recorded<T>(
+        &self,
+        caller: &Caller<'_>,
+        deed: &Deed<'_>,
+        work: impl FnOnce(&mut Entry) -> Result<T, ManageError>,
+    ) -> Result<T, ManageError> {
+        let mut entry = self.recorder.open(caller.door, deed.action)?;
+        describe(&mut entry.record, caller, deed);
+        let done = work(&mut entry);
+        let outcome = match &done {
+            Ok(_) => Outcome::Ok,
+            Err(error) => {
+                entry.record.reason = Some(error.reason().unwrap_or(error.code()));
+                error.outcome()
+            }
+        };
+        if caller.door == Door::Api {
+            entry.record.status = done.as_ref().map_or_else(ManageError::status, |_| 200);
+        }
+        entry.close(outcome);
+        done
+    }
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// What somebody wants to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deed<'a> {
+    /// As the audit log names it.
+    pub(crate) action: &'static str,
+    /// What it takes.
+    pub(crate) needs: Permission,
+    /// With what. As the caller says it, so it may be any text.
+    pub(crate) about: About<'a>,
+}
+
+/// What a deed is done with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum About<'a> {
+    /// The credential with this alias, which must be in the caller's scope.
+    Credential(&'a str),
+    /// Something else; [`Case::names`] says which.
+    Other,
+}
+
+/// One deed and the records as they are at this moment.
+pub(crate) struct Case<'a> {
+    pub(crate) records: &'a Records,
+    pub(crate) rights: Rights<'a>,
+    record: &'a mut Record,
+}
+
+impl Deed<'_> {
+    /// The rights come first: whoever lacks them does not learn what there is.
+    fn case<'a>(
+        &self,
+        caller: &Caller<'_>,
+        records: &'a Records,
+        record: &'a mut Record,
+    ) -> Result<Case<'a>, ManageError> {
+        let rights = Rights::of(caller.principal, records)?;
+        rights.may(self.needs)?;
+        if let About::Credential(alias) = self.about {
+            rights.reach(alias)?;
+        }
+        Ok(Case { records, rights, record })
+    }
+}
+
+impl Case<'_> {
+    /// Says in the record what the deed is about: `role:NAME`, `key:PREFIX`.
+    pub(crate) fn names(&mut self, what: &str, name: &str) {
+        self.record.object = Some(format!("{what}:{name}").into());
+    }
+}
+
+fn describe(record: &mut Record, caller: &Caller<'_>, deed: &Deed<'_>) {
+    record.name = Some(caller.principal.name());
+    record.key = caller.principal.holder().map(|it| Arc::clone(&it.prefix));
+    record.source = caller.source;
+    if let About::Credential(alias) = deed.about {
+        record.credential = Some(alias.into());
+    }
+}

@@ -1,0 +1,29 @@
+//! The one way back for a value: to the person at the command line who has shown the storage password, on the record.
+
+use crate::{
+    credential::Material,
+    identity::Permission,
+    manage::{
+        Caller, Desk, ManageError,
+        credentials::stored,
+        desk::{About, Deed},
+    },
+    policy,
+    safe::{Safe, SafeError},
+};
+
+/// Opens the secret of one credential (D-05).
+///
+/// # Errors
+/// [`ManageError::LocalOnly`] for whoever has shown a key, whatever it may do.
+pub fn reveal(desk: &Desk, caller: &Caller<'_>, alias: &str) -> Result<Material, ManageError> {
+    let deed = Deed { action: "credential_reveal", needs: Permission::Admin, about: About::Credential(alias) };
+    desk.once(caller, &deed, |records| {
+        let facts = &stored(records, alias)?.facts;
+        let leave = policy::reveal(caller.principal, facts).ok_or(ManageError::LocalOnly)?;
+        Safe::new(desk.store.opener(), records).show(&leave).map_err(|error| match error {
+            SafeError::Store(error) => error.into(),
+            SafeError::NoCredential | SafeError::Removed => ManageError::NotFound(alias.to_owned()),
+        })
+    })
+}
