@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand};
 
-use crate::cli::{add, admin, bind, ca, completions, delete, demo, get, init, list, password, request, serve, unbind};
+use crate::cli::{
+    add, admin, bind, ca, completions, delete, demo, get, init, key, list, password, request, role, serve, unbind,
+};
 
 /// Uses credentials for programs that must never see them
 #[derive(Debug, Parser)]
@@ -55,6 +57,8 @@ pub(crate) enum Command {
     Serve(serve::Args),
     #[command(visible_alias = "req")]
     Request(request::Args),
+    Role(role::Args),
+    Key(key::Args),
     Ca(ca::Args),
     Admin(admin::Args),
     Password(password::Args),

@@ -17,6 +17,11 @@ pub(crate) fn somebody_is_there() -> bool {
     (io::stdin().is_terminal() || io::stderr().is_terminal()) && terminal().is_ok()
 }
 
+/// Whether a person types what standard input gives.
+pub(crate) fn somebody_types() -> bool {
+    io::stdin().is_terminal()
+}
+
 /// Asks without echo. What is typed is never empty.
 pub(crate) fn secret(output: &Output, question: &str) -> Result<Secret, Failure> {
     typed(output, question).map(|mut text| Secret::from(std::mem::take(&mut *text)))

@@ -17,11 +17,13 @@ mod desk;
 mod failure;
 mod get;
 mod init;
+mod key;
 mod list;
 mod logging;
 mod output;
 mod password;
 mod request;
+mod role;
 mod secret;
 mod serve;
 mod show;
@@ -64,6 +66,8 @@ fn dispatch(command: Command, context: &mut Context) -> Result<(), Failure> {
         Command::Demo(it) => demo::run(&it, context),
         Command::Serve(it) => serve::run(&it, context),
         Command::Request(it) => request::run(&it, context),
+        Command::Role(it) => role::run(it, context),
+        Command::Key(it) => key::run(&it, context),
         Command::Ca(it) => ca::run(&it, context),
         Command::Admin(it) => admin::run(&it, context),
         Command::Password(it) => password::run(&it, context),

@@ -97,7 +97,10 @@ pub enum ManageError {
     #[error("there is no API key `{0}`; `vultrino key list` shows those that there are")]
     KeyNotFound(String),
     /// The text fits several keys, or is too short to decide by.
-    #[error("`{given}` does not say which API key is meant{}", listed(.found))]
+    #[error(
+        "`{given}` does not say which API key is meant; give more of it, at least 4 characters after `vk_`, or its id{}",
+        listed(.found)
+    )]
     KeyUnclear {
         /// As it was given, but never a whole key.
         given: String,
@@ -165,9 +168,6 @@ impl ManageError {
 }
 
 fn listed(found: &[ApiKey]) -> String {
-    if found.is_empty() {
-        return "; give at least 4 characters after `vk_`, or its id".to_owned();
-    }
     let line = |it: &ApiKey| format!("\n  {}  {}  {}", it.prefix, it.id, it.name);
-    format!("; nothing was changed. These begin so:{}", found.iter().map(line).collect::<String>())
+    found.iter().map(line).collect()
 }

@@ -6,5 +6,6 @@ mod home;
 mod init;
 mod passwords;
 mod records;
+mod roles_and_keys;
 mod secrets;
 mod terminal;

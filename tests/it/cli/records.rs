@@ -35,6 +35,13 @@ fn every_change_is_recorded_once() {
     home.run(&["list"]).ok();
     home.run(&["get", "github"]).ok();
     home.run(&["delete", "github", "--force"]).ok();
+    home.run(&["role", "create", "ci", "-p", "read"]).ok();
+    home.run(&["role", "create", "CI", "-p", "read"]).fails_with(1);
+    home.run(&["key", "create", "k", "-r", "ci"]).ok();
+    home.run(&["role", "delete", "ci"]).ok();
+    home.run(&["key", "revoke", "vk_none"]).fails_with(1);
+    home.run(&["role", "list"]).ok();
+    home.run(&["key", "list"]).ok();
     home.run_with_input(&["admin", "set-password", "--admin-password-stdin"], "another").ok();
     home.run_with_input(&["password", "change", "--new-password-stdin"], "another").ok();
     let expected = [
@@ -44,6 +51,11 @@ fn every_change_is_recorded_once() {
         ["credential_unbind", "github", "ok"],
         ["credential_bind", "nope", "denied"],
         ["credential_delete", "github", "ok"],
+        ["role_create", "-", "ok"],
+        ["role_create", "-", "denied"],
+        ["key_create", "-", "ok"],
+        ["role_delete", "-", "ok"],
+        ["key_revoke", "-", "denied"],
         ["admin_set", "-", "ok"],
         ["password_change", "-", "ok"],
     ];
@@ -65,8 +77,8 @@ fn a_secret_is_shown_to_who_has_the_password_and_the_log_tells_it() {
 
     let mut with_key_alone = home.command(&["get", "key", "--show-secret"]);
     with_key_alone.env_remove("VULTRINO_PASSWORD").env("VULTRINO_API_KEY", "vk_0123456789");
-    let refused = Ran::of(&mut with_key_alone);
-    assert!(refused.code != 0 && refused.out.is_empty(), "{refused:#?}");
+    let refused = Ran::of(&mut with_key_alone).fails_with(4);
+    assert!(refused.out.is_empty(), "{refused:#?}");
 }
 
 #[test]

@@ -136,3 +136,20 @@ fn a_wrong_password_is_told_and_the_question_is_answered_with_no_by_default() {
     let (shown, code) = terminal.end();
     assert!(code == 1 && shown.contains("'github' was kept"), "{code} {shown}");
 }
+
+#[test]
+fn a_role_is_deleted_after_a_question_that_says_what_ends_with_it() {
+    let home = Home::set_up();
+    home.run(&["role", "create", "ci", "-p", "read"]).ok();
+    home.run(&["key", "create", "one", "-r", "ci"]).ok();
+    let mut terminal = Terminal::run(&home, "vultrino role delete ci");
+    terminal.answer_hidden("Storage password:", PASSWORD);
+    terminal.answer("delete the role 'ci'? 1 API key of it will stop working. [y/N]", "");
+    let (shown, code) = terminal.end();
+    assert!(code == 1 && shown.contains("the role 'ci' was kept"), "{code} {shown}");
+
+    let mut terminal = Terminal::run(&home, "vultrino role delete ci");
+    terminal.answer_hidden("Storage password:", PASSWORD).answer("[y/N]", "y");
+    let (shown, code) = terminal.end();
+    assert!(code == 0 && shown.contains("Deleted role: ci"), "{code} {shown}");
+}
