@@ -90,7 +90,7 @@ fn follow(file: &File, start: u64, last: &mut Anchor, key: &ChainKey) -> io::Res
 
 /// Each line that is ended.
 fn each_line(file: &File, start: u64, mut see: impl FnMut(&[u8])) -> io::Result<()> {
-    let seen = scan::forward(file, start, |line| {
+    let seen = scan::forward(file, start, |line, _| {
         see(line);
         ControlFlow::<()>::Continue(())
     })?;

@@ -14,6 +14,7 @@ pub mod entry;
 pub mod error;
 pub mod escape;
 pub mod event;
+pub mod follow;
 pub mod head;
 pub mod journal;
 pub mod line;

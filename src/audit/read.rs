@@ -48,7 +48,7 @@ pub struct Filter {
 
 impl Filter {
     /// Made ready to be asked many times.
-    fn prepared(&self) -> Prepared<'_> {
+    pub(crate) fn prepared(&self) -> Prepared<'_> {
         let text = |at: Option<Timestamp>| at.map(|it| it.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string());
         Prepared {
             filter: self,
@@ -60,7 +60,7 @@ impl Filter {
 }
 
 #[derive(Debug)]
-struct Prepared<'a> {
+pub(crate) struct Prepared<'a> {
     filter: &'a Filter,
     since: Option<String>,
     until: Option<String>,
@@ -69,7 +69,7 @@ struct Prepared<'a> {
 
 impl Prepared<'_> {
     /// The line's fields, if it is one and is wanted.
-    fn take<'l>(&self, line: &'l [u8]) -> Option<Fields<'l>> {
+    pub(crate) fn take<'l>(&self, line: &'l [u8]) -> Option<Fields<'l>> {
         if self.text.as_ref().is_some_and(|it| it.find(line).is_none()) {
             return None;
         }
@@ -165,10 +165,8 @@ impl Reader {
         let prepared = filter.prepared();
         let mut before = 0;
         for (_, file, length) in self.wanted(filter) {
-            let mut at = 0;
-            let found = scan::forward(file, 0, |line| {
-                at += line.len() as u64 + 1;
-                passed(before + at);
+            let found = scan::forward(file, 0, |line, end| {
+                passed(before + end);
                 prepared.take(line).map_or(ControlFlow::Continue(()), |it| see(&it))
             })?;
             if found.is_break() {

@@ -4,18 +4,18 @@ use std::{fs::File, io, ops::ControlFlow, os::unix::fs::FileExt as _};
 
 use memchr::{memchr, memrchr};
 
-/// What is longer is no record: its first bytes stand for it.
+/// What is longer is no record: nothing stands for it.
 const LONGEST: usize = 64 * 1024;
 
 /// Read at once.
 const BLOCK: usize = 256 * 1024;
 
-/// Shows `see` each line that is ended, without its newline, from the byte `start` on. Goes on as long as the file
-/// grows, and ends where it ends or `see` does.
+/// Shows `see` each line that is ended, without its newline, from the byte `start` on, and the byte after its newline.
+/// Goes on as long as the file grows, and ends where it ends or `see` does.
 pub(crate) fn forward<B>(
     file: &File,
     start: u64,
-    mut see: impl FnMut(&[u8]) -> ControlFlow<B>,
+    mut see: impl FnMut(&[u8], u64) -> ControlFlow<B>,
 ) -> io::Result<ControlFlow<B>> {
     let mut buffer = vec![0; BLOCK];
     let (mut at, mut kept, mut overlong) = (start, 0, false);
@@ -28,23 +28,16 @@ pub(crate) fn forward<B>(
         let end = kept + more;
         let mut begin = 0;
         while let Some(length) = memchr(b'\n', &buffer[begin..end]) {
-            let line = &buffer[begin..begin + length];
+            let line = if std::mem::take(&mut overlong) { &[][..] } else { &buffer[begin..begin + length] };
             begin += length + 1;
-            if std::mem::take(&mut overlong) {
-                continue;
-            }
-            if let ControlFlow::Break(it) = see(line) {
+            if let ControlFlow::Break(it) = see(line, at - (end - begin) as u64) {
                 return Ok(ControlFlow::Break(it));
             }
         }
         kept = end - begin;
+        overlong |= kept > LONGEST;
         if overlong {
             kept = 0;
-        } else if kept > LONGEST {
-            if let ControlFlow::Break(it) = see(&buffer[begin..begin + LONGEST]) {
-                return Ok(ControlFlow::Break(it));
-            }
-            (kept, overlong) = (0, true);
         }
         buffer.copy_within(begin..begin + kept, 0);
     }
@@ -70,17 +63,15 @@ pub(crate) fn backward<B>(
         buffer.extend_from_slice(&text);
         let mut stop = buffer.len();
         while let Some(at) = memrchr(b'\n', &buffer[..stop]) {
-            if ended
-                && !overlong
-                && let ControlFlow::Break(it) = see(&buffer[at + 1..stop])
-            {
+            let line = if overlong { &[][..] } else { &buffer[at + 1..stop] };
+            if ended && let ControlFlow::Break(it) = see(line) {
                 return Ok(ControlFlow::Break(it));
             }
             (stop, ended, overlong) = (at, true, false);
         }
         if start == 0 {
-            let first = &buffer[..stop.min(LONGEST)];
-            return Ok(if ended && !overlong { see(first) } else { ControlFlow::Continue(()) });
+            let line = if overlong { &[][..] } else { &buffer[..stop] };
+            return Ok(if ended { see(line) } else { ControlFlow::Continue(()) });
         }
         buffer.truncate(stop);
         overlong |= buffer.len() > LONGEST;
@@ -119,7 +110,7 @@ mod tests {
             lines.push(line.to_vec());
             ControlFlow::<()>::Continue(())
         };
-        assert!(forward(&file, 0, |it| keep(&mut there, it)).unwrap().is_continue());
+        assert!(forward(&file, 0, |it, _| keep(&mut there, it)).unwrap().is_continue());
         assert!(backward(&file, text.len() as u64, |it| keep(&mut back, it)).unwrap().is_continue());
         back.reverse();
         (there, back)
@@ -155,8 +146,13 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"one\ntwo\nthree\n").unwrap();
         let stop = |it: &[u8]| if it == b"two" { ControlFlow::Break(2) } else { ControlFlow::Continue(()) };
-        assert_eq!(forward(&file, 0, stop).unwrap(), ControlFlow::Break(2));
-        assert_eq!(forward(&file, 8, stop).unwrap(), ControlFlow::Continue(()));
+        let mut ends = Vec::new();
+        let found = forward(&file, 0, |it, end| {
+            ends.push(end);
+            stop(it)
+        });
+        assert_eq!((found.unwrap(), ends), (ControlFlow::Break(2), vec![4, 8]));
+        assert_eq!(forward(&file, 8, |it, _| stop(it)).unwrap(), ControlFlow::Continue(()));
         assert_eq!(backward(&file, 14, stop).unwrap(), ControlFlow::Break(2));
         assert_eq!(backward(&file, 3, stop).unwrap(), ControlFlow::Continue(()));
         let _file: &File = &file;

@@ -107,14 +107,13 @@ pub fn verify(
 ) -> io::Result<Result<Verified, Finding>> {
     let reader = Reader::open(log)?;
     let mut walk = Walk::new(expected);
-    let (total, mut bytes) = (reader.length(), 0);
+    let (total, mut before) = (reader.length(), 0);
     let mut stopped = ControlFlow::Continue(());
     for (path, file) in reader.files() {
         let mut line = 0;
-        stopped = scan::forward(file, 0, |text| {
+        stopped = scan::forward(file, 0, |text, end| {
             line += 1;
-            bytes += text.len() as u64 + 1;
-            passed(bytes.min(total), total);
+            passed(before + end, total);
             match walk.step(text) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(wrong) => ControlFlow::Break(wrong),
@@ -124,6 +123,7 @@ pub fn verify(
             walk.place = Some((path.to_owned(), line));
             break;
         }
+        before += file.metadata()?.len();
     }
     let wrong = match stopped {
         ControlFlow::Break(wrong) => Err(wrong),
@@ -155,7 +155,7 @@ fn stands_anywhere(reader: &Reader, sequence: u64) -> io::Result<bool> {
             scan::forward(
                 file,
                 0,
-                |text| if claims(text) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) },
+                |text, _| if claims(text) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) },
             )?;
         if found.is_break() {
             return Ok(true);

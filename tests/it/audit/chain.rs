@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, OpenOptions},
+    ops::ControlFlow,
     path::PathBuf,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
@@ -10,6 +11,8 @@ use std::{
 
 use vultrino::audit::{
     Anchor, ChainKey, Config, Outcome,
+    follow::Follower,
+    read::Filter,
     verify::{Expected, Fault, verify},
 };
 
@@ -238,4 +241,37 @@ fn the_newest_store_is_remembered() {
     audit.memory().accept_revision(6).unwrap();
     memory.see_revision(6).unwrap().unwrap();
     assert_eq!(memory.head().unwrap().sequence, 1);
+}
+
+#[test]
+fn who_follows_the_log_sees_each_record_once_wherever_it_goes() {
+    let place = Place::new();
+    let log = place.config().file;
+    let all = Filter::default();
+    let mut follower = Follower::from_end(&log, &all).unwrap();
+    let mut seen = Vec::new();
+    let mut look = |seen: &mut Vec<u64>| {
+        let flow = follower.look(|it| {
+            seen.push(it.sequence());
+            ControlFlow::Continue(())
+        });
+        assert!(flow.unwrap().is_continue());
+    };
+    look(&mut seen);
+    for round in 0..4 {
+        with_records(&place, 3);
+        if round == 0 {
+            look(&mut seen);
+        }
+        match round {
+            1 => fs::rename(&log, rotated(&place, ".1")).unwrap(),
+            2 => {
+                look(&mut seen);
+                OpenOptions::new().write(true).open(&log).unwrap().set_len(0).unwrap();
+            }
+            _ => (),
+        }
+        look(&mut seen);
+    }
+    assert_eq!(seen, (1..=12).collect::<Vec<_>>());
 }
