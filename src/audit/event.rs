@@ -190,6 +190,35 @@ impl From<&Fields<'_>> for Event {
 }
 
 impl Event {
+    /// Names and values, in the order of the line's beginning.
+    pub fn pairs<'a>(&'a self) -> [(&'static str, Option<Cow<'a, str>>); 21] {
+        let text = |value: &'a Option<String>| value.as_deref().map(Cow::Borrowed);
+        let number = |value: Option<u64>| value.map(|it| Cow::Owned(it.to_string()));
+        [
+            ("seq", number(Some(self.seq))),
+            ("id", Some(Cow::Borrowed(&*self.id))),
+            ("time", Some(Cow::Borrowed(&*self.time))),
+            ("door", Some(Cow::Borrowed(&*self.door))),
+            ("action", Some(Cow::Borrowed(&*self.action))),
+            ("credential", text(&self.credential)),
+            ("method", text(&self.method)),
+            ("url", text(&self.url)),
+            ("source", text(&self.source)),
+            ("key", text(&self.key)),
+            ("name", text(&self.name)),
+            ("status", number(self.status.map(u64::from))),
+            ("outcome", Some(Cow::Borrowed(&*self.outcome))),
+            ("reason", text(&self.reason)),
+            ("up", number(Some(self.up))),
+            ("down", number(Some(self.down))),
+            ("ms", number(self.ms)),
+            ("object", text(&self.object)),
+            ("policy", text(&self.policy)),
+            ("generation", number(self.generation)),
+            ("mac", text(&self.mac)),
+        ]
+    }
+
     /// When it began, if the line has a real time.
     pub fn at(&self) -> Option<Timestamp> {
         self.time.parse().ok()

@@ -67,6 +67,20 @@ pub enum Fault {
     Replaced,
 }
 
+impl Fault {
+    /// For programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Missing { .. } => "missing",
+            Self::Misplaced => "misplaced",
+            Self::NoRecord => "no_record",
+            Self::CutOff { .. } => "cut_off",
+            Self::Replaced => "replaced",
+        }
+    }
+}
+
 /// The first place that is wrong.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
@@ -288,7 +302,7 @@ impl<'a> Walk<'a> {
         if let Some(doubt) = self.doubt.take() {
             return Err(doubt);
         }
-        let last = self.last.sequence;
+        let last = self.last.sequence.max(self.expected.from.saturating_sub(1));
         if last >= known { Ok(()) } else { Err(Wrong { sequence: last + 1, fault: Fault::CutOff { last: known } }) }
     }
 }

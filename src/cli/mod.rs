@@ -7,6 +7,7 @@ mod add;
 mod admin;
 mod arguments;
 mod ask;
+mod audit;
 mod bind;
 mod ca;
 mod completions;
@@ -69,6 +70,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<(), Failure> {
         Command::Role(it) => role::run(it, context),
         Command::Key(it) => key::run(&it, context),
         Command::Ca(it) => ca::run(&it, context),
+        Command::Audit(it) => audit::run(&it, context),
         Command::Admin(it) => admin::run(&it, context),
         Command::Password(it) => password::run(&it, context),
         Command::Completions(it) => completions::run(&it, context),

@@ -54,6 +54,11 @@ impl Output {
         Table::new().width().filter(|it| self.framed && *it >= NARROWEST)
     }
 
+    /// Whether standard output shows colours.
+    pub(crate) fn has_colour(&self) -> bool {
+        self.colour
+    }
+
     pub(crate) fn colour_on_stderr(&self) -> bool {
         self.colour_on_stderr
     }
@@ -150,6 +155,13 @@ impl Output {
         match handler.render_report(&mut text, diagnostic) {
             Ok(()) => self.tell(&text),
             Err(_) => self.tell(&format!("{text}{diagnostic}\n")),
+        }
+    }
+
+    /// How far it has come, in place of what was said about that before; only for who watches.
+    pub(crate) fn progress(&self, text: &str) {
+        if self.remarks.is_terminal() {
+            self.tell(&format!("\r\x1b[K{text}"));
         }
     }
 
