@@ -1,38 +1,52 @@
-//! Our own paths on the proxy's listener.
+//! Our own paths on the proxy's listener: `/health`, and the management API under `/v1`.
 //!
-//! Not here: requests for the world (`proxy`). Main function: [`answer`].
+//! A file a resource: each finds out who calls, calls `manage` or `exchange`, and renders what it gets. Not here: bytes
+//! and connections (`proxy`, which is handed a [`Service`]), what is allowed (`manage`, `exchange`), and requests for the
+//! world. Main type: [`Api`].
 
-use serde_json::json;
+mod answer;
+mod body;
+mod execute;
+mod failure;
+mod health;
+mod json;
+mod openapi;
+mod outgoing;
+mod replied;
+mod routes;
+mod types;
+mod visitor;
 
-use crate::{
-    base::head::{AnswerHead, RequestHead},
-    exchange::{Exchange, Refusal},
-};
+use std::{fmt, sync::Arc};
 
-/// Answers a request for one of our own paths.
-///
-/// # Errors
-/// A path that nothing is served under, a method that it does not take.
-pub fn answer(head: &RequestHead, exchange: &Exchange) -> Result<(AnswerHead, Vec<u8>), Refusal> {
-    let path = head.target.split('?').next().unwrap_or(&head.target);
-    match (path, head.method.as_str()) {
-        ("/health", "GET" | "HEAD") => Ok(health(exchange)),
-        ("/health", _) => Err(Refusal::Method),
-        _ => Err(Refusal::NoSuchPath),
+use crate::{base::service::Service, exchange::Exchange};
+
+/// What one worker serves our own paths with. Cheap to clone.
+#[derive(Clone)]
+pub struct Api(Arc<Parts>);
+
+struct Parts {
+    exchange: Arc<Exchange>,
+}
+
+impl Api {
+    /// Over the exchange of the same worker.
+    pub fn new(exchange: Arc<Exchange>) -> Self {
+        Self(Arc::new(Parts { exchange }))
+    }
+
+    /// For the listener.
+    pub fn service(self) -> Service {
+        routes::service(self)
+    }
+
+    pub(crate) fn exchange(&self) -> &Exchange {
+        &self.0.exchange
     }
 }
 
-/// Needs no key. Says 503 while nothing may be used because nothing can be recorded; what works with an older state than
-/// it should is degraded.
-fn health(exchange: &Exchange) -> (AnswerHead, Vec<u8>) {
-    let version = env!("CARGO_PKG_VERSION");
-    let (code, body) = match exchange.health().reasons() {
-        _ if !exchange.is_recording() => (503, json!({ "status": "audit_unavailable", "version": version })),
-        reasons if reasons.is_empty() => (200, json!({ "status": "ok", "version": version })),
-        reasons => (200, json!({ "status": "degraded", "reasons": reasons, "version": version })),
-    };
-    let mut head = AnswerHead::new(code);
-    head.fields.append("Content-Type", b"application/json");
-    head.fields.append("Cache-Control", b"no-store");
-    (head, format!("{body}\n").into_bytes())
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").finish_non_exhaustive()
+    }
 }

@@ -11,7 +11,7 @@ use std::{
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    api,
+    api::Api,
     app::{
         AppError,
         parts::{Parts, open_audit},
@@ -111,11 +111,13 @@ struct Plan {
 
 impl Plan {
     fn worker(&self, recorder: Recorder) -> Arc<Worker> {
+        let exchange = Arc::new(self.published.parts().exchange(recorder));
+        let control = Api::new(Arc::clone(&exchange)).service();
         Arc::new(Worker {
-            exchange: self.published.parts().exchange(recorder),
+            exchange,
             ca: Arc::clone(&self.ca),
             config: self.published.clients(),
-            control: api::answer,
+            control,
             bound: self.bound,
             connections: InFlight::default(),
             requests: InFlight::default(),

@@ -11,5 +11,6 @@ pub mod host;
 pub mod id;
 pub mod idle;
 pub mod secret;
+pub mod service;
 pub mod target;
 pub mod task;

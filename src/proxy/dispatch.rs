@@ -56,10 +56,7 @@ impl Session {
         let (door, target, presented) =
             match self.aim(&received.head).map_err(|it| self.refuse(self.door(&received.head), &received.head, it))? {
                 Aim::Exchange(door, target, presented) => (door, target, presented),
-                Aim::Control => {
-                    let (head, body) = (self.worker.control)(&received.head, &self.worker.exchange)?;
-                    return Ok(Done::Wrote(Box::pin(responder.whole(head, body)).await));
-                }
+                Aim::Control => return Box::pin(self.control(received, responder)).await,
                 Aim::Connect => return Box::pin(self.connect(&received, responder)).await,
             };
         let Received { head: RequestHead { method, fields, .. }, framing, body } = received;
@@ -93,7 +90,7 @@ impl Session {
     }
 
     /// Asked anew for each request, also inside tunnels: the configuration may have changed.
-    fn is_keyless(&self) -> bool {
+    pub(crate) fn is_keyless(&self) -> bool {
         self.worker.config.load().is_keyless(self.peer)
     }
 
@@ -136,7 +133,7 @@ impl Session {
     }
 
     /// Runs `work` for as long as the client is there. An end of its input counts as gone.
-    async fn unless_gone<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn unless_gone<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         let connection = Arc::clone(&self.connection);
         poll_fn(move |cx| {

@@ -3,6 +3,7 @@
 //! Not here: what a request may do and what is put into it (`exchange`). Main function: [`listener::listen`].
 
 pub mod classify;
+pub mod control;
 pub mod dispatch;
 pub mod intercept;
 pub mod listener;
@@ -14,7 +15,7 @@ pub mod worker;
 
 pub use listener::listen;
 pub use peer::Peer;
-pub use worker::{Control, Worker};
+pub use worker::Worker;
 
 use std::time::Duration;
 

@@ -12,29 +12,26 @@ use arc_swap::ArcSwap;
 
 use crate::{
     base::{
-        head::{AnswerHead, RequestHead},
         host::{Authority, Host},
+        service::Service,
         task::InFlight,
     },
     ca::Ca,
-    exchange::{Exchange, Refusal},
+    exchange::Exchange,
     proxy::Config,
 };
-
-/// Answers requests for our own paths.
-pub type Control = fn(&RequestHead, &Exchange) -> Result<(AnswerHead, Vec<u8>), Refusal>;
 
 /// What the connections of one worker share, and what its listener and its shutdown need to know of them.
 #[derive(Debug)]
 pub struct Worker {
     /// Runs their requests.
-    pub exchange: Exchange,
+    pub exchange: Arc<Exchange>,
     /// Mints certificates for their tunnels.
     pub ca: Arc<Ca>,
     /// How they are served; replaced as a whole when the configuration changes.
     pub config: Arc<ArcSwap<Config>>,
     /// Serves our own paths.
-    pub control: Control,
+    pub control: Service,
     /// Where the listener is bound.
     pub bound: SocketAddr,
     /// Open connections.

@@ -1,0 +1,95 @@
+//! A request for the world, described in JSON: the same exchange as behind the proxy.
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use crate::{
+    api::{
+        Api, answer,
+        body::Text,
+        failure::{Failure, Problem},
+        json,
+        outgoing::{self, Params},
+        replied::{Replied, collect},
+        visitor::Visitor,
+    },
+    exchange::{Door, Inbound},
+    identity::Presented,
+};
+
+/// Most bytes of a request, whatever `max_body_size` says: it is held in memory.
+const MOST: usize = 10 << 20;
+
+/// Something to be done with a credential.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Execute<'a> {
+    /// Alias of the credential to use.
+    #[schema(example = "github-api")]
+    credential: String,
+    /// What to do: `http.request`.
+    #[schema(example = "http.request")]
+    action: String,
+    /// As the action takes them.
+    #[serde(borrow)]
+    #[schema(value_type = Params)]
+    params: &'a RawValue,
+}
+
+/// Make a request with a credential. Needs the permission `execute`.
+///
+/// Whatever the origin server answers is told with status 200; any other status is Vultrino's own.
+#[utoipa::path(
+    post,
+    path = "/v1/execute",
+    operation_id = "execute",
+    request_body = Execute<'_>,
+    responses(
+        (status = 200, description = "What the origin server answered", body = Replied),
+        (status = 404, description = "No such credential", body = Problem),
+        (status = 405, description = "A method that would reflect the request", body = Problem),
+        (status = 413, description = "The body is too long", body = Problem),
+        (status = 417, description = "An expectation that cannot be met", body = Problem),
+        (status = 502, description = "The origin server cannot be reached, or sent no valid answer", body = Problem),
+        (status = 504, description = "The origin server did not answer in time", body = Problem),
+    ),
+)]
+pub(crate) async fn run(State(api): State<Api>, visitor: Visitor, request: Request) -> Result<Response, Failure> {
+    let text = Text::read(request, most(&api)).await?;
+    let asked: Execute<'_> = text.json()?;
+    check(&asked.action)?;
+    let wanted = outgoing::read(json::part(asked.params)?)?;
+    let mut inbound = Inbound {
+        door: Door::Api,
+        presented: Presented { key: visitor.key, alias: Some(asked.credential.into()) },
+        method: wanted.method,
+        target: wanted.target,
+        fields: wanted.fields,
+        framing: wanted.framing,
+        body: wanted.body,
+        source: visitor.arrival.source,
+        keyless: visitor.arrival.keyless,
+        interim: None,
+    };
+    let reply = api.exchange().run(&mut inbound).await?;
+    Ok(answer::json(StatusCode::OK, &collect(reply).await?))
+}
+
+fn most(api: &Api) -> usize {
+    let most = api.exchange().snapshot().config().max_body_size;
+    most.and_then(|it| usize::try_from(it).ok()).map_or(MOST, |it| it.min(MOST))
+}
+
+fn check(action: &str) -> Result<(), Failure> {
+    match action {
+        "http.request" => Ok(()),
+        "crypto.sign" => Err(Failure::invalid("the action `crypto.sign` is reserved, and not built yet")),
+        _ => Err(Failure::invalid("there is no such action; this version knows `http.request`")),
+    }
+}

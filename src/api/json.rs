@@ -1,0 +1,97 @@
+//! JSON that means one thing only: no name twice, no endless nesting; and errors that quote nothing, since what is read
+//! may be a secret.
+
+use std::{collections::HashSet, fmt};
+
+use serde::{
+    Deserialize,
+    de::{Error as _, MapAccess, Visitor},
+};
+use serde_json::{error::Category, value::RawValue};
+
+use crate::api::failure::Failure;
+
+/// No document of ours nests deeper; metadata may, for a while.
+const DEEPEST: usize = 32;
+
+/// Reads a document.
+///
+/// # Errors
+/// It is no JSON, means two things, or is not what is asked for.
+pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Failure> {
+    let text = std::str::from_utf8(bytes).or(Err(Failure::invalid("the body is not UTF-8")))?;
+    let raw: &RawValue = serde_json::from_str(text).map_err(|it| tell(&it))?;
+    check(raw, DEEPEST)?;
+    part(raw)
+}
+
+/// Reads a part of a document that was checked as a whole.
+///
+/// # Errors
+/// It is not what is asked for.
+pub(crate) fn part<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Result<T, Failure> {
+    serde_json::from_str(raw.get()).map_err(|it| tell(&it))
+}
+
+fn check(raw: &RawValue, depth: usize) -> Result<(), Failure> {
+    let Members(members) = match raw.get().as_bytes().first() {
+        Some(b'{') => part(raw)?,
+        Some(b'[') => Members(part(raw)?),
+        _ => return Ok(()),
+    };
+    let depth = depth.checked_sub(1).ok_or_else(|| Failure::invalid(format!("JSON nests more than {DEEPEST} deep")))?;
+    members.into_iter().try_for_each(|it| check(it, depth))
+}
+
+/// The values of an object without a name that stands twice.
+struct Members<'a>(Vec<&'a RawValue>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Once)
+    }
+}
+
+struct Once;
+
+impl<'de> Visitor<'de> for Once {
+    type Value = Members<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+        let (mut names, mut members) = (HashSet::new(), Vec::new());
+        while let Some(name) = map.next_key::<String>()? {
+            if !names.insert(name) {
+                return Err(A::Error::custom(TWICE));
+            }
+            members.push(map.next_value()?);
+        }
+        Ok(Members(members))
+    }
+}
+
+const TWICE: &str = "expected every name once in an object";
+
+/// Of serde's text only what our own code says: what was expected, not what was found.
+fn tell(error: &serde_json::Error) -> Failure {
+    let place = format!("line {}, column {}", error.line(), error.column());
+    let why = match error.classify() {
+        Category::Data => what_was_expected(&error.to_string()),
+        Category::Syntax | Category::Eof | Category::Io => "the body is not JSON".to_owned(),
+    };
+    Failure::invalid(format!("{why} ({place})"))
+}
+
+fn what_was_expected(text: &str) -> String {
+    let text = text.rsplit_once(" at line ").map_or(text, |(text, _)| text);
+    // Names of our own fields.
+    if text.starts_with("missing field `") {
+        return text.to_owned();
+    }
+    let expected = text.rsplit_once("expected ").map_or("something else", |(_, expected)| expected);
+    let found = if text.starts_with("unknown field `") { "an unknown name; " } else { "" };
+    format!("{found}expected {expected}")
+}
