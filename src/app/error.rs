@@ -4,7 +4,13 @@ use std::{io, net::SocketAddr};
 
 use thiserror::Error;
 
-use crate::{audit::AuditError, ca::CaError, proxy::socket::SocketError, store::StoreError, upstream::tls::TlsError};
+use crate::{
+    audit::{AuditError, Unavailable},
+    ca::CaError,
+    proxy::socket::SocketError,
+    store::StoreError,
+    upstream::tls::TlsError,
+};
 
 /// Each text says what to do next where it can be known.
 #[derive(Debug, Error)]
@@ -33,6 +39,9 @@ pub enum AppError {
     /// The audit log.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// A record of what the start itself does.
+    #[error("{0}, so nothing was started")]
+    Unrecorded(#[from] Unavailable),
     /// Trust towards origin servers.
     #[error(transparent)]
     Tls(#[from] TlsError),

@@ -12,8 +12,10 @@ pub mod reload;
 pub mod request;
 pub mod serve;
 pub mod shutdown;
+pub mod trail;
 pub mod upkeep;
 
 pub use error::AppError;
 pub use harden::harden;
 pub use serve::Server;
+pub use trail::Rollback;

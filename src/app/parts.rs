@@ -7,7 +7,7 @@ use rustls::ClientConfig;
 
 use crate::{
     app::AppError,
-    audit::{self, Audit, Recorder},
+    audit::Recorder,
     base::clock::Clock,
     config::{self, Config, server::Mode},
     exchange::{self, Contents, Exchange, Health, RateLimits, Shared, Snapshot, Unmatched},
@@ -73,32 +73,6 @@ impl Parts {
     /// What `/health` tells beside the audit log.
     pub fn health(&self) -> &Health {
         &self.shared.health
-    }
-}
-
-/// Opens the audit log, and one recorder a worker.
-///
-/// # Errors
-/// The log or its journal cannot be written: nothing starts that could not be recorded.
-pub fn open_audit(config: &Config, store: &FileStore, workers: usize) -> Result<(Audit, Vec<Recorder>), AppError> {
-    Ok(Audit::open(of_audit(config, store), workers)?)
-}
-
-/// The same for a command, which does one thing.
-///
-/// # Errors
-/// As [`open_audit`].
-pub fn open_single_audit(config: &Config, store: &FileStore) -> Result<(Audit, Recorder), AppError> {
-    Ok(Audit::open_single(of_audit(config, store))?)
-}
-
-/// The trail of one store.
-pub fn of_audit(config: &Config, store: &FileStore) -> audit::Config {
-    audit::Config {
-        file: config.logging.audit_file.clone(),
-        journal_dir: config.data_dir.join("journal"),
-        chain: store.opener().audit_key(),
-        anchor: None,
     }
 }
 

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 
 use crate::{
     app::parts::Parts,
+    audit::RolledBack,
     config::Config,
     exchange::{Part, Snapshot},
     proxy,
@@ -69,7 +70,7 @@ impl Published {
         match &taken {
             Err(error) if news => {
                 let error = error as &dyn std::error::Error;
-                tracing::error!(error, "the store cannot be read; the last state stays in force");
+                tracing::error!(error, "the store cannot be taken as it is; the last state stays in force");
             }
             Ok(()) if news => tracing::info!("the store can be read again"),
             _ => {}
@@ -96,6 +97,10 @@ impl Published {
 
     fn take_up(&self, sources: &mut Sources) -> Result<(), StoreError> {
         let records = self.store.load()?;
+        let (found, seen) = (records.revision, sources.records.revision);
+        if found < seen {
+            return Err(RolledBack { found, seen }.into());
+        }
         if records.revision != sources.records.revision {
             self.parts.publish(&sources.config, &records);
             let (revision, generation) = (records.revision, self.snapshot().generation());

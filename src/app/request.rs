@@ -9,10 +9,7 @@ use thiserror::Error;
 use tokio::runtime::Builder;
 
 use crate::{
-    app::{
-        AppError,
-        parts::{Parts, open_single_audit},
-    },
+    app::{AppError, parts::Parts, trail::open_single_audit},
     audit::Door,
     base::{
         body::{Body, BodyError},

@@ -14,10 +14,11 @@ use crate::{
     api::Api,
     app::{
         AppError,
-        parts::{Parts, open_audit},
+        parts::Parts,
         published::Published,
         reload::{Load, Reload},
         shutdown::{Running, Stop},
+        trail::{Rollback, open_audit},
         upkeep::Upkeep,
     },
     audit::{Audit, Recorder},
@@ -54,15 +55,15 @@ impl Server {
     ///
     /// # Errors
     /// See [`AppError`]; nothing was served then.
-    pub fn start(loaded: Loaded, store: FileStore) -> Result<Self, AppError> {
+    pub fn start(loaded: Loaded, store: FileStore, rollback: Rollback) -> Result<Self, AppError> {
         let Loaded { config, seen, file: _ } = loaded;
         let (listener, bound) = bind(config.server.bind)?;
         let socket = config.server.socket.as_deref().map(Door::bind).transpose()?;
+        let workers = thread::available_parallelism()?.get();
+        let (audit, mut recorders) = open_audit(&config, &store, rollback, workers + 1)?;
         let records = store.load()?;
         let ca = Arc::new(open_ca(&store, &records)?);
         let parts = Parts::new(&config, &store, &records, bound)?;
-        let workers = thread::available_parallelism()?.get();
-        let (audit, mut recorders) = open_audit(&config, &store, workers + 1)?;
         let recorder = recorders.pop().ok_or_else(|| io::Error::other("no recorder"))?;
         let published = Arc::new(Published::new(parts, Arc::new(store), records, config));
         let plan = Plan { published: Arc::clone(&published), ca, bound };

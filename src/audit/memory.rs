@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::audit::{
     anchor::Anchor,
+    config::Config,
     head::{Head, State},
     rotated::Files,
 };
@@ -19,8 +20,8 @@ use crate::audit::{
 /// A store of a lower revision than the trail has seen: somebody put a copy of an earlier day back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[error(
-    "the store is older than it was: it is at revision {found}, and revision {seen} has been seen; what was deleted or \
-     revoked since is valid again"
+    "the store is older than it was: revision {seen} has been seen, and now it is at {found}, so what was deleted or \
+     revoked meanwhile is there again; if a backup was put back on purpose, `vultrino serve --accept-rollback` takes it"
 )]
 pub struct RolledBack {
     /// What it is.
@@ -37,6 +38,11 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Of the trail that is set up so; it need not be open.
+    pub fn of(config: &Config) -> Self {
+        Self::new(Head::new(&config.journal_dir, config.chain.clone()), config.file.clone())
+    }
+
     pub(crate) fn new(head: Head, log: PathBuf) -> Self {
         Self { head: Arc::new(Mutex::new(head)), log }
     }

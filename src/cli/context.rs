@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use crate::{
+    app::trail::expect_current,
     base::{clock::Clock, secret::Secret},
     cli::{arguments::Arguments, ask, failure::Failure, logging, output::Output},
     config::{Config, ConfigError, Environment, Flags, Loaded, environment, load, password},
@@ -78,6 +79,10 @@ impl Context {
     /// Opens a store, and lets its password cost a thief as much as the configuration asks for by now.
     pub(crate) fn unlock(config: &Config, password: &Secret) -> Result<FileStore, Failure> {
         let store = FileStore::open(&config.storage.path, password)?;
+        if expect_current(config, &store, &store.load()?).is_err() {
+            // Whoever changes it is told; until then it stays as it was found.
+            return Ok(store);
+        }
         match store.raise_kdf(password, config.storage.kdf) {
             Ok(true) => tracing::info!("opening the store costs as much as [storage.file] asks for from now on"),
             Ok(false) => (),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    app::{AppError, parts::open_single_audit},
+    app::trail::{close_audit, open_single_audit},
     cli::{context::Opened, failure::Failure},
     manage::{Caller, Desk, ManageError},
 };
@@ -17,7 +17,7 @@ impl Opened {
         let (audit, recorder) = open_single_audit(&self.config, &self.store)?;
         let desk = Desk::new(Arc::clone(&self.store), recorder, self.clock);
         let done = work(&desk, &Caller::local());
-        audit.close().map_err(AppError::from)?;
+        close_audit(audit, &self.store)?;
         Ok(done?)
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::{
-    app,
+    app::{self, Rollback},
     cli::{context::Context, failure::Failure},
     config::server::parse_bind,
 };
@@ -15,6 +15,10 @@ pub(crate) struct Args {
     /// Bind address [default: 127.0.0.1:7878]
     #[arg(short, long, value_name = "ADDR", value_parser = parse_bind)]
     bind: Option<SocketAddr>,
+
+    /// Start with a store that is older than it was, such as a backup that was put back
+    #[arg(long)]
+    accept_rollback: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -32,7 +36,8 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let password = context.password_of(&loaded.config)?;
     let store = Context::unlock(&loaded.config, &password)?;
     drop(password);
-    let server = app::Server::start(loaded, store)?;
+    let rollback = if args.accept_rollback { Rollback::Accept } else { Rollback::Refuse };
+    let server = app::Server::start(loaded, store, rollback)?;
     context.output.line(format_args!("Listening on http://{}", server.bound()))?;
     Ok(server.until_signal(Box::new(|| context.load_again(args.bind)))?)
 }

@@ -8,6 +8,7 @@ use std::{
 use thiserror::Error;
 
 use crate::{
+    audit::RolledBack,
     base::id::Id,
     credential::MaterialError,
     seal::{KdfError, SealError},
@@ -30,6 +31,9 @@ pub enum StoreError {
         /// What it seems to be.
         what: String,
     },
+    /// It is one of an earlier day.
+    #[error(transparent)]
+    RolledBack(#[from] RolledBack),
     /// Somebody else was faster.
     #[error("the store has changed meanwhile (revision {found}, not {expected}); load it again and repeat the change")]
     Conflict {

@@ -16,7 +16,10 @@ use tempfile::TempDir;
 use thiserror::Error;
 
 use crate::{
-    app::{AppError, Server, harden, parts::open_single_audit},
+    app::{
+        AppError, Server, harden,
+        trail::{Rollback, open_single_audit},
+    },
     base::{clock::Clock, host::HostError, id::Id, secret::Secret},
     ca::{Root, to_pem},
     config::{
@@ -108,10 +111,10 @@ impl Demo {
         let mut config = config(&folder, trusted);
         let store = store(&config, &origin)?;
         let ca_file = certificate_path(store.path());
-        let server = match Server::start(loaded(&config), store) {
+        let server = match Server::start(loaded(&config), store, Rollback::Refuse) {
             Err(AppError::Listen { .. }) => {
                 config.server.bind.set_port(0);
-                Server::start(loaded(&config), reopen(&config)?)?
+                Server::start(loaded(&config), reopen(&config)?, Rollback::Refuse)?
             }
             server => server?,
         };

@@ -1,0 +1,125 @@
+//! The audit trail of one store: opened after a look at whether that is the store of today, closed with a note in it of
+//! how far the trail has come.
+
+use std::io;
+
+use crate::{
+    app::AppError,
+    audit::{self, Audit, AuditError, Door, Memory, Outcome, Recorder, RolledBack},
+    config::Config,
+    identity::Principal,
+    manage::upkeep::set_anchor,
+    store::{FileStore, Records, StoreError},
+};
+
+/// What becomes of a store of an earlier day.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Rollback {
+    /// Nothing starts with it.
+    #[default]
+    Refuse,
+    /// Somebody put it there on purpose; the trail tells it.
+    Accept,
+}
+
+/// Opens the audit log, and one recorder a worker.
+///
+/// # Errors
+/// The log or its journal cannot be written: nothing starts that could not be recorded. Or the store is one of an
+/// earlier day.
+pub fn open_audit(
+    config: &Config,
+    store: &FileStore,
+    rollback: Rollback,
+    workers: usize,
+) -> Result<(Audit, Vec<Recorder>), AppError> {
+    let records = store.load()?;
+    let found = records.revision;
+    let settings = of_audit(config, store, &records);
+    let compared = compare(&Memory::of(&settings), found)?;
+    if let (Err(error), Rollback::Refuse) = (compared, rollback) {
+        return Err(StoreError::from(error).into());
+    }
+    let (audit, recorders) = Audit::open(settings, workers)?;
+    match (compared, recorders.first()) {
+        (Err(error), Some(recorder)) => accept(&audit, recorder, error)?,
+        _ => see(audit.memory(), found)?,
+    }
+    Ok((audit, recorders))
+}
+
+/// The same for a command, which does one thing and refuses a store of an earlier day.
+///
+/// # Errors
+/// As [`open_audit`].
+pub fn open_single_audit(config: &Config, store: &FileStore) -> Result<(Audit, Recorder), AppError> {
+    let records = store.load()?;
+    expect_current(config, store, &records)?;
+    Ok(Audit::open_single(of_audit(config, store, &records))?)
+}
+
+/// Closes the trail of a command that changed the store, and notes in both how far the other has come.
+///
+/// # Errors
+/// The last line cannot be written. That the note cannot be is only logged: the change is made.
+pub fn close_audit(audit: Audit, store: &FileStore) -> Result<(), AppError> {
+    let memory = audit.memory().clone();
+    audit.close()?;
+    if let Err(error) = remember(&memory, store) {
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "the store was not told how far the audit trail has come");
+    }
+    Ok(())
+}
+
+/// Whether the store is none of an earlier day.
+///
+/// # Errors
+/// It is one, or that cannot be told.
+pub fn expect_current(config: &Config, store: &FileStore, records: &Records) -> Result<(), AppError> {
+    let memory = Memory::of(&of_audit(config, store, records));
+    Ok(compare(&memory, records.revision)?.map_err(StoreError::from)?)
+}
+
+/// The trail of a store.
+pub fn of_audit(config: &Config, store: &FileStore, records: &Records) -> audit::Config {
+    audit::Config {
+        file: config.logging.audit_file.clone(),
+        journal_dir: config.data_dir.join("journal"),
+        chain: store.opener().audit_key(),
+        anchor: records.anchor.as_ref().map(|it| it.facts),
+    }
+}
+
+fn compare(memory: &Memory, found: u64) -> Result<Result<(), RolledBack>, AppError> {
+    let seen = memory.seen_revision().map_err(failed(memory))?;
+    Ok(if found < seen { Err(RolledBack { found, seen }) } else { Ok(()) })
+}
+
+/// On the record, which says from which revision to which.
+fn accept(audit: &Audit, recorder: &Recorder, error: RolledBack) -> Result<(), AppError> {
+    let memory = audit.memory();
+    let mut entry = recorder.open(Door::Admin, "store_rollback_accepted")?;
+    entry.record.name = Some(Principal::Local.name());
+    entry.record.object = Some(format!("store:{}-{}", error.seen, error.found).into());
+    entry.arm();
+    memory.accept_revision(error.found).map_err(failed(memory))?;
+    entry.close(Outcome::Ok);
+    tracing::warn!(found = error.found, seen = error.seen, "a store of an earlier day was accepted");
+    Ok(())
+}
+
+fn see(memory: &Memory, revision: u64) -> Result<(), AppError> {
+    // That it is not older was looked at before; who changed it since only made it newer.
+    memory.see_revision(revision).map(drop).map_err(|error| failed(memory)(error).into())
+}
+
+fn remember(memory: &Memory, store: &FileStore) -> Result<(), AppError> {
+    set_anchor(store, memory.head().map_err(failed(memory))?)?;
+    see(memory, store.load()?.revision)
+}
+
+fn failed(memory: &Memory) -> impl FnOnce(io::Error) -> AuditError {
+    let path = memory.path();
+    |source| AuditError::Chain { path, source }
+}
