@@ -2,9 +2,12 @@
 
 use vultrino::{
     base::host::AuthorityPattern,
-    credential::Material,
+    credential::{Credential, Material},
     identity::Principal,
-    manage::{Caller, ManageError, admin, credentials},
+    manage::{
+        Caller, ManageError, admin,
+        credentials::{self, Description, Update},
+    },
 };
 
 use crate::store::fixture::{Fixture, add, aliases, new_key, secret};
@@ -90,6 +93,60 @@ fn bindings_come_and_go() {
     credentials::unbind(fixture.desk(), &Caller::local(), "c", &both[..1]).unwrap();
     assert_eq!(bindings(&fixture, "c"), ["*.b.example:*"]);
     assert_eq!(fixture.key_of("c"), "key");
+}
+
+#[test]
+fn an_update_changes_what_it_names_and_nothing_else() {
+    let fixture = Fixture::new();
+    let mut new = new_key("c", "first");
+    new.description = Some("for CI".to_owned());
+    new.metadata = r#"{"header_name":"X-Key","team":"a"}"#.parse().unwrap();
+    new.bindings = vec![pattern("a.example")];
+    let added = credentials::add(fixture.desk(), &Caller::local(), new).unwrap().credential;
+    let update = |update: Update| credentials::update(fixture.desk(), &Caller::local(), "c", &update);
+
+    let same = update(Update::default()).unwrap();
+    assert!(same.updated_at > added.updated_at);
+    assert_eq!(Credential { updated_at: added.updated_at, ..same }, added);
+    assert_eq!(fixture.key_of("c"), "first");
+
+    let material = Some(Material::api_key(secret("second")).unwrap());
+    let other = update(Update { material, ..Update::default() }).unwrap();
+    assert_eq!(Credential { updated_at: added.updated_at, ..other }, added);
+    assert_eq!(fixture.key_of("c"), "second");
+
+    let bindings = Some(vec![pattern("b.example"), pattern("c.example"), pattern("b.example")]);
+    let metadata = Some(r#"{"team":"b"}"#.parse().unwrap());
+    let description = Description::Set("for all".to_owned());
+    let all = update(Update { description, metadata, bindings, auto: Some(false), material: None }).unwrap();
+    assert_eq!((all.description.as_deref(), all.auto), (Some("for all"), false));
+    assert_eq!((all.metadata.header_name(), bindings_of(&all)), (None, vec!["b.example".into(), "c.example".into()]));
+    let cleared = update(Update { description: Description::Clear, bindings: Some(Vec::new()), ..Update::default() });
+    let cleared = cleared.unwrap();
+    assert!(cleared.description.is_none() && cleared.bindings.is_empty() && !cleared.auto);
+    assert_eq!(credentials::get(&Principal::Local, &fixture.load(), "c").unwrap().facts, cleared);
+    assert_eq!(fixture.key_of("c"), "second");
+}
+
+#[test]
+fn an_update_that_cannot_be_changes_nothing() {
+    let fixture = Fixture::new();
+    fixture.add("c", "key");
+    let before = fixture.bytes();
+    let update = |update: Update| credentials::update(fixture.desk(), &Caller::local(), "c", &update).unwrap_err();
+    let pair = Material::basic_auth(secret("u"), secret("p")).unwrap();
+    let of = |material| Update { material: Some(material), ..Update::default() };
+    assert!(matches!(update(of(pair)), ManageError::OtherKind { .. }));
+    assert!(matches!(update(of(Material::ApiKey { key: secret("a\nb") })), ManageError::Invalid(_)));
+    let description = Description::Set("a\nb".to_owned());
+    assert!(matches!(update(Update { description, ..Update::default() }), ManageError::Description));
+    let nobody = credentials::update(fixture.desk(), &Caller::local(), "C", &Update::default());
+    assert!(matches!(nobody, Err(ManageError::NotFound(alias)) if alias == "C"));
+    assert_eq!(fixture.bytes(), before);
+}
+
+fn bindings_of(credential: &Credential) -> Vec<String> {
+    credential.bindings.iter().map(ToString::to_string).collect()
 }
 
 #[test]
