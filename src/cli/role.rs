@@ -1,6 +1,6 @@
 //! `vultrino role`: what the keys of a role may do, and with which credentials.
 
-use clap::{ArgAction, Subcommand};
+use clap::{ArgAction, ArgGroup, Subcommand};
 use serde::Serialize;
 
 use crate::{
@@ -10,7 +10,10 @@ use crate::{
     },
     cli::{ask, context::Context, failure::Failure, show::time},
     identity::{Permission, Permissions, Principal, Role},
-    manage::roles::{self, New},
+    manage::{
+        Description,
+        roles::{self, New},
+    },
 };
 
 /// Manage RBAC roles
@@ -26,6 +29,7 @@ enum Command {
     List(List),
     #[command(visible_alias = "info")]
     Get(Get),
+    Update(Update),
     Delete(Delete),
 }
 
@@ -74,6 +78,30 @@ struct Get {
     json: bool,
 }
 
+/// Change a role; its keys have the new rights at once
+#[derive(Debug, clap::Args)]
+#[command(after_help = UPDATE_EXAMPLES, group(ArgGroup::new("change").required(true).multiple(true)))]
+struct Update {
+    /// Its name or id
+    name: String,
+
+    /// What it may do from now on, comma-separated
+    #[arg(short, long, value_name = "PERMS", group = "change")]
+    permissions: Option<Permissions>,
+
+    /// With which credentials from now on; "*" is all
+    #[arg(short, long, value_parser = parse_scopes, action = ArgAction::Append, group = "change")]
+    scopes: Vec<Scopes>,
+
+    /// Role description; an empty one removes it
+    #[arg(short, long, value_name = "DESC", group = "change")]
+    description: Option<String>,
+
+    /// Output as JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// Delete a role
 #[derive(Debug, clap::Args)]
 #[command(after_help = DELETE_EXAMPLES)]
@@ -116,6 +144,13 @@ const GET_EXAMPLES: &str = "\
 Examples:
   vultrino role get github-executor";
 
+const UPDATE_EXAMPLES: &str = "\
+Examples:
+  vultrino role update github-executor --permissions execute
+  vultrino role update github-executor --scopes \"github-api,github-ci-*\"
+
+What is not given stays as it is. What is given takes the place of the old whole.";
+
 const DELETE_EXAMPLES: &str = "\
 Examples:
   vultrino role delete old-role
@@ -127,6 +162,7 @@ pub(crate) fn run(args: Args, context: &mut Context) -> Result<(), Failure> {
         Command::Create(args) => create(args, context),
         Command::List(args) => list(&args, context),
         Command::Get(args) => get(&args, context),
+        Command::Update(args) => update(args, context),
         Command::Delete(args) => delete(&args, context),
     }
 }
@@ -173,6 +209,22 @@ fn get(args: &Get, context: &mut Context) -> Result<(), Failure> {
         Some(text) => output.line(format_args!("Description: {text}")),
         None => Ok(()),
     }
+}
+
+fn update(args: Update, context: &mut Context) -> Result<(), Failure> {
+    let Update { name, permissions, scopes, description, json } = args;
+    let description = match description {
+        None => Description::Keep,
+        Some(text) if text.is_empty() => Description::Clear,
+        Some(text) => Description::Set(text),
+    };
+    let scopes: Vec<Glob> = scopes.into_iter().flat_map(|it| it.0).collect();
+    let update = roles::Update { description, permissions, scopes: (!scopes.is_empty()).then_some(scopes) };
+    let role = context.open()?.change(|desk, caller| roles::update(desk, caller, &name, &update))?;
+    if json {
+        return context.output.json(&Shown::from(&role));
+    }
+    context.output.line(format_args!("Updated role: {}", role.name))
 }
 
 fn delete(args: &Delete, context: &mut Context) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use crate::{
         Caller, Desk, ManageError,
         desk::{About, Deed},
         rights::Rights,
-        text::check_description,
+        text::{Description, check_description},
     },
     store::{Change, Records, Stored},
 };
@@ -43,18 +43,6 @@ pub struct Added {
     pub credential: Credential,
     /// The service that it was bound to by the shape of its token.
     pub recognised: Option<&'static catalog::Entry>,
-}
-
-/// What becomes of a text that may be missing.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub enum Description {
-    /// It stays.
-    #[default]
-    Keep,
-    /// There is none from now on.
-    Clear,
-    /// This one takes its place.
-    Set(String),
 }
 
 /// What shall be different. What is `None` stays; what is given takes the place of the old whole.
@@ -130,11 +118,7 @@ pub fn get<'a>(
 pub fn update(desk: &Desk, caller: &Caller<'_>, alias: &str, update: &Update) -> Result<Credential, ManageError> {
     let packed = update.material.as_ref().map(Packed::of);
     rewrite(desk, caller, "credential_update", alias, |credential| {
-        match &update.description {
-            Description::Keep => (),
-            Description::Clear => credential.description = None,
-            Description::Set(text) => credential.description = Some(text.clone()),
-        }
+        update.description.apply(&mut credential.description);
         check_description(credential.description.as_deref())?;
         if let Some(metadata) = &update.metadata {
             credential.metadata = metadata.clone();

@@ -21,3 +21,4 @@ pub mod upkeep;
 pub use desk::{Caller, Desk};
 pub use error::ManageError;
 pub use expiry::ExpiryError;
+pub use text::Description;

@@ -1,4 +1,4 @@
-//! Creating, finding and deleting roles. Needs the permission `admin` (D-09).
+//! Creating, finding, changing and deleting roles. Needs the permission `admin` (D-09).
 
 use crate::{
     base::{
@@ -11,7 +11,7 @@ use crate::{
         Caller, Desk, ManageError,
         desk::{About, Deed},
         rights::Rights,
-        text::check_description,
+        text::{Description, check_description},
     },
     store::{Change, Records},
 };
@@ -29,6 +29,17 @@ pub struct New {
     pub permissions: Permissions,
     /// Empty is every credential.
     pub scopes: Vec<Glob>,
+}
+
+/// What shall be different; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct Update {
+    /// For people.
+    pub description: Description,
+    /// At least one.
+    pub permissions: Option<Permissions>,
+    /// Empty is every credential.
+    pub scopes: Option<Vec<Glob>>,
 }
 
 /// Creates a role.
@@ -51,6 +62,25 @@ pub fn create(desk: &Desk, caller: &Caller<'_>, new: New) -> Result<Role, Manage
         Ok((vec![Change::PutRole(role.clone())], ()))
     })?;
     Ok(role)
+}
+
+/// Changes a role; its keys have the new rights from their next request on. What it had and what it gets must both be no
+/// wider than the caller.
+pub fn update(desk: &Desk, caller: &Caller<'_>, name_or_id: &str, update: &Update) -> Result<Role, ManageError> {
+    desk.change(caller, &deed("role_update"), |case| {
+        case.names("role", name_or_id);
+        let mut role = find(case.records, name_or_id)?.clone();
+        case.names("role", &role.name);
+        case.rights.cover(role.permissions, &role.credential_scopes)?;
+        role.permissions = update.permissions.unwrap_or(role.permissions);
+        if let Some(scopes) = &update.scopes {
+            role.credential_scopes.clone_from(scopes);
+        }
+        update.description.apply(&mut role.description);
+        check(&role)?;
+        case.rights.cover(role.permissions, &role.credential_scopes)?;
+        Ok((vec![Change::PutRole(role.clone())], role))
+    })
 }
 
 /// Removes a role, and gives what it was. Its keys stay in the list and are good for nothing.

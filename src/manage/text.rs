@@ -5,6 +5,29 @@ use crate::manage::ManageError;
 const LONGEST_DESCRIPTION: usize = 1000;
 const LONGEST_NAME: usize = 64;
 
+/// What becomes of a text that may be missing.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Description {
+    /// It stays.
+    #[default]
+    Keep,
+    /// There is none from now on.
+    Clear,
+    /// This one takes its place.
+    Set(String),
+}
+
+impl Description {
+    /// Does it to `text`.
+    pub fn apply(&self, text: &mut Option<String>) {
+        match self {
+            Self::Keep => (),
+            Self::Clear => *text = None,
+            Self::Set(new) => *text = Some(new.clone()),
+        }
+    }
+}
+
 /// Takes a description.
 pub(crate) fn check_description(text: Option<&str>) -> Result<(), ManageError> {
     let bad = |text: &str| text.chars().count() > LONGEST_DESCRIPTION || text.chars().any(char::is_control);

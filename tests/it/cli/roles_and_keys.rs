@@ -59,6 +59,13 @@ fn roles_are_created_listed_shown_and_deleted() {
     let many = home.run(&["role", "get", "many"]).ok().out;
     assert!(many.contains("\nScopes: *-test, {a,b}-*, c\n") && many.ends_with("\nDescription: for many\n"), "{many}");
     assert!(home.run(&["role", "get", "readonly"]).ok().out.contains("\nScopes: (all)\n"));
+    let updated = home.run(&["role", "update", "many", "-p", "read", "-s", "c", "--description", ""]).ok().out;
+    assert_eq!(updated, "Updated role: many\n");
+    let many = home.run(&["role", "get", "many"]).ok().out;
+    assert!(many.starts_with("Name: many\nPermissions: read\nScopes: c\nCreated: "), "{many}");
+    assert!(!many.contains("Description"), "{many}");
+    home.run(&["role", "update", "many"]).fails_with(2);
+    home.run(&["role", "update", "nobody", "-p", "read"]).fails_with(1).says("there is no role `nobody`");
     assert_eq!(home.run(&["role", "delete", "readonly"]).ok().out, "Deleted role: readonly\n");
     home.run(&["role", "get", "readonly"]).fails_with(1).says("there is no role `readonly`");
     home.run(&["role", "delete", "readonly", "--force"]).fails_with(1).says("there is no role `readonly`");
