@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 
 use crate::{
     app::parts::Parts,
-    audit::RolledBack,
+    audit::{Memory, RolledBack},
     config::Config,
     exchange::{Part, Snapshot},
     proxy,
@@ -19,6 +19,7 @@ pub struct Published {
     parts: Parts,
     clients: Arc<ArcSwap<proxy::Config>>,
     store: Arc<FileStore>,
+    trail: Memory,
     sources: Mutex<Sources>,
 }
 
@@ -31,10 +32,10 @@ struct Sources {
 }
 
 impl Published {
-    /// Of what `parts` were made of.
-    pub fn new(parts: Parts, store: Arc<FileStore>, records: Records, config: Config) -> Self {
+    /// Of what `parts` were made of; `trail` remembers the newest store.
+    pub fn new(parts: Parts, store: Arc<FileStore>, trail: Memory, records: Records, config: Config) -> Self {
         let clients = Arc::new(ArcSwap::from_pointee(of_clients(&config)));
-        Self { parts, clients, store, sources: Mutex::new(Sources { records, stamp: None, config }) }
+        Self { parts, clients, store, trail, sources: Mutex::new(Sources { records, stamp: None, config }) }
     }
 
     /// For a worker.
@@ -106,6 +107,9 @@ impl Published {
             let (revision, generation) = (records.revision, self.snapshot().generation());
             tracing::info!(revision, generation, credentials = records.credentials.len(), "the store has changed");
             sources.records = records;
+            if let Err(error) = self.trail.see_revision(revision) {
+                tracing::warn!(%error, "an older store in the place of this one would not be noticed");
+            }
         }
         Ok(())
     }

@@ -65,7 +65,7 @@ impl Server {
         let ca = Arc::new(open_ca(&store, &records)?);
         let parts = Parts::new(&config, &store, &records, bound)?;
         let recorder = recorders.pop().ok_or_else(|| io::Error::other("no recorder"))?;
-        let published = Arc::new(Published::new(parts, Arc::new(store), records, config));
+        let published = Arc::new(Published::new(parts, Arc::new(store), audit.memory().clone(), records, config));
         let plan = Plan { published: Arc::clone(&published), ca, bound };
         let control = runtime()?;
         let running = within(&control, Running::new)?;

@@ -49,6 +49,8 @@ mod real_clients;
 #[cfg(test)]
 mod reuse;
 #[cfg(test)]
+mod rollback;
+#[cfg(test)]
 mod smuggling;
 #[cfg(test)]
 mod store;

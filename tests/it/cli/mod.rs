@@ -1,8 +1,9 @@
 //! The command line as a person or a script meets it: the binary itself, in a home of its own.
 
+mod audit;
 mod config;
 mod credentials;
-mod home;
+pub(crate) mod home;
 mod init;
 mod passwords;
 mod records;
