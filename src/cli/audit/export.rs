@@ -26,7 +26,7 @@ const BATCH: usize = 64 * 1024;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// How to write them
+    /// An object a line, one array, or a table, in which no cell is a formula
     #[arg(long, value_enum, default_value_t = Format::Jsonl)]
     format: Format,
 
@@ -36,11 +36,8 @@ pub(crate) struct Args {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Format {
-    /// An object a line
     Jsonl,
-    /// One array
     Json,
-    /// A table; what a spreadsheet would take for a formula begins with '
     Csv,
 }
 

@@ -10,12 +10,11 @@ use crate::{audit::read, base::clock::Clock, base::glob::Glob, cli::failure::Fai
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Which records")]
 pub(crate) struct Filter {
-    /// Alias of the credential; `*`, `?` and `{a,b}` as in scopes
+    /// Alias of the credential; *, ? and {a,b} as in scopes
     #[arg(long, value_name = "ALIAS")]
     credential: Option<Glob>,
 
-    /// How the caller's key begins, as in vk_a1b2
-    #[arg(long, value_name = "PREFIX")]
+    #[arg(long, value_name = "PREFIX", help = "How the caller's key begins, as in vk_a1b2")]
     key: Option<String>,
 
     /// Name of the caller
@@ -26,16 +25,13 @@ pub(crate) struct Filter {
     #[arg(long, value_name = "DOOR")]
     door: Option<String>,
 
-    /// What was done, as in `http_request` or `credential_add`
-    #[arg(long, value_name = "ACTION")]
+    #[arg(long, value_name = "ACTION", help = "What was done, as in http_request or credential_add")]
     action: Option<String>,
 
-    /// How it ended: ok, denied, `client_abort`, `upstream_error`, …
-    #[arg(long, value_name = "OUTCOME")]
+    #[arg(long, value_name = "OUTCOME", help = "How it ended: ok, denied, client_abort, upstream_error, …")]
     outcome: Option<String>,
 
-    /// Why it was refused, as in `host_not_bound` or `policy_denied`
-    #[arg(long, value_name = "REASON")]
+    #[arg(long, value_name = "REASON", help = "Why it was refused, as in host_not_bound or policy_denied")]
     reason: Option<String>,
 
     /// Begun then or later: 30m, 24h, 7d, 2026-11-22, 2026-11-22T10:30:00Z
