@@ -7,6 +7,8 @@ mod audit;
 #[cfg(test)]
 mod audit_lines;
 #[cfg(test)]
+mod audit_rotation;
+#[cfg(test)]
 mod audit_unavailable;
 #[cfg(test)]
 mod binding;
