@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::cli::{
-    add, admin, audit, bind, ca, completions, delete, demo, get, init, key, list, password, request, role, serve,
-    unbind,
+    add, admin, audit, bind, ca, completions, delete, demo, get, init, key, list, password, policy, request, role,
+    serve, unbind,
 };
 
 /// Uses credentials for programs that must never see them
@@ -60,6 +60,7 @@ pub(crate) enum Command {
     Request(request::Args),
     Role(role::Args),
     Key(key::Args),
+    Policy(policy::Args),
     Ca(ca::Args),
     Audit(audit::Args),
     Admin(admin::Args),

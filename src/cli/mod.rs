@@ -23,6 +23,7 @@ mod list;
 mod logging;
 mod output;
 mod password;
+mod policy;
 mod request;
 mod role;
 mod secret;
@@ -72,6 +73,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<(), Failure> {
         Command::Ca(it) => ca::run(&it, context),
         Command::Audit(it) => audit::run(&it, context),
         Command::Admin(it) => admin::run(&it, context),
+        Command::Policy(it) => policy::run(&it, context),
         Command::Password(it) => password::run(&it, context),
         Command::Completions(it) => completions::run(&it, context),
     }

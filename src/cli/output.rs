@@ -11,7 +11,7 @@ use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, 
 use miette::{GraphicalReportHandler, GraphicalTheme, ThemeCharacters, ThemeStyles};
 use serde::Serialize;
 
-use crate::{cli::failure::Failure, config::ConfigError};
+use crate::{cli::failure::Failure, config::ConfigError, policy::Action};
 
 /// A terminal that claims to have fewer columns than this knows nothing of itself.
 const NARROWEST: u16 = 40;
@@ -109,6 +109,15 @@ impl Output {
             }
         }
         self.line(table.trim_fmt())
+    }
+
+    /// A verdict in a column of this width, so that a person sees at once which it is.
+    pub(crate) fn verdict(&self, action: Action, width: usize) -> String {
+        let colour = match action {
+            Action::Allow => "32",
+            Action::Deny => "31",
+        };
+        if self.colour { format!("\x1b[1;{colour}m{action:<width$}\x1b[0m") } else { format!("{action:<width$}") }
     }
 
     /// What a person should know besides the result.

@@ -77,6 +77,11 @@ impl<'t> Document<'t> {
 }
 
 impl Map<'_> {
+    /// The file itself.
+    pub(crate) fn file(&self) -> &Path {
+        self.file
+    }
+
     /// Underlines the value of a key, or tells the problem without a place where the key is not in the file.
     pub(crate) fn at_value(&self, path: &str, problem: Problem) -> ConfigError {
         match self.keys.iter().find(|it| it.path == path) {
@@ -121,12 +126,22 @@ impl Map<'_> {
             return self.at_key(&key.path, unknown_key(&key.path, known));
         }
         let path = self.keys.iter().filter(|it| it.value.start <= at.start && at.end <= it.value.end);
-        let path = path.min_by_key(|it| it.value.len()).map_or("this", |it| &it.path);
+        let path = path.min_by_key(|it| it.value.len()).map_or("this".to_owned(), |it| shortened(&it.path));
+        let path = path.as_str();
         let problem = match error.message().strip_prefix("unknown variant ") {
             Some(known) => unknown_value(path, known),
             None => Problem::new(format!("`{path}` is not valid: {}", in_words(error.message()))),
         };
         problem.placed(self.source(self.text.to_owned()), at)
+    }
+}
+
+/// Without the middle of what stands deep inside others.
+fn shortened(path: &str) -> String {
+    let names: Vec<&str> = path.split('.').collect();
+    match names.as_slice() {
+        [first, second, third, _, _, .., last] if names.len() > 6 => format!("{first}.{second}.{third}.….{last}"),
+        _ => path.to_owned(),
     }
 }
 

@@ -66,9 +66,13 @@ pub(crate) fn gather(
     let mut gathered = Gathered::default();
     gathered.take(own, map)?;
     let include = section.include.iter().map(|it| it.resolve(roots)).collect::<Result<Vec<_>, _>>().map_err(place)?;
-    let mut seen = HashSet::new();
+    // Each file once, and not the one that includes.
+    let mut seen: HashSet<PathBuf> = map.map(|it| it.file().to_owned()).into_iter().collect();
     for pattern in &include {
         for path in files(pattern).map_err(place)? {
+            if !path.exists() {
+                return Err(place(Problem::new(format!("{} does not exist", path.display()))));
+            }
             if seen.insert(path.clone()) {
                 gathered.take_file(&path)?;
             }

@@ -123,7 +123,7 @@ pub fn decide(facts: &Facts<'_>, limiter: &Limiter) -> Result<Permit, Denial> {
     if !facts.policies.is_empty() {
         let counters = Counters::of(facts, credential, limiter);
         explain::log(facts, credential, &counters);
-        let passed = pass(facts, &counters, limiter);
+        let passed = pass(facts.policies, &Request::of(facts), &counters, limiter);
         tracing::debug!(target: "vultrino::policy", "Result: {}", if passed.is_ok() { "allow" } else { "deny" });
         passed?;
     }
@@ -171,11 +171,16 @@ pub(crate) fn consider<'p>(
     rate.map_or(Ok(()), Err)
 }
 
-fn pass(facts: &Facts<'_>, counters: &Counters<'_>, limiter: &Limiter) -> Result<(), Denial> {
-    let request = Request::of(facts);
+/// What all policies together say, and counts the request if they let it through.
+pub(crate) fn pass(
+    policies: &[Arc<Policy>],
+    request: &Request<'_>,
+    counters: &Counters<'_>,
+    limiter: &Limiter,
+) -> Result<(), Denial> {
     for tries in 1.. {
         let mut dues = Dues::new();
-        consider(facts.policies, &request, counters, &mut dues)?;
+        consider(policies, request, counters, &mut dues)?;
         let charges: SmallVec<[Charge; 4]> = dues.iter().filter_map(|it| counters.charge(it.limit)).collect();
         if charges.is_empty() {
             return Ok(());

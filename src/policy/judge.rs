@@ -8,7 +8,7 @@ use crate::{
     base::{id::Id, target::Target},
     policy::{
         limit::{Charge, Exhausted, LimitKey, Limiter},
-        rate::{Per, RateLimit},
+        rate::{Per, Rate, RateLimit},
         rule::{Action, Condition, Rule},
         set::{Evaluation, Policy},
     },
@@ -29,6 +29,8 @@ pub(crate) enum Counters<'a> {
     Live { limiter: &'a Limiter, credential: Id, caller: Option<Id> },
     /// As if nothing had ever been counted.
     Fresh,
+    /// As if no rate had room.
+    Spent,
 }
 
 /// What a policy says.
@@ -97,6 +99,10 @@ impl Counters<'_> {
     pub(crate) fn exhausted(&self, limit: &RateLimit) -> Option<Exhausted> {
         match self {
             Self::Fresh => None,
+            Self::Spent => {
+                let Rate { max, window } = limit.rate;
+                Some(Exhausted { max, window, retry_after: window })
+            }
             Self::Live { limiter, .. } => {
                 let Charge { key, rate } = self.charge(limit)?;
                 limiter.room(&key, rate).err()
@@ -107,7 +113,7 @@ impl Counters<'_> {
     /// Where a grant would be counted; nowhere if nothing is.
     pub(crate) fn charge(&self, limit: &RateLimit) -> Option<Charge> {
         match *self {
-            Self::Fresh => None,
+            Self::Fresh | Self::Spent => None,
             Self::Live { credential, caller, .. } => {
                 let caller = caller.filter(|_| limit.per == Per::Key);
                 Some(Charge { key: LimitKey::of_rule(limit.id, credential, caller), rate: limit.rate })

@@ -245,13 +245,15 @@ impl Shard {
         self.sweep_at = 2 * self.counters.len();
     }
 
+    /// A quarter at once, so that a flood of new ones does not search for the oldest each time.
     fn drop_oldest_own(&mut self) {
         let own = self.counters.iter().filter(|(key, _)| key.is_own());
-        let oldest = own.min_by_key(|(_, it)| it.grants.back().map(|(at, _)| *at)).map(|(key, _)| *key);
-        if let Some(oldest) = oldest {
-            self.counters.remove(&oldest);
-            self.own -= 1;
-        }
+        let mut times: Vec<Duration> = own.map(|(_, it)| it.last_grant()).collect();
+        let quarter = times.len() / 4;
+        let (_, last, _) = times.select_nth_unstable(quarter);
+        let last = *last;
+        self.counters.retain(|key, it| !key.is_own() || last < it.last_grant());
+        self.own = self.counters.keys().filter(|it| it.is_own()).count();
     }
 }
 
@@ -288,6 +290,10 @@ impl Window {
         let first = self.grants.front().map_or(now, |(at, _)| *at);
         let reset = (first + rate.window).saturating_sub(now);
         Room { max: rate.max, remaining: rate.max.saturating_sub(self.count), reset }
+    }
+
+    fn last_grant(&self) -> Duration {
+        self.grants.back().map_or(Duration::ZERO, |(at, _)| *at)
     }
 
     fn is_over(&self, now: Duration) -> bool {

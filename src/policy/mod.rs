@@ -10,16 +10,21 @@ pub mod decide;
 pub mod explain;
 mod judge;
 pub mod limit;
+pub mod lint;
 pub mod pattern;
 pub mod rate;
 mod read;
+pub mod replay;
 pub mod rule;
 pub mod set;
+#[cfg(test)]
+mod tests;
 pub mod window;
 
 pub use decide::{Denial, Facts, Permit, Reveal, Verdict, decide, reveal};
 pub use explain::{Examination, Question, examine};
 pub use limit::{Exhausted, LimitKey, Limiter, Room};
+pub use lint::{Concern, lint};
 pub use pattern::UrlPattern;
 pub use rate::{Rate, RateLimit};
 pub use rule::{Action, Condition, Rule};

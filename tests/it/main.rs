@@ -45,6 +45,8 @@ mod names;
 #[cfg(test)]
 mod payloads;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
 mod private_addresses;
 #[cfg(test)]
 mod real_clients;

@@ -50,8 +50,6 @@ const REFUSED: &[(&str, i32, &[&str])] = &[
     ("[proxy]\ninject_headers = { \"Host\" = \"x\" }", 1, &["`Host` belongs to the connection"]),
     ("[proxy]\ninject_headers = { \"X-Vultrino-A\" = \"x\" }", 1, &["never goes upstream"]),
     ("[proxy]\ninject_headers = { \"A\" = \"x\\r\\nB: y\" }", 1, &["plain ASCII"]),
-    ("[[policies]]\nname = \"x\"", 1, &["`policies` is not built yet", "config.toml:1:3"]),
-    ("[policy]\ninclude = []", 1, &["`policy` is not built yet"]),
     ("[web]\nbind = \"127.0.0.1:7879\"", 1, &["`web` is not built yet"]),
     ("[limits]\nconnections = 1", 1, &["`limits` is not built yet"]),
     ("[rate_limits]\nproxy = -1", 1, &["`rate_limits.proxy` is not valid", "up to 4294967295"]),

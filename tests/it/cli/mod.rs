@@ -6,6 +6,7 @@ mod credentials;
 pub(crate) mod home;
 mod init;
 mod passwords;
+mod policies;
 mod records;
 mod roles_and_keys;
 mod secrets;
