@@ -5,7 +5,9 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{api::failure::Failure, base::head::AnswerHead, exchange::Refusal};
 
@@ -19,6 +21,24 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// That it was done, where there is nothing else to say.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Success {
+    /// Always true.
+    success: bool,
+}
+
+impl Success {
+    pub(crate) fn answer() -> Response {
+        json(StatusCode::OK, &Self { success: true })
+    }
+}
+
+/// With whole seconds.
+pub(crate) fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// What another room has already put together.

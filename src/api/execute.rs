@@ -64,7 +64,7 @@ pub(crate) async fn run(State(api): State<Api>, visitor: Visitor, request: Reque
     let text = Text::read(request, most(&api)).await?;
     let asked: Execute<'_> = text.json()?;
     check(&asked.action)?;
-    let wanted = outgoing::read(json::part(asked.params)?)?;
+    let wanted = outgoing::read(json::part("params", asked.params)?)?;
     let mut inbound = Inbound {
         door: Door::Api,
         presented: Presented { key: visitor.key, alias: Some(asked.credential.into()) },

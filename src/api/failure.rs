@@ -6,7 +6,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::{api::answer, exchange::Refusal};
+use crate::{
+    api::{answer, pace},
+    audit::Unavailable,
+    exchange::Refusal,
+    manage::ManageError,
+};
 
 /// Why a request to the API does not get what it asks for.
 #[derive(Debug)]
@@ -17,6 +22,8 @@ pub(crate) enum Failure {
     Invalid(String),
     /// Its body is longer than this.
     TooLarge(usize),
+    /// A change that is not made, or a look that is not allowed.
+    Manage(ManageError),
     /// The path knows other methods.
     Method,
 }
@@ -42,22 +49,43 @@ impl Failure {
     }
 
     /// Status, error type in `Proxy-Status`, and the rest.
-    fn problem(self) -> Result<(StatusCode, &'static str, Problem), Refusal> {
+    fn problem(self) -> Result<(u16, &'static str, Problem), Refusal> {
+        let mut details = Map::new();
         let (status, kind, error, message) = match self {
             Self::Refused(refusal) => return Err(refusal),
-            Self::Invalid(why) => {
-                (StatusCode::BAD_REQUEST, INVALID, "invalid_request", format!("The request is not valid: {why}"))
-            }
+            Self::Invalid(why) => (400, INVALID, "invalid_request", format!("The request is not valid: {why}")),
             Self::TooLarge(most) => {
-                let message = format!("The request body exceeds {most} bytes");
-                (StatusCode::PAYLOAD_TOO_LARGE, INVALID, "payload_too_large", message)
+                (413, INVALID, "payload_too_large", format!("The request body exceeds {most} bytes"))
             }
-            Self::Method => {
-                let message = "This path does not take that method".to_owned();
-                (StatusCode::METHOD_NOT_ALLOWED, DENIED, "invalid_request", message)
+            Self::Method => (405, DENIED, "invalid_request", "This path does not take that method".to_owned()),
+            Self::Manage(error) => {
+                if let Some(reason) = error.reason() {
+                    details.insert("reason".into(), reason.into());
+                }
+                let kind = if error.status() == 400 { INVALID } else { DENIED };
+                (error.status(), kind, error.code(), error.to_string())
             }
         };
-        Ok((status, kind, Problem { error, message, details: Map::new() }))
+        Ok((status, kind, Problem { error, message, details }))
+    }
+}
+
+/// What a request for the world can be refused for too is told in the same words; and nothing is told of our insides.
+impl From<ManageError> for Failure {
+    fn from(error: ManageError) -> Self {
+        Self::Refused(match error {
+            ManageError::Unauthorized => Refusal::Unauthorized,
+            ManageError::Forbidden(permission) => Refusal::Forbidden(permission),
+            ManageError::OutOfScope(alias) => Refusal::OutOfScope(alias),
+            ManageError::NotFound(alias) => Refusal::NotFound(alias),
+            ManageError::Unrecorded(Unavailable::NoSlot) => Refusal::Overloaded,
+            ManageError::Unrecorded(_) => Refusal::AuditUnavailable,
+            error if error.status() >= 500 => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a request to the API failed");
+                Refusal::Internal
+            }
+            error => return Self::Manage(error),
+        })
     }
 }
 
@@ -72,10 +100,15 @@ impl IntoResponse for Failure {
         match self.problem() {
             Err(refusal) => {
                 let (head, body) = refusal.answer();
-                answer::passed(&head, body)
+                let mut response = answer::passed(&head, body);
+                if let Refusal::RateLimited(it) = refusal {
+                    response.headers_mut().insert(pace::RESET, pace::at(it.retry_after));
+                }
+                response
             }
             Ok((status, kind, problem)) => {
                 let shown = format!("vultrino; error={kind}; details=\"{}\"", problem.error);
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 let mut response = answer::json(status, &problem);
                 if let Ok(shown) = HeaderValue::try_from(shown) {
                     response.headers_mut().insert(PROXY_STATUS, shown);

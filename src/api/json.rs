@@ -22,23 +22,31 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Failure
     let text = std::str::from_utf8(bytes).or(Err(Failure::invalid("the body is not UTF-8")))?;
     let raw: &RawValue = serde_json::from_str(text).map_err(|it| tell(&it))?;
     check(raw, DEEPEST)?;
-    part(raw)
+    object(raw)?;
+    serde_json::from_str(text).map_err(|it| tell(&it))
 }
 
-/// Reads a part of a document that was checked as a whole.
+/// Reads the part of this name, of a document that was checked as a whole.
 ///
 /// # Errors
 /// It is not what is asked for.
-pub(crate) fn part<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Result<T, Failure> {
-    serde_json::from_str(raw.get()).map_err(|it| tell(&it))
+pub(crate) fn part<'a, T: Deserialize<'a>>(name: &str, raw: &'a RawValue) -> Result<T, Failure> {
+    object(raw).or(Err(Failure::invalid(format!("`{name}` must be an object"))))?;
+    serde_json::from_str(raw.get()).map_err(|it| Failure::invalid(format!("in `{name}`: {}", why(&it))))
+}
+
+/// What has names is read by them: a list would be taken in the order of our own code.
+fn object(raw: &RawValue) -> Result<(), Failure> {
+    if raw.get().starts_with('{') { Ok(()) } else { Err(Failure::invalid("the body must be a JSON object")) }
 }
 
 fn check(raw: &RawValue, depth: usize) -> Result<(), Failure> {
     let Members(members) = match raw.get().as_bytes().first() {
-        Some(b'{') => part(raw)?,
-        Some(b'[') => Members(part(raw)?),
+        Some(b'{') => serde_json::from_str(raw.get()),
+        Some(b'[') => serde_json::from_str(raw.get()).map(Members),
         _ => return Ok(()),
-    };
+    }
+    .map_err(|it| Failure::invalid(why(&it)))?;
     let depth = depth.checked_sub(1).ok_or_else(|| Failure::invalid(format!("JSON nests more than {DEEPEST} deep")))?;
     members.into_iter().try_for_each(|it| check(it, depth))
 }
@@ -75,14 +83,16 @@ impl<'de> Visitor<'de> for Once {
 
 const TWICE: &str = "expected every name once in an object";
 
-/// Of serde's text only what our own code says: what was expected, not what was found.
 fn tell(error: &serde_json::Error) -> Failure {
-    let place = format!("line {}, column {}", error.line(), error.column());
-    let why = match error.classify() {
+    Failure::invalid(format!("{} (line {}, column {})", why(error), error.line(), error.column()))
+}
+
+/// Of serde's text only what our own code says: what was expected, not what was found.
+fn why(error: &serde_json::Error) -> String {
+    match error.classify() {
         Category::Data => what_was_expected(&error.to_string()),
         Category::Syntax | Category::Eof | Category::Io => "the body is not JSON".to_owned(),
-    };
-    Failure::invalid(format!("{why} ({place})"))
+    }
 }
 
 fn what_was_expected(text: &str) -> String {

@@ -5,21 +5,41 @@
 //! world. Main type: [`Api`].
 
 mod answer;
+mod asked;
+mod audit;
 mod body;
+mod credentials;
 mod execute;
 mod failure;
 mod health;
+mod hidden;
 mod json;
+mod keys;
+mod material;
 mod openapi;
 mod outgoing;
+mod pace;
+mod policies;
 mod replied;
+mod roles;
 mod routes;
 mod types;
 mod visitor;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use crate::{base::service::Service, exchange::Exchange};
+use tokio::{sync::Mutex, task::spawn_blocking};
+
+use crate::{
+    api::{failure::Failure, visitor::Visitor},
+    base::service::Service,
+    exchange::{Door, Exchange, Refusal},
+    manage::{Caller, Desk, ManageError, Records},
+};
 
 /// What one worker serves our own paths with. Cheap to clone.
 #[derive(Clone)]
@@ -27,12 +47,16 @@ pub struct Api(Arc<Parts>);
 
 struct Parts {
     exchange: Arc<Exchange>,
+    desk: Desk,
+    log: PathBuf,
+    /// Held while the log is read: however many ask for it, one reads.
+    reading: Arc<Mutex<()>>,
 }
 
 impl Api {
-    /// Over the exchange of the same worker.
-    pub fn new(exchange: Arc<Exchange>) -> Self {
-        Self(Arc::new(Parts { exchange }))
+    /// Over the exchange of the same worker, a desk for what is no exchange, and the audit log at this place.
+    pub fn new(exchange: Arc<Exchange>, desk: Desk, log: PathBuf) -> Self {
+        Self(Arc::new(Parts { exchange, desk, log, reading: Arc::default() }))
     }
 
     /// For the listener.
@@ -43,10 +67,54 @@ impl Api {
     pub(crate) fn exchange(&self) -> &Exchange {
         &self.0.exchange
     }
+
+    /// Looks at the records as they are now.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Records) -> Result<T, ManageError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let api = self.clone();
+        aside(move || Ok(look(&api.0.desk.store().load().map_err(ManageError::from)?)?)).await
+    }
+
+    /// Looks at the audit log; one look at a time.
+    pub(crate) async fn log<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (api, turn) = (self.clone(), Arc::clone(&self.0.reading).lock_owned().await);
+        let looked = aside(move || {
+            let _turn = turn;
+            look(&api.0.log).map_err(|error| {
+                tracing::error!(%error, "the audit log cannot be read");
+                Failure::Refused(Refusal::Internal)
+            })
+        });
+        looked.await
+    }
+
+    /// Makes a change in the visitor's name. Once begun it is ended, also when the visitor has gone.
+    pub(crate) async fn change<T: Send + 'static>(
+        &self,
+        visitor: Visitor,
+        make: impl FnOnce(&Desk, &Caller<'_>) -> Result<T, ManageError> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let api = self.clone();
+        aside(move || {
+            let caller = Caller { principal: &visitor.principal, door: Door::Api, source: visitor.arrival.source };
+            Ok(make(&api.0.desk, &caller)?)
+        })
+        .await
+    }
 }
 
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Api").finish_non_exhaustive()
     }
+}
+
+/// Runs what may wait for a disk on another thread than the one that serves.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    spawn_blocking(work).await.unwrap_or(Err(Failure::Refused(Refusal::Internal)))
 }

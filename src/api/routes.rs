@@ -21,7 +21,10 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    api::{Api, execute, failure::Failure, health, openapi, types, visitor::Visitor},
+    api::{
+        Api, audit, credentials, execute, failure::Failure, health, keys, openapi, policies, roles, types,
+        visitor::Visitor,
+    },
     base::{body::BodyError, service},
     exchange::Refusal,
 };
@@ -34,6 +37,15 @@ pub(crate) fn all() -> (Router<Api>, OpenApi) {
         .routes(routes!(execute::run))
         .routes(routes!(types::list))
         .routes(routes!(types::list_of_credentials))
+        .routes(routes!(credentials::list, credentials::add))
+        .routes(routes!(credentials::get, credentials::change, credentials::delete))
+        .routes(routes!(roles::list, roles::create))
+        .routes(routes!(roles::get, roles::delete))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(policies::list))
+        .routes(routes!(policies::test))
+        .routes(routes!(audit::query))
         .split_for_parts()
 }
 
@@ -57,7 +69,11 @@ pub(crate) fn service(api: Api) -> service::Service {
 /// Whoever is not known passes to `/health` only; what passes back must not be kept, nor taken for anything else.
 async fn admit(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let mut response = match Visitor::welcome(&api, &mut request) {
-        Ok(()) => next.run(request).await,
+        Ok(pace) => {
+            let mut response = next.run(request).await;
+            pace.tell(&api, response.headers_mut());
+            response
+        }
         Err(refusal) => Failure::from(refusal).into_response(),
     };
     let headers = response.headers_mut();

@@ -4,7 +4,7 @@ use axum::extract::{FromRequestParts, Request};
 use http::{header, request::Parts};
 
 use crate::{
-    api::{Api, failure::Failure},
+    api::{Api, failure::Failure, pace::Pace},
     base::service::Arrival,
     exchange::{Caller, Door, Refusal},
     identity::{Presented, PresentedKey, Principal, presented},
@@ -22,20 +22,21 @@ pub(crate) struct Visitor {
 }
 
 impl Visitor {
-    /// Finds out who calls, where that must be known; leaves it among the extensions of the request.
+    /// Finds out who calls, where that must be known, and leaves it among the extensions of the request.
     ///
     /// # Errors
-    /// A key that is missing or not valid, or stands where it is in logs already.
-    pub(crate) fn welcome(api: &Api, request: &mut Request) -> Result<(), Refusal> {
+    /// A key that is missing or not valid, or stands where it is in logs already; one that asks too often.
+    pub(crate) fn welcome(api: &Api, request: &mut Request) -> Result<Pace, Refusal> {
         let path = request.uri().path();
         if path != "/v1" && !path.starts_with("/v1/") {
-            return Ok(());
+            return Ok(Pace::Free);
         }
         let arrival = *request.extensions().get::<Arrival>().ok_or(Refusal::Internal)?;
         let visitor = Self::of(api, request, arrival)
             .map_err(|it| api.exchange().refuse(Door::Api, arrival.source, request.method(), path, it))?;
+        let pace = Pace::of(api, &visitor.principal, path)?;
         request.extensions_mut().insert(visitor);
-        Ok(())
+        Ok(pace)
     }
 
     fn of(api: &Api, request: &Request, arrival: Arrival) -> Result<Self, Refusal> {

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
     thread,
     time::Duration,
@@ -25,6 +26,7 @@ use crate::{
     base::{clock::Clock, task::InFlight},
     ca::Ca,
     config::{Loaded, Seen},
+    manage::Desk,
     proxy::{
         self, Worker,
         listener::{self, Listeners},
@@ -65,8 +67,9 @@ impl Server {
         let ca = Arc::new(open_ca(&store, &records)?);
         let parts = Parts::new(&config, &store, &records, bound)?;
         let recorder = recorders.pop().ok_or_else(|| io::Error::other("no recorder"))?;
+        let log = config.logging.audit_file.clone();
         let published = Arc::new(Published::new(parts, Arc::new(store), audit.memory().clone(), records, config));
-        let plan = Plan { published: Arc::clone(&published), ca, bound };
+        let plan = Plan { published: Arc::clone(&published), ca, log, bound };
         let control = runtime()?;
         let running = within(&control, Running::new)?;
         let running = start(&plan, running, (listener, socket), recorders)?;
@@ -107,13 +110,17 @@ impl Server {
 struct Plan {
     published: Arc<Published>,
     ca: Arc<Ca>,
+    log: PathBuf,
     bound: SocketAddr,
 }
 
 impl Plan {
     fn worker(&self, recorder: Recorder) -> Arc<Worker> {
+        let published = Arc::clone(&self.published);
+        let desk = Desk::new(Arc::clone(published.store()), recorder.clone(), Clock);
+        let desk = desk.on_change(move || published.take_up_store());
         let exchange = Arc::new(self.published.parts().exchange(recorder));
-        let control = Api::new(Arc::clone(&exchange)).service();
+        let control = Api::new(Arc::clone(&exchange), desk, self.log.clone()).service();
         Arc::new(Worker {
             exchange,
             ca: Arc::clone(&self.ca),

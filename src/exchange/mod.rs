@@ -9,6 +9,7 @@ pub mod forward;
 pub mod health;
 pub mod inbound;
 pub mod live;
+pub mod pace;
 pub mod recorded;
 pub mod refusal;
 pub mod run;

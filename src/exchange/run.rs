@@ -24,16 +24,16 @@ use crate::{
     },
     credential::Credential,
     exchange::{
-        Caller, Config, Health, Inbound, Recorded, Refusal, Reply, Snapshot, Unmatched,
-        attempts::{self, MINUTE},
+        Caller, Config, Health, Inbound, Recorded, Refusal, Reply, Snapshot, Unmatched, attempts,
         bind::bind,
         forward::{prepare_answer, prepare_request},
         live::{Live, Rights, Ticket},
+        pace,
         snapshot::{self, Unauthenticated},
     },
     identity::{Permission, Presented, PresentedKey, Principal, presented},
     inject,
-    policy::{Denial, Facts, LimitKey, Limiter, Permit, decide},
+    policy::{Denial, Facts, Limiter, Permit, decide},
     safe::Safe,
     upstream::{Answer, DialError, Failure, Request, Upstream},
 };
@@ -239,13 +239,7 @@ impl Exchange {
     /// Whether the caller may do this at all, and again so soon.
     fn pace(&self, config: &Config, principal: &Principal, permission: Permission) -> Result<(), Refusal> {
         permitted(principal, permission)?;
-        match (principal.holder(), config.rate_limits.proxy) {
-            (Some(holder), Some(max)) => {
-                let key = LimitKey::new("proxy", holder.key.id.as_bytes());
-                self.shared.limiter.charge(key, max, MINUTE).map(drop).map_err(Refusal::RateLimited)
-            }
-            _ => Ok(()),
-        }
+        pace::charge(&self.shared.limiter, config, principal)
     }
 
     fn inject(&self, permit: &Permit, credential: &Credential, fields: &mut Fields) -> Result<(), Refusal> {

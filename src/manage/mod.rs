@@ -11,13 +11,17 @@ pub mod error;
 pub mod expiry;
 pub mod keys;
 pub mod password;
+pub mod policies;
 pub mod reveal;
 mod rights;
 pub mod roles;
 pub mod setup;
 mod text;
+pub mod trail;
 pub mod upkeep;
 
+/// What all that only looks is given; [`Desk::store`] has the newest.
+pub use crate::store::Records;
 pub use desk::{Caller, Desk};
 pub use error::ManageError;
 pub use expiry::ExpiryError;

@@ -112,6 +112,18 @@ impl Limiter {
         Ok(window.told(rate, now))
     }
 
+    /// How many more grants there may be, without counting one.
+    pub fn look(&self, key: LimitKey, max: u32, window: Duration) -> Room {
+        let rate = Rate { max, window };
+        let mut shard = self.lock(self.shard_of(&key));
+        let now = (self.steady)();
+        let Some(counter) = shard.counters.get_mut(&key) else {
+            return Room { max, remaining: max, reset: Duration::ZERO };
+        };
+        counter.forget(rate, now);
+        counter.told(rate, now)
+    }
+
     /// Counts one grant in each, or in none.
     ///
     /// # Errors
@@ -259,11 +271,7 @@ impl Shard {
 
 impl Window {
     fn room(&mut self, rate: Rate, now: Duration) -> Result<(), Exhausted> {
-        self.length = rate.window;
-        while let Some((_, many)) = self.grants.front().copied().filter(|(at, _)| *at + rate.window <= now) {
-            self.count -= many;
-            self.grants.pop_front();
-        }
+        self.forget(rate, now);
         if self.count < rate.max {
             return Ok(());
         }
@@ -275,6 +283,14 @@ impl Window {
         });
         let retry_after = freeing.map_or(rate.window, |(at, _)| (*at + rate.window).saturating_sub(now));
         Err(Exhausted { max: rate.max, window: rate.window, retry_after })
+    }
+
+    fn forget(&mut self, rate: Rate, now: Duration) {
+        self.length = rate.window;
+        while let Some((_, many)) = self.grants.front().copied().filter(|(at, _)| *at + rate.window <= now) {
+            self.count -= many;
+            self.grants.pop_front();
+        }
     }
 
     fn grant(&mut self, rate: Rate, now: Duration) {

@@ -50,6 +50,7 @@ const MAY_EXPOSE: &[&str] = &[
     "ca/root.rs",
     "cli/get.rs",
     "cli/key.rs",
+    "api/keys.rs",
     "identity/key.rs",
     "identity/admin.rs",
     "credential/material.rs",

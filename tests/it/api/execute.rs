@@ -78,7 +78,7 @@ fn a_body_that_is_too_long_is_cut_and_the_origin_is_left() {
         visit.head()?;
         visit.write("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")?;
         loop {
-            visit.write([b'a'; 1 << 16])?;
+            visit.write(vec![b'a'; 1 << 16])?;
         }
     });
     let told = body(&execute(&appliance, &json!({ "method": "GET", "url": origin.url("/x") })));

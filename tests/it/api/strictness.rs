@@ -23,6 +23,8 @@ fn a_body_is_json_of_one_meaning() {
         CANARY.to_owned(),
         format!("\"{CANARY}\""),
         format!("[\"{CANARY}\"]"),
+        format!(r#"["{CANARY}","http.request",{{"method":"GET","url":"https://{CANARY}/"}}]"#),
+        format!(r#"{{"credential":"{ALIAS}","action":"http.request","params":["GET","https://{CANARY}/"]}}"#),
         format!(r#"{{"credential":"{CANARY}"}}"#),
         format!(r#"{{"credential":["{CANARY}"],"action":"a","params":{{}}}}"#),
         format!(r#"{{"credential":{{"{CANARY}":1}},"action":"a","params":{{}}}}"#),
@@ -155,12 +157,10 @@ fn one_connection_carries_many_requests() {
 }
 
 #[test]
-fn the_description_holds_every_path() {
+fn the_description_says_what_may_be_answered() {
     let appliance = Appliance::start();
     let description = body(&Client::of(&appliance).get("/v1/openapi.json"));
     assert_eq!(description["openapi"], "3.1.0");
-    let paths: Vec<&String> = description["paths"].as_object().unwrap().keys().collect();
-    assert_eq!(paths, ["/health", "/v1/credentials/types", "/v1/execute", "/v1/openapi.json", "/v1/types"]);
     for (path, item) in description["paths"].as_object().unwrap() {
         for operation in item.as_object().unwrap().values() {
             let answers: Vec<&String> = operation["responses"].as_object().unwrap().keys().collect();

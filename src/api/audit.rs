@@ -1,0 +1,108 @@
+//! The audit log, asked.
+
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    api::{
+        Api, answer,
+        asked::{Asked, time},
+        failure::Failure,
+        visitor::Visitor,
+    },
+    audit::{
+        event::Event,
+        read::{Filter, Page, page},
+    },
+    manage::trail,
+};
+
+/// Records of a page, where nothing is said.
+const SOME: u16 = 100;
+/// Most records of a page.
+const MOST: u16 = 1000;
+
+/// Which records are wanted: all that is named must fit.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Wanted {
+    /// A pattern of aliases.
+    credential: Option<String>,
+    /// How the caller's key begins.
+    key: Option<String>,
+    /// The caller's name.
+    name: Option<String>,
+    /// PATH, FORWARD, CONNECT, TUNNEL, API, CLI or ADMIN.
+    door: Option<String>,
+    /// Such as `http_request`.
+    action: Option<String>,
+    /// Such as `ok` or `denied`.
+    outcome: Option<String>,
+    /// Such as `policy_denied`.
+    reason: Option<String>,
+    /// Begun at this time or later.
+    #[param(format = DateTime)]
+    since: Option<String>,
+    /// Begun before this time.
+    #[param(format = DateTime)]
+    until: Option<String>,
+    /// Most records of the answer; 100, where nothing is said.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u16>,
+    /// `next_cursor` of the page before.
+    #[param(pattern = "^[0-9]{1,19}$")]
+    cursor: Option<String>,
+}
+
+/// Records, the newest first.
+#[derive(Serialize, ToSchema)]
+struct Records {
+    #[schema(value_type = Vec<Object>)]
+    events: Vec<Event>,
+    /// Gives the records before these; null where there are none.
+    next_cursor: Option<String>,
+}
+
+/// Query the audit log. A key without the permission `admin` sees what was done with itself.
+#[utoipa::path(
+    get,
+    path = "/v1/audit",
+    operation_id = "queryAudit",
+    params(Wanted),
+    responses((status = 200, description = "Records, the newest first", body = Records)),
+)]
+pub(crate) async fn query(
+    State(api): State<Api>,
+    visitor: Visitor,
+    Asked(wanted): Asked<Wanted>,
+) -> Result<Response, Failure> {
+    let limit = wanted.limit.unwrap_or(SOME);
+    if !(1..=MOST).contains(&limit) {
+        return Err(Failure::invalid(format!("`limit` must be between 1 and {MOST}")));
+    }
+    let bad = |_| Failure::invalid("`cursor` must be the `next_cursor` of an answer");
+    let before = wanted.cursor.as_deref().map(|it| it.parse::<u64>().map_err(bad)).transpose()?;
+    let asked = filter(wanted)?;
+    let filter = api.read(move |records| trail::view(&visitor.principal, records, asked)).await?;
+    let Page { events, next } = api.log(move |log| page(log, &filter, before, limit.into())).await?;
+    Ok(answer::json(StatusCode::OK, &Records { events, next_cursor: next.map(|it| it.to_string()) }))
+}
+
+fn filter(wanted: Wanted) -> Result<Filter, Failure> {
+    let bad = |_| Failure::invalid("`credential` must be a pattern of aliases such as `github-*`");
+    Ok(Filter {
+        credential: wanted.credential.map(|it| it.parse().map_err(bad)).transpose()?,
+        key: wanted.key,
+        name: wanted.name,
+        door: wanted.door,
+        action: wanted.action,
+        outcome: wanted.outcome,
+        reason: wanted.reason,
+        since: time("since", wanted.since.as_deref())?,
+        until: time("until", wanted.until.as_deref())?,
+        text: None,
+    })
+}

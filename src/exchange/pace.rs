@@ -1,0 +1,26 @@
+//! How often a caller may send requests, whatever the policies of credentials say.
+
+use crate::{
+    exchange::{Config, Refusal, attempts::MINUTE},
+    identity::Principal,
+    policy::{LimitKey, Limiter, Room},
+};
+
+/// Counts one request.
+///
+/// # Errors
+/// There were too many before it.
+pub fn charge(limiter: &Limiter, config: &Config, principal: &Principal) -> Result<(), Refusal> {
+    let Some((key, max)) = counted(config, principal) else { return Ok(()) };
+    limiter.charge(key, max, MINUTE).map(drop).map_err(Refusal::RateLimited)
+}
+
+/// How many more are let through; `None` where they are not counted.
+pub fn room(limiter: &Limiter, config: &Config, principal: &Principal) -> Option<Room> {
+    counted(config, principal).map(|(key, max)| limiter.look(key, max, MINUTE))
+}
+
+/// Where the requests of this caller are counted, and how many there may be in a minute.
+fn counted(config: &Config, principal: &Principal) -> Option<(LimitKey, u32)> {
+    Some((LimitKey::new("proxy", principal.holder()?.key.id.as_bytes()), config.rate_limits.proxy?))
+}
