@@ -21,10 +21,7 @@ use crate::{
     },
     base::{host::AuthorityPattern, id::Id},
     credential::{Alias, Credential, Kind, Metadata},
-    manage::{
-        ManageError,
-        credentials::{self, Description},
-    },
+    manage::{Description, ManageError, credentials},
 };
 
 /// Credentials in the caller's scope.
@@ -133,7 +130,7 @@ struct ChangedCredential<'a> {
     auto: Option<bool>,
 }
 
-fn description<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Description, D::Error> {
+pub(crate) fn description<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Description, D::Error> {
     Ok(Option::deserialize(deserializer)?.map_or(Description::Clear, Description::Set))
 }
 

@@ -14,12 +14,13 @@ use crate::{
         answer::{self, Success, time},
         asked::Named,
         body::{SMALL, Text},
+        credentials::description,
         failure::{Failure, Problem},
         visitor::Visitor,
     },
     base::{glob::Glob, id::Id},
     identity::{Permission, Permissions, Role},
-    manage::roles,
+    manage::{Description, roles},
 };
 
 /// All roles.
@@ -62,6 +63,22 @@ struct NewRole {
     #[serde(default)]
     #[schema(required = false, example = json!(["github-*"]))]
     credential_scopes: Vec<String>,
+}
+
+/// What shall be different. What is left out, or `null`, stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ChangedRole {
+    /// `null` takes it away.
+    #[serde(default, deserialize_with = "description")]
+    #[schema(value_type = Option<String>)]
+    description: Description,
+    /// Take the place of all that it had.
+    #[schema(example = json!(["execute"]))]
+    permissions: Option<Vec<String>>,
+    /// The same; none is all.
+    #[schema(example = json!(["github-api"]))]
+    credential_scopes: Option<Vec<String>>,
 }
 
 /// What became of it.
@@ -123,6 +140,35 @@ pub(crate) async fn create(State(api): State<Api>, visitor: Visitor, request: Re
     };
     let Role { id, name, .. } = api.change(visitor, move |desk, caller| roles::create(desk, caller, new)).await?;
     Ok(answer::json(StatusCode::CREATED, &CreatedRole { id, name }))
+}
+
+/// Change a role. Needs the permission `admin`; its keys have the new rights from their next request on.
+#[utoipa::path(
+    patch,
+    path = "/v1/roles/{role}",
+    operation_id = "changeRole",
+    params(("role" = String, Path, description = "Its name or id")),
+    request_body = ChangedRole,
+    responses(
+        (status = 200, description = "As it is now", body = Shown),
+        (status = 404, description = "No such role", body = Problem),
+        (status = 413, description = "The body is too long", body = Problem),
+    ),
+)]
+pub(crate) async fn change(
+    State(api): State<Api>,
+    visitor: Visitor,
+    Named(role): Named,
+    request: Request,
+) -> Result<Response, Failure> {
+    let asked: ChangedRole = Text::read(request, SMALL).await?.json()?;
+    let update = roles::Update {
+        description: asked.description,
+        permissions: asked.permissions.as_deref().map(permissions).transpose()?,
+        scopes: asked.credential_scopes.as_deref().map(scopes).transpose()?,
+    };
+    let changed = api.change(visitor, move |desk, caller| roles::update(desk, caller, &role, &update));
+    Ok(answer::json(StatusCode::OK, &Shown::from(&changed.await?)))
 }
 
 /// Delete a role. Needs the permission `admin`. Its keys stay in the list, and are good for nothing.

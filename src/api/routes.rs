@@ -40,7 +40,7 @@ pub(crate) fn all() -> (Router<Api>, OpenApi) {
         .routes(routes!(credentials::list, credentials::add))
         .routes(routes!(credentials::get, credentials::change, credentials::delete))
         .routes(routes!(roles::list, roles::create))
-        .routes(routes!(roles::get, roles::delete))
+        .routes(routes!(roles::get, roles::change, roles::delete))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
         .routes(routes!(policies::list))

@@ -108,7 +108,7 @@ impl Counts {
     }
 
     fn into_report(self, top: usize) -> Report {
-        let requests = self.requests.into_iter().map(|((day, credential), (requests, denied))| Requests {
+        let requests = self.requests.into_iter().map(|((day, credential), (requests, denied))| Usage {
             day,
             credential,
             requests,
@@ -141,14 +141,14 @@ fn most(counts: BTreeMap<String, u64>, top: usize) -> Vec<Count> {
 
 #[derive(Serialize)]
 struct Report {
-    requests: Vec<Requests>,
+    requests: Vec<Usage>,
     denials: Vec<Count>,
     hosts: Vec<Count>,
     changes: u64,
 }
 
 #[derive(Serialize)]
-struct Requests {
+struct Usage {
     day: String,
     credential: String,
     requests: u64,

@@ -66,13 +66,12 @@ fn tell(it: &Verified, context: &Context) -> Result<(), Failure> {
         1 => "1 file".to_owned(),
         many => format!("{many} files"),
     };
-    match it.records {
-        0 => context.output.line(format_args!("No record to verify in {files}"))?,
-        1 => context.output.line(format_args!("Verified 1 record, number {}, in {files}", it.first))?,
-        many => {
-            context.output.line(format_args!("Verified {many} records, {} to {}, in {files}", it.first, it.last))?
-        }
-    }
+    let verified = match it.records {
+        0 => format!("No record to verify in {files}"),
+        1 => format!("Verified 1 record, number {}, in {files}", it.first),
+        many => format!("Verified {many} records, {} to {}, in {files}", it.first, it.last),
+    };
+    context.output.line(verified)?;
     if it.first > 1 {
         context
             .output

@@ -5,8 +5,8 @@ use vultrino::{
     credential::{Credential, Material},
     identity::Principal,
     manage::{
-        Caller, ManageError, admin,
-        credentials::{self, Description, Update},
+        Caller, Description, ManageError, admin,
+        credentials::{self, Update},
     },
 };
 
