@@ -22,6 +22,7 @@ const TABLE: &[(&str, &str, &str, &[&str])] = &[
     ("GET", "/v1/roles", "", &["admin"]),
     ("POST", "/v1/roles", "", &["admin"]),
     ("GET", "/v1/roles/{role}", "there", &["admin"]),
+    ("PATCH", "/v1/roles/{role}", "there", &["admin"]),
     ("GET", "/v1/keys", "", &["admin"]),
     ("POST", "/v1/keys", "", &["admin"]),
     ("DELETE", "/v1/keys/{key}", "vk_nosuch", &["admin"]),

@@ -7,7 +7,7 @@ use vultrino::{
     audit::{Anchor, Door},
     base::id::Id,
     identity::{ApiKey, KeyHash, Permissions, Principal, Role, principal::Holder},
-    manage::{Caller, ManageError, credentials, keys, reveal, roles, upkeep},
+    manage::{Caller, Description, ManageError, credentials, keys, reveal, roles, upkeep},
     store::{Change, FileStore, StoreError},
 };
 
@@ -210,6 +210,7 @@ fn each_change_takes_its_own_permission() {
             ("admin", roles::list(&principal, &records).map(drop)),
             ("admin", roles::get(&principal, &records, "old").map(drop)),
             ("admin", roles::create(desk, &caller, role("made", permission, "")).map(drop)),
+            ("admin", roles::update(desk, &caller, permission, &roles::Update::default()).map(drop)),
             ("admin", keys::list(&principal, &records).map(drop)),
             ("admin", keys::create(desk, &caller, &key("made", permission)).map(drop)),
             ("admin", keys::revoke(desk, &caller, "vk_none").map(drop).or_else(not_found)),
@@ -288,6 +289,53 @@ fn a_key_makes_nothing_that_is_wider_than_itself() {
     }
     keys::create(desk, &caller, &key("k", "narrow")).unwrap();
     keys::create(desk, &caller, &key("k", "own")).unwrap();
+}
+
+#[test]
+fn a_role_changes_in_place_and_its_keys_with_it() {
+    let fixture = Fixture::new();
+    fixture.add("a-1", "key");
+    let own = made(&fixture, "own", "read,write", "");
+    let principal = holder(&fixture, &own);
+    let update = |update: roles::Update| roles::update(fixture.desk(), &Caller::local(), "own", &update);
+    let narrower = roles::Update {
+        permissions: Some("read".parse().unwrap()),
+        scopes: Some(roles::parse_scopes("b-*").unwrap()),
+        ..roles::Update::default()
+    };
+    let narrowed = update(narrower).unwrap();
+    assert_eq!((narrowed.id, narrowed.created_at), (own.id, own.created_at));
+    assert!(matches!(add_as(&fixture, &with(&principal), "b-2"), Err(ManageError::Forbidden(_))));
+    assert!(credentials::list(&principal, &fixture.load()).unwrap().is_empty());
+    let described = roles::Update { description: Description::Set("d".to_owned()), ..roles::Update::default() };
+    let described = update(described).unwrap();
+    assert_eq!(Role { description: None, ..described }, narrowed);
+    let none = roles::Update { permissions: Some(Permissions::default()), ..roles::Update::default() };
+    assert!(matches!(update(none), Err(ManageError::NoPermission)));
+    let nobody = roles::update(fixture.desk(), &Caller::local(), "nobody", &roles::Update::default());
+    assert!(matches!(nobody, Err(ManageError::RoleNotFound(_))));
+}
+
+/// Neither may it widen what it may touch, nor touch what is wider.
+#[test]
+fn a_key_changes_no_role_that_is_wider_than_itself() {
+    let fixture = Fixture::new();
+    let own = made(&fixture, "own", "admin,read", "a-*");
+    made(&fixture, "narrow", "read", "a-1");
+    made(&fixture, "wide", "read", "");
+    let principal = holder(&fixture, &own);
+    let update = |name, permissions: &str, scopes: &str| {
+        let permissions = Some(permissions.parse().unwrap());
+        let scopes = Some(roles::parse_scopes(scopes).unwrap());
+        let update = roles::Update { permissions, scopes, ..roles::Update::default() };
+        roles::update(fixture.desk(), &with(&principal), name, &update)
+    };
+    for (name, permissions, scopes) in
+        [("narrow", "write", "a-1"), ("narrow", "read", "*"), ("own", "admin,write", "a-*"), ("wide", "read", "a-1")]
+    {
+        assert!(matches!(update(name, permissions, scopes), Err(ManageError::Wider)), "{name} {permissions} {scopes}");
+    }
+    update("narrow", "admin,read", "a-*").unwrap();
 }
 
 #[test]
