@@ -56,6 +56,9 @@ transport = "stdio"
 # connect_ports = [80, 443]     # ports that CONNECT may name
 # inject_headers = {}           # headers that every request upstream gets
 
+# [policy]                      # what credentials may be used for, besides [[policies]] in this file
+# include = []                  # files of policies, e.g. ["policies/*.toml"]
+
 # [rate_limits]                 # a minute; 0 = none
 # proxy = 0                     # requests of a key; 1000 in server mode
 # management = 100              # requests of a key to the API

@@ -105,10 +105,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     let Report { judged, skipped, denied, allowed, .. } = report;
     context.output.line(format_args!(
-        "{judged} requests judged: {denied} that were allowed would be denied, {allowed} that were denied would be allowed"
+        "Judged {judged}: {denied} that were allowed would be denied, {allowed} that were denied would be allowed"
     ))?;
     if skipped > 0 {
-        context.output.note(format_args!("{skipped} lines are no requests that reached a policy"));
+        context
+            .output
+            .note(format_args!("Left out {skipped}: lines that are no request, or one that no policy was asked about"));
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ pub(crate) mod home;
 mod init;
 mod passwords;
 mod policies;
+mod policy;
 mod records;
 mod roles_and_keys;
 mod secrets;

@@ -2,6 +2,7 @@
 //! the documentation.
 
 mod documented;
+mod live;
 mod table;
 
 use std::{
