@@ -201,6 +201,25 @@ fn a_full_disk_refuses_records_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_chain_whose_head_cannot_be_used_refuses_records_until_it_can() {
+    let place = Place::new();
+    let (audit, recorder) = place.open();
+    use_once(&recorder);
+    until(|| place.log().lines().count() == 1);
+    let head = place.config().journal_dir.join("chain");
+    fs::remove_file(&head).unwrap();
+    fs::create_dir(&head).unwrap();
+    use_once(&recorder);
+    until(|| audit.is_failing());
+    assert_eq!(recorder.open(Door::Path, "http_request").unwrap_err(), Unavailable::Failing);
+    fs::remove_dir(&head).unwrap();
+    until(|| !audit.is_failing());
+    use_once(&recorder);
+    audit.close().unwrap();
+    assert_eq!(place.verified().records, 3, "no gap, and no record twice");
+}
+
+#[test]
 fn a_start_on_a_full_disk_is_refused() {
     let place = Place::new();
     let Some(small) = Tmpfs::mount() else { return };
