@@ -70,6 +70,11 @@ impl Parts {
         self.snapshot.load_full()
     }
 
+    /// Forgets what was counted so long ago that it does not count any more.
+    pub fn sweep(&self) {
+        self.shared.limiter.sweep();
+    }
+
     /// What `/health` tells beside the audit log.
     pub fn health(&self) -> &Health {
         &self.shared.health

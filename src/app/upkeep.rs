@@ -7,23 +7,31 @@ use crate::app::{published::Published, reload::Reload};
 /// How often it looks. One look costs a `stat` a file.
 pub const LOOK: Duration = Duration::from_millis(250);
 
+/// Looks between two times that counters of rates nobody uses any more are forgotten: a minute.
+const SWEEP: u32 = 240;
+
 /// The work of the main thread.
 #[derive(Debug)]
 pub struct Upkeep<'a> {
     published: Arc<Published>,
     reload: Reload<'a>,
+    looks: u32,
 }
 
 impl<'a> Upkeep<'a> {
     /// Of what is published.
     pub fn new(published: Arc<Published>, reload: Reload<'a>) -> Self {
-        Self { published, reload }
+        Self { published, reload, looks: 0 }
     }
 
     /// To be called every [`LOOK`].
     pub fn look(&mut self) {
         self.published.take_up_store();
         self.reload.look(&self.published);
+        self.looks = (self.looks + 1) % SWEEP;
+        if self.looks == 0 {
+            self.published.parts().sweep();
+        }
     }
 
     /// Takes everything up now, whether or not it seems to have changed.
