@@ -6,6 +6,7 @@
 pub mod demo;
 pub mod error;
 pub mod harden;
+pub mod housekeeping;
 pub mod parts;
 pub mod published;
 pub mod reload;

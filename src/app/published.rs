@@ -3,12 +3,15 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 
 use crate::{
     app::parts::Parts,
-    audit::{Memory, RolledBack},
+    audit::{Anchor, Memory, RolledBack},
+    base::id::Id,
     config::Config,
     exchange::{Part, Snapshot},
+    manage::upkeep,
     proxy,
     store::{FileStore, Records, Stamp, StoreError},
 };
@@ -86,6 +89,38 @@ impl Published {
         sources.config = config;
     }
 
+    /// Writes into the store what changes nobody's rights, so that nothing needs to be published for it.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub fn note(&self, uses: &[(Id, Timestamp)], anchor: Option<Anchor>) -> Result<(), StoreError> {
+        let mut sources = self.lock();
+        loop {
+            match upkeep::note(&self.store, &sources.records, uses, anchor) {
+                Ok(revision) => {
+                    if revision != sources.records.revision {
+                        sources.records.revision = revision;
+                        self.see(revision);
+                    }
+                    return Ok(());
+                }
+                // Another process was faster, so something got through.
+                Err(StoreError::Conflict { .. }) => self.take_up(&mut sources)?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// What the trail remembers.
+    pub fn trail(&self) -> &Memory {
+        &self.trail
+    }
+
+    /// Whether there is any API key.
+    pub fn has_keys(&self) -> bool {
+        !self.lock().records.keys.is_empty()
+    }
+
     fn take_up_if_changed(&self, sources: &mut Sources) -> Result<(), StoreError> {
         let now = Some(self.store.stamp()?);
         if sources.stamp != now {
@@ -107,11 +142,15 @@ impl Published {
             let (revision, generation) = (records.revision, self.snapshot().generation());
             tracing::info!(revision, generation, credentials = records.credentials.len(), "the store has changed");
             sources.records = records;
-            if let Err(error) = self.trail.see_revision(revision) {
-                tracing::warn!(%error, "an older store in the place of this one would not be noticed");
-            }
+            self.see(revision);
         }
         Ok(())
+    }
+
+    fn see(&self, revision: u64) {
+        if let Err(error) = self.trail.see_revision(revision) {
+            tracing::warn!(%error, "an older store in the place of this one would not be noticed");
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Sources> {

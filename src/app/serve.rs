@@ -25,7 +25,7 @@ use crate::{
     audit::{Audit, Recorder},
     base::{clock::Clock, task::InFlight},
     ca::Ca,
-    config::{Loaded, Seen},
+    config::{Config, Loaded, Seen},
     manage::Desk,
     proxy::{
         self, Worker,
@@ -81,6 +81,16 @@ impl Server {
         self.bound
     }
 
+    /// The configuration in force.
+    pub fn config(&self) -> Config {
+        self.published.config()
+    }
+
+    /// Whether there is any API key.
+    pub fn has_keys(&self) -> bool {
+        self.published.has_keys()
+    }
+
     /// Goes on until a signal ends it, and ends when what was in flight has finished. `load` reads the configuration
     /// anew when it has changed.
     ///
@@ -93,7 +103,10 @@ impl Server {
             self.running.until_signal(&mut upkeep).await;
             self.running.finish().await;
         });
-        Ok(self.audit.close()?)
+        let closed = self.audit.close();
+        // Now the trail has its last record.
+        upkeep.finish();
+        Ok(closed?)
     }
 
     /// Ends it now, but for what is in flight.

@@ -33,6 +33,8 @@ mod gone;
 #[cfg(test)]
 mod heads;
 #[cfg(test)]
+mod housekeeping;
+#[cfg(test)]
 mod interim;
 #[cfg(test)]
 mod leaks;

@@ -46,7 +46,7 @@ fn roles_and_keys_come_back_as_they_were_created() {
     new.expires_at = Some("2099-12-31T23:59:59Z".parse().unwrap());
     let (created, secret_key) = keys::create(fixture.desk(), &Caller::local(), &new).unwrap();
     assert_eq!(created.hash, KeyHash::of(secret_key.expose()));
-    upkeep::set_anchor(&fixture.store, Anchor { sequence: 7, mac: [9; 16] }).unwrap();
+    upkeep::note(&fixture.store, &fixture.load(), &[], Some(Anchor { sequence: 7, mac: [9; 16] })).unwrap();
 
     let records = FileStore::open(fixture.path(), &secret(PASSWORD)).unwrap().load().unwrap();
     assert_eq!(*roles::get(&Principal::Local, &records, "ci").unwrap(), ci);
@@ -90,19 +90,20 @@ fn last_uses_go_forward_and_cost_a_write_only_where_they_are_news() {
     let (key, _) = keys::create(fixture.desk(), &Caller::local(), &key("k", "one")).unwrap();
     let at = |second| Timestamp::from_second(second).unwrap();
     let used = || fixture.load().keys[0].facts.last_used_at;
-    upkeep::touch_keys(&fixture.store, &[(key.id, at(100)), (Id::random(), at(200))]).unwrap();
+    let note = |uses: &[_], anchor| upkeep::note(&fixture.store, &fixture.load(), uses, anchor);
+    note(&[(key.id, at(100)), (Id::random(), at(200))], None).unwrap();
     assert_eq!(used(), Some(at(100)));
     let before = fixture.bytes();
-    upkeep::touch_keys(&fixture.store, &[(key.id, at(99)), (key.id, at(100)), (Id::random(), at(200))]).unwrap();
-    upkeep::touch_keys(&fixture.store, &[]).unwrap();
+    note(&[(key.id, at(99)), (key.id, at(100)), (Id::random(), at(200))], None).unwrap();
+    note(&[], None).unwrap();
     assert_eq!(fixture.bytes(), before);
     fixture.store.apply(vec![Change::TouchKeys(vec![(key.id, at(50))])], fixture.load().revision).unwrap();
     assert_eq!(used(), Some(at(100)));
-    upkeep::touch_keys(&fixture.store, &[(key.id, at(101))]).unwrap();
+    note(&[(key.id, at(101))], None).unwrap();
     assert_eq!(used(), Some(at(101)));
 
-    upkeep::set_anchor(&fixture.store, Anchor { sequence: 7, mac: [1; 16] }).unwrap();
-    upkeep::set_anchor(&fixture.store, Anchor { sequence: 6, mac: [2; 16] }).unwrap();
+    note(&[], Some(Anchor { sequence: 7, mac: [1; 16] })).unwrap();
+    note(&[], Some(Anchor { sequence: 6, mac: [2; 16] })).unwrap();
     assert_eq!(fixture.load().anchor.unwrap().facts, Anchor { sequence: 7, mac: [1; 16] });
 }
 

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
+    os::{fd::OwnedFd, unix::net::UnixStream},
     path::Path,
     sync::Arc,
 };
@@ -96,6 +97,30 @@ impl Agent {
         socket.set_nodelay(true).unwrap();
         let (scheme, authority) = (String::new(), proxy.to_string());
         Self { stream: Stream::Plain(socket), way: Way::Path, scheme, authority, proxy, unread: vec![], ended: false }
+    }
+
+    /// Connects to the proxy's unix socket for requests to this origin; a tunnel's refusal is given back.
+    #[track_caller]
+    pub(crate) fn through(
+        socket: &Path,
+        appliance: &Appliance,
+        way: Way,
+        origin: &Origin,
+    ) -> Result<Self, Box<Answer>> {
+        let unix = UnixStream::connect(socket).unwrap();
+        unix.set_read_timeout(Some(PATIENCE)).unwrap();
+        unix.set_write_timeout(Some(PATIENCE)).unwrap();
+        // To read and write, the system does not mind what the library thinks that it is.
+        let stream = Stream::Plain(OwnedFd::from(unix).into());
+        let (scheme, authority) = (origin.scheme().to_owned(), origin.authority());
+        let mut agent =
+            Self { stream, way, scheme, authority, proxy: appliance.address(), unread: vec![], ended: false };
+        if way == Way::Tunnel {
+            let authority = agent.authority.clone();
+            agent.connect(&authority, &[])?;
+            agent = agent.start_tls(&appliance.ca_file(), "localhost").unwrap();
+        }
+        Ok(agent)
     }
 
     /// Asks for a tunnel.

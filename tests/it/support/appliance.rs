@@ -5,14 +5,16 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{
+    agent::Agent,
     audit_line::AuditLine,
     certificates,
     origin::Origin,
@@ -244,6 +246,54 @@ impl Appliance {
     #[track_caller]
     pub(crate) fn audit_of(&self, mark: &str) -> AuditLine {
         self.audit(&format!("a line on {mark}"), |lines| lines.iter().find(|it| it.get("url").contains(mark)).cloned())
+    }
+
+    /// Makes a role and a key of it while it runs, and gives the key.
+    #[track_caller]
+    pub(crate) fn key(&self, role: &str, rights: &[&str]) -> String {
+        self.cli(&[&["role", "create", role], rights].concat()).expect_success();
+        let text = self.cli(&["key", "create", "of-a-test", "--role", role, "--json"]).expect_success();
+        let created: Value = serde_json::from_str(&text).unwrap();
+        created["key"].as_str().unwrap_or_else(|| panic!("no key in {text}")).to_owned()
+    }
+
+    /// Changes its configuration file, as an editor does: another file takes the name.
+    #[track_caller]
+    pub(crate) fn configure(&self, change: impl Fn(String) -> String) {
+        let (file, new) = (self.home().join("config.toml"), self.home().join("config.toml.new"));
+        fs::write(&new, change(fs::read_to_string(&file).unwrap())).unwrap();
+        fs::rename(new, file).unwrap();
+    }
+
+    /// Changes one key of it.
+    #[track_caller]
+    pub(crate) fn set(&self, key: &str, value: &str) {
+        self.configure(|text| {
+            let others = text.lines().filter(|line| line.split(" = ").next() != Some(key));
+            others.chain([format!("{key} = {value}").as_str()]).flat_map(|line| [line, "\n"]).collect()
+        });
+    }
+
+    /// What `/health` says, with its status.
+    #[track_caller]
+    pub(crate) fn health(&self) -> (u16, String) {
+        let mut agent = Agent::dial(self.address);
+        agent.send(format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", self.address));
+        let answer = agent.answer("GET");
+        (answer.status(), answer.text().trim_end().to_owned())
+    }
+
+    /// Sends it a signal, such as `HUP`.
+    #[track_caller]
+    pub(crate) fn signal(&self, name: &str) {
+        run(Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()), "").expect_success();
+    }
+
+    /// Ends it as a service manager does, and waits until it has.
+    #[track_caller]
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.child.wait().unwrap()
     }
 
     /// Kills it, as `kill -9` does.
