@@ -1,6 +1,6 @@
 //! The configuration is read anew while the server runs: taken as a whole if it is good, else the old one stays.
 
-use std::fmt;
+use std::{error::Error as _, fmt};
 
 use crate::{
     app::published::Published,
@@ -81,12 +81,7 @@ impl<'a> Reload<'a> {
     }
 
     fn refuse(&mut self, error: &ConfigError, published: &Published) {
-        let what = match (error.place(), error.help()) {
-            (Some(place), Some(help)) => format!("{place}: {error} ({help})"),
-            (Some(place), None) => format!("{place}: {error}"),
-            (None, Some(help)) => format!("{error} ({help})"),
-            (None, None) => error.to_string(),
-        };
+        let what = told(error);
         if self.wrong.as_ref() != Some(&what) {
             match self.recorder.open(Door::Admin, "config_reload") {
                 Ok(mut entry) => {
@@ -114,6 +109,18 @@ impl fmt::Debug for Reload<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reload").field("seen", &self.seen).field("wrong", &self.wrong).finish_non_exhaustive()
     }
+}
+
+/// The place, the trouble, what lies behind it, what to do.
+fn told(error: &ConfigError) -> String {
+    let place = error.place().map(|it| format!("{it}: ")).unwrap_or_default();
+    let mut text = format!("{place}{error}");
+    let mut cause = error.source();
+    while let Some(it) = cause {
+        text = format!("{text}: {it}");
+        cause = it.source();
+    }
+    text + &error.help().map(|it| format!(" ({it})")).unwrap_or_default()
 }
 
 /// The new configuration as far as it can be in force without a start, and the keys of what cannot.

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use crate::{
     app::{self, Rollback},
-    cli::{context::Context, failure::Failure},
-    config::server::parse_bind,
+    cli::{context::Context, failure::Failure, output::Output},
+    config::server::{Mode, parse_bind},
 };
 
 /// Start the HTTP proxy server
@@ -26,6 +26,11 @@ Examples:
   vultrino serve
   vultrino serve --bind 127.0.0.1:8080
 
+In local mode whoever reaches it may use every credential, so it listens on loopback only.
+With mode = \"server\" in the section [server] of the configuration callers need an API key
+(`vultrino key create`), and it listens anywhere. Changes of the configuration are taken up
+within a second, or at once on SIGHUP.
+
 Then, in another terminal, with a credential of the alias github-api:
   curl -H 'X-Vultrino-Credential: github-api' http://127.0.0.1:7878/https://api.github.com/user
   curl --proxy http://127.0.0.1:7878 --cacert \"$(vultrino ca path)\" https://api.github.com/user";
@@ -38,6 +43,33 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     drop(password);
     let rollback = if args.accept_rollback { Rollback::Accept } else { Rollback::Refuse };
     let server = app::Server::start(loaded, store, rollback)?;
-    context.output.line(format_args!("Listening on http://{}", server.bound()))?;
+    announce(&server, &context.output)?;
     Ok(server.until_signal(Box::new(|| context.load_again(args.bind)))?)
+}
+
+/// Where it listens, what callers need there, and what a person should think about.
+fn announce(server: &app::Server, output: &Output) -> Result<(), Failure> {
+    let (bound, config) = (server.bound(), server.config());
+    output.line(format_args!("Listening on http://{bound}"))?;
+    if let Some(socket) = &config.server.socket {
+        output.line(format_args!("Listening on {}", socket.display()))?;
+    }
+    match (config.server.mode, config.server.is_keyless()) {
+        (Mode::Local, true) => output.note("Local mode: whoever reaches it may use every credential"),
+        (Mode::Local, false) => output.note("Local mode: callers need an API key, but for those of the socket"),
+        (Mode::Server, _) => output.note("Server mode: callers need an API key"),
+    }
+    if !config.server.is_keyless() && !server.has_keys() {
+        output.warning(
+            "there is no API key yet, so every request is refused; these make one:\n  \
+             vultrino role create ROLE --permissions read,execute\n  vultrino key create NAME --role ROLE",
+        );
+    }
+    if config.server.mode == Mode::Server && !bound.ip().to_canonical().is_loopback() {
+        output.warning(format_args!(
+            "{bound} can be reached from other machines, and keys and answers travel there without TLS; put a reverse \
+             proxy that speaks TLS in front, or let only a network that you trust reach it"
+        ));
+    }
+    Ok(())
 }

@@ -90,7 +90,7 @@ fn read(file: &Path) -> Result<Option<String>, ConfigError> {
 fn with_file(
     file: PathBuf,
     text: &str,
-    seen: Vec<Seen>,
+    mut seen: Vec<Seen>,
     flags: &Flags,
     environment: &Environment,
 ) -> Result<Loaded, ConfigError> {
@@ -99,6 +99,7 @@ fn with_file(
     let (sections, map) = document.read::<Sections>()?;
     let folder = file.parent().unwrap_or(&file);
     let config = Settings { sections, map: Some(map), folder }.settle(flags, environment)?;
+    seen.extend(config.policies.seen.iter().cloned());
     Ok(Loaded { config, file: Some(file), seen })
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::{
     base::glob,
     config::{
-        ConfigError,
+        ConfigError, Seen,
         document::{Document, Map},
         error::Problem,
         written::{Roots, WrittenPath},
@@ -29,6 +29,8 @@ pub struct Policies {
     pub set: PolicySet,
     /// What `include` names, made whole: files, some with `*` in their name.
     pub include: Vec<PathBuf>,
+    /// Every included file, and the folders that others may come into, as they were before they were read.
+    pub seen: Vec<Seen>,
 }
 
 /// `[policy]` as it is written.
@@ -50,6 +52,7 @@ struct File {
 struct Gathered {
     policies: Vec<Policy>,
     names: HashSet<String>,
+    seen: Vec<Seen>,
 }
 
 /// The policies of the configuration file, and of all that it includes.
@@ -69,17 +72,19 @@ pub(crate) fn gather(
     // Each file once, and not the one that includes.
     let mut seen: HashSet<PathBuf> = map.map(|it| it.file().to_owned()).into_iter().collect();
     for pattern in &include {
+        gathered.seen.extend(pattern.parent().filter(|_| has_star(pattern)).map(Seen::now));
         for path in files(pattern).map_err(place)? {
             if !path.exists() {
                 return Err(place(Problem::new(format!("{} does not exist", path.display()))));
             }
             if seen.insert(path.clone()) {
+                gathered.seen.push(Seen::now(&path));
                 gathered.take_file(&path)?;
             }
         }
     }
     let set = PolicySet::new(gathered.policies).map_err(|it| Problem::new(it.to_string()).anywhere())?;
-    Ok(Policies { set, include })
+    Ok(Policies { set, include, seen: gathered.seen })
 }
 
 /// The policies of one file, which need not be part of any configuration.
@@ -116,9 +121,12 @@ impl Gathered {
     }
 }
 
+fn has_star(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().contains(&b'*')
+}
+
 /// The files that are meant, by name. A pattern may mean none; a file that is named is there.
 fn files(pattern: &Path) -> Result<Vec<PathBuf>, Problem> {
-    let has_star = |it: &Path| it.as_os_str().as_encoded_bytes().contains(&b'*');
     let (Some(folder), Some(name)) = (pattern.parent(), pattern.file_name()) else {
         return Err(Problem::new(format!("{} is no file", pattern.display())));
     };

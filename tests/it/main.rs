@@ -43,6 +43,8 @@ mod limits;
 #[cfg(test)]
 mod live_changes;
 #[cfg(test)]
+mod modes;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod payloads;
@@ -52,6 +54,8 @@ mod policies;
 mod private_addresses;
 #[cfg(test)]
 mod real_clients;
+#[cfg(test)]
+mod reload;
 #[cfg(test)]
 mod reuse;
 #[cfg(test)]
@@ -70,6 +74,8 @@ mod three_ways;
 mod tidy;
 #[cfg(test)]
 mod tunnels;
+#[cfg(test)]
+mod unix_socket;
 #[cfg(test)]
 mod upstream_answers;
 #[cfg(test)]

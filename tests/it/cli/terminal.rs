@@ -1,11 +1,16 @@
 //! What a person at a terminal is asked, and what it looks like. `script` gives the terminal.
 
 use std::{
+    fs,
     io::{Read, Write},
+    path::Path,
     process::{ChildStdin, ChildStdout, Command},
 };
 
-use crate::cli::home::{BINARY, Home, PASSWORD, Running, piped};
+use crate::{
+    cli::home::{BINARY, Home, PASSWORD, Running, piped},
+    support::wait::until,
+};
 
 /// A terminal with one command in it.
 struct Terminal {
@@ -152,4 +157,27 @@ fn a_role_is_deleted_after_a_question_that_says_what_ends_with_it() {
     terminal.answer_hidden("Storage password:", PASSWORD).answer("[y/N]", "y");
     let (shown, code) = terminal.end();
     assert!(code == 0 && shown.contains("Deleted role: ci"), "{code} {shown}");
+}
+
+#[test]
+fn a_server_ends_with_its_terminal_and_reloads_at_a_hangup_otherwise() {
+    let home = Home::set_up();
+    let mut terminal = Terminal::run(&home, "vultrino serve --bind 127.0.0.1:0");
+    terminal.answer_hidden("Storage password:", PASSWORD).wait_for("Listening on http://");
+    let children = |of: u32| -> Vec<u32> {
+        let text = fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap();
+        text.split_whitespace().map(|it| it.parse().unwrap()).collect()
+    };
+    let script = children(terminal.running.0.id())[0];
+    let mut server = children(script)[0];
+    while let [child] = children(server)[..] {
+        server = child;
+    }
+    let send = |signal: &str, to: u32| {
+        assert!(Command::new("kill").args([signal, &to.to_string()]).status().unwrap().success());
+    };
+    send("-HUP", server);
+    terminal.wait_for("is in force");
+    send("-KILL", script);
+    until("the server has ended", || (!Path::new(&format!("/proc/{server}")).exists()).then_some(()));
 }

@@ -1,0 +1,191 @@
+//! A changed configuration is taken up while serving, if it is good; nobody's connection notices.
+
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
+};
+
+use crate::support::{Agent, Appliance, Origin, WAYS, Way, agent::NAMED, appliance::ALIAS, wait::until};
+
+const IN_FORCE: &str = "is in force";
+const DEGRADED: &str = r#"{"status":"degraded","version":"0.1.0","reasons":["config"]}"#;
+const OK: &str = r#"{"status":"ok","version":"0.1.0"}"#;
+
+#[test]
+fn a_changed_file_counts_at_once_on_connections_that_stay() {
+    let (appliance, origin) = (Appliance::start(), Origin::https());
+    let mut agents = WAYS.map(|way| Agent::via(&appliance, way, &origin));
+    for agent in &mut agents {
+        agent.get("/").expect_origins(200);
+    }
+    appliance.set("server.max_body_size", "5");
+    for agent in &mut agents {
+        until("the limit counts", || (agent.post("/", &[], b"12345").status() == 200).then_some(()));
+    }
+    until("the longer one is refused", || {
+        let mut agent = Agent::via(&appliance, Way::Path, &origin);
+        (agent.post("/", &[], b"123456").status() == 413).then_some(())
+    });
+    for agent in &mut agents {
+        agent.get("/after").expect_origins(200);
+    }
+    let line = appliance.audit("the reload", |lines| lines.iter().find(|it| it.action == "config_reload").cloned());
+    assert_eq!((line.get("outcome"), line.get("gen")), ("ok", "2"));
+    assert_eq!(appliance.audit_of("/after").get("gen"), "2");
+}
+
+#[test]
+fn a_bad_file_leaves_the_old_one_in_force_and_says_so_until_it_is_good() {
+    let (appliance, origin) = (Appliance::start(), Origin::https());
+    assert_eq!(appliance.health(), (200, OK.to_owned()));
+    let good = fs::read_to_string(appliance.home().join("config.toml")).unwrap();
+    let line = good.lines().count() + 1;
+    appliance.configure(|text| text + "server.tiemout = 5\n");
+    until("it is told", || (appliance.health() == (200, DEGRADED.to_owned())).then_some(()));
+    until("the place is told", || {
+        appliance.printed().contains(&format!("config.toml:{line}:8: unknown key `server.tiemout`")).then_some(())
+    });
+    Agent::via(&appliance, Way::Path, &origin).get("/").expect_origins(200);
+    appliance.signal("HUP");
+    appliance.configure(|text| text.replace("tiemout", "timeout"));
+    until("it is good", || (appliance.health() == (200, OK.to_owned())).then_some(()));
+    let told = appliance.printed().matches("the last one stays in force").count();
+    assert_eq!(told, 1, "told once: {}", appliance.printed());
+    appliance.audit("the refused reload", |lines| {
+        let of = |outcome: &str| lines.iter().any(|it| it.action == "config_reload" && it.get("outcome") == outcome);
+        (of("denied") && of("ok")).then_some(())
+    });
+}
+
+#[test]
+fn included_files_count_when_they_come_change_and_go() {
+    let appliance = Appliance::builder().set("policy.include", "[\"policies/*.toml\"]").start();
+    let origin = Origin::https();
+    let mut agents = WAYS.map(|way| Agent::via(&appliance, way, &origin));
+    let file = appliance.home().join("policies/closed.toml");
+    let mut all_answer = |status: u16| {
+        for agent in &mut agents {
+            until("the policies count", || (agent.get("/").status() == status).then_some(()));
+        }
+    };
+    all_answer(200);
+    fs::create_dir(file.parent().unwrap()).unwrap();
+    let closed = "[[policies]]\nname = \"closed\"\ncredential_pattern = \"*\"\ndefault_action = \"deny\"\n";
+    fs::write(&file, closed).unwrap();
+    all_answer(403);
+    // Written in place, and bad.
+    fs::write(&file, closed.replace("deny", "dany")).unwrap();
+    until("it is told", || (appliance.health().1 == DEGRADED).then_some(()));
+    assert!(appliance.printed().contains("closed.toml:4:18: "), "{}", appliance.printed());
+    all_answer(403);
+    fs::write(&file, closed.replace("deny", "allow")).unwrap();
+    all_answer(200);
+    assert_eq!(appliance.health().1, OK);
+    fs::write(&file, closed).unwrap();
+    all_answer(403);
+    fs::remove_file(&file).unwrap();
+    all_answer(200);
+}
+
+#[test]
+fn a_file_that_is_included_by_name_must_stay() {
+    let (appliance, origin) = (Appliance::start(), Origin::https());
+    let file = appliance.home().join("one.toml");
+    fs::write(&file, "[[policies]]\nname = \"one\"\ncredential_pattern = \"*\"\ndefault_action = \"deny\"\n").unwrap();
+    appliance.set("policy.include", "[\"one.toml\"]");
+    let mut agent = Agent::via(&appliance, Way::Path, &origin);
+    until("it counts", || (agent.get("/").status() == 403).then_some(()));
+    fs::remove_file(&file).unwrap();
+    until("it is missed", || (appliance.health().1 == DEGRADED).then_some(()));
+    agent.get("/").expect_refusal(403, "policy_denied");
+    appliance.set("policy.include", "[]");
+    until("nobody misses it", || (agent.get("/").status() == 200).then_some(()));
+    assert_eq!(appliance.health().1, OK);
+}
+
+#[test]
+fn a_file_that_goes_is_a_bad_one() {
+    let appliance = Appliance::start();
+    let file = appliance.home().join("config.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    until("it is missed", || (appliance.health().1 == DEGRADED).then_some(()));
+    fs::write(&file, text).unwrap();
+    until("it is back", || (appliance.health().1 == OK).then_some(()));
+}
+
+#[test]
+fn sighup_under_load_drops_nothing() {
+    let (appliance, origin) = (Appliance::start(), Origin::https());
+    let (over, served) = (AtomicBool::new(false), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for way in WAYS {
+            let (appliance, origin, over, served) = (&appliance, &origin, &over, &served);
+            scope.spawn(move || {
+                // One connection from the first request to the last.
+                let mut agent = Agent::via(appliance, way, origin);
+                while !over.load(Ordering::Relaxed) {
+                    agent.post("/", &[], &vec![7; 20_000]).expect_origins(200);
+                    served.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for n in 1..=20 {
+            let before = served.load(Ordering::Relaxed);
+            appliance.set("server.timeout", &(30 + n).to_string());
+            appliance.signal("HUP");
+            let reached = || appliance.printed().matches(IN_FORCE).count() >= n;
+            until("it is taken", || (reached() && served.load(Ordering::Relaxed) > before).then_some(()));
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(appliance.health().1, OK);
+}
+
+#[test]
+fn what_counts_from_the_next_start_on_is_named_and_changes_nothing_now() {
+    let (appliance, origin) = (Appliance::start(), Origin::https());
+    appliance.set("server.bind", "\"0.0.0.0:1\"");
+    appliance.set("server.mode", "\"server\"");
+    appliance.set("server.socket", "\"other.sock\"");
+    appliance.set("upstream.connect_timeout", "3");
+    until("it is told", || {
+        let named = "settings=server.bind, server.mode, server.socket, upstream.connect_timeout";
+        appliance.printed().contains(named).then_some(())
+    });
+    for way in WAYS {
+        Agent::via(&appliance, way, &origin).get("/").expect_origins(200);
+    }
+    assert!(!appliance.home().join("other.sock").exists());
+    let unmatched = Agent::via(&appliance, Way::Absolute, &origin).ask("GET", "/", &[]);
+    assert_eq!(unmatched.status(), 200, "forwarded, as in local mode");
+}
+
+#[test]
+fn local_auth_counts_on_open_connections_too() {
+    let (appliance, origin) = (Appliance::start(), Origin::https());
+    let mut agents = WAYS.map(|way| Agent::via(&appliance, way, &origin));
+    for agent in &mut agents {
+        agent.get("/").expect_origins(200);
+    }
+    appliance.set("server.local_auth", "\"key\"");
+    for (agent, status) in agents.iter_mut().zip([401, 407, 401]) {
+        until("a key is asked for", || (agent.get("/").status() == status).then_some(()));
+    }
+}
+
+#[test]
+fn a_store_that_cannot_be_read_leaves_the_last_state_in_force() {
+    let (appliance, origin) = (Appliance::start(), Origin::https());
+    let (store, aside) = (appliance.home().join("credentials.enc"), appliance.home().join("aside"));
+    fs::rename(&store, &aside).unwrap();
+    let degraded = DEGRADED.replace("config", "store");
+    until("it is missed", || (appliance.health() == (200, degraded.clone())).then_some(()));
+    Agent::via(&appliance, Way::Path, &origin).ask("GET", "/", &[NAMED]).expect_origins(200);
+    fs::rename(aside, store).unwrap();
+    until("it is back", || (appliance.health() == (200, OK.to_owned())).then_some(()));
+    appliance.cli(&["delete", ALIAS, "--force"]).expect_success();
+    let mut agent = Agent::via(&appliance, Way::Path, &origin);
+    until("changes are seen", || (agent.get("/").status() == 404).then_some(()));
+}
