@@ -1,6 +1,8 @@
 //! What a user can see of Vultrino, tested at its outer wall: one binary, a file per behaviour.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod api;
 #[cfg(test)]
 mod audit;

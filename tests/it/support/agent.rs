@@ -4,11 +4,12 @@ use std::{
     fs,
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    os::unix::net::UnixStream,
     path::Path,
     sync::Arc,
 };
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
     crypto::aws_lc_rs,
@@ -42,7 +43,40 @@ pub(crate) const NAMED: (&str, &str) = ("X-Vultrino-Credential", ALIAS);
 
 enum Stream {
     Plain(TcpStream),
+    Unix(UnixStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+/// How a caller of a proxy shows an API key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shown<'a> {
+    Nothing,
+    /// `Bearer KEY`.
+    Bearer(&'a str),
+    /// Basic, as `http://KEY@proxy` makes it.
+    User(&'a str),
+    /// Basic, as `http://USER:KEY@proxy` makes it.
+    Password(&'a str, &'a str),
+}
+
+impl Shown<'_> {
+    /// The value of the field that shows it.
+    pub(crate) fn value(self) -> Option<String> {
+        let basic = |pair: String| format!("Basic {}", BASE64_STANDARD.encode(pair));
+        match self {
+            Self::Nothing => None,
+            Self::Bearer(key) => Some(format!("Bearer {key}")),
+            Self::User(key) => Some(basic(format!("{key}:"))),
+            Self::Password(user, key) => Some(basic(format!("{user}:{key}"))),
+        }
+    }
+}
+
+impl Way {
+    /// The field in which callers show a key in this way.
+    pub(crate) fn key_field(self) -> &'static str {
+        if self == Self::Path { "Authorization" } else { "Proxy-Authorization" }
+    }
 }
 
 /// One connection of a client.
@@ -51,7 +85,9 @@ pub(crate) struct Agent {
     way: Way,
     scheme: String,
     authority: String,
-    proxy: SocketAddr,
+    proxy: String,
+    /// Fields that each request carries.
+    standing: Vec<(String, String)>,
     unread: Vec<u8>,
     ended: bool,
 }
@@ -88,6 +124,29 @@ impl Agent {
         Ok(agent)
     }
 
+    /// Connects to the proxy with a key of its own, for requests to this origin.
+    #[track_caller]
+    pub(crate) fn keyed(appliance: &Appliance, way: Way, origin: &Origin, key: &str) -> Self {
+        Self::showing(appliance, way, origin, Shown::Bearer(key)).unwrap_or_else(|refused| panic!("{refused:#?}"))
+    }
+
+    /// The same, shown in any manner: on CONNECT, or else on each request. The refusal of a tunnel is given back.
+    #[track_caller]
+    pub(crate) fn showing(
+        appliance: &Appliance,
+        way: Way,
+        origin: &Origin,
+        shown: Shown<'_>,
+    ) -> Result<Self, Box<Answer>> {
+        let value = shown.value();
+        let fields: Vec<(&str, &str)> = value.iter().map(|it| (way.key_field(), &**it)).collect();
+        let mut agent = Self::with(appliance, way, origin.scheme(), &origin.authority(), &fields)?;
+        if way != Way::Tunnel {
+            agent.standing = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        }
+        Ok(agent)
+    }
+
     /// Connects to the proxy's port, to say anything.
     #[track_caller]
     pub(crate) fn dial(proxy: SocketAddr) -> Self {
@@ -95,8 +154,26 @@ impl Agent {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_write_timeout(Some(PATIENCE)).unwrap();
         socket.set_nodelay(true).unwrap();
-        let (scheme, authority) = (String::new(), proxy.to_string());
-        Self { stream: Stream::Plain(socket), way: Way::Path, scheme, authority, proxy, unread: vec![], ended: false }
+        Self::over(Stream::Plain(socket), proxy.to_string())
+    }
+
+    /// Connects to the proxy's unix socket, to say anything.
+    #[track_caller]
+    pub(crate) fn dial_unix(socket: &Path) -> Self {
+        let socket = UnixStream::connect(socket).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_write_timeout(Some(PATIENCE)).unwrap();
+        Self::over(Stream::Unix(socket), "localhost".to_owned())
+    }
+
+    fn over(stream: Stream, proxy: String) -> Self {
+        let (scheme, authority) = (String::new(), proxy.clone());
+        Self { stream, way: Way::Path, scheme, authority, proxy, standing: vec![], unread: vec![], ended: false }
+    }
+
+    /// From now on requests are for this origin, asked in path style or absolute form.
+    pub(crate) fn towards(self, way: Way, origin: &Origin) -> Self {
+        Self { way, scheme: origin.scheme().to_owned(), authority: origin.authority(), ..self }
     }
 
     /// Connects to the proxy's unix socket for requests to this origin; a tunnel's refusal is given back.
@@ -107,14 +184,7 @@ impl Agent {
         way: Way,
         origin: &Origin,
     ) -> Result<Self, Box<Answer>> {
-        let unix = UnixStream::connect(socket).unwrap();
-        unix.set_read_timeout(Some(PATIENCE)).unwrap();
-        unix.set_write_timeout(Some(PATIENCE)).unwrap();
-        // To read and write, the system does not mind what the library thinks that it is.
-        let stream = Stream::Plain(OwnedFd::from(unix).into());
-        let (scheme, authority) = (origin.scheme().to_owned(), origin.authority());
-        let mut agent =
-            Self { stream, way, scheme, authority, proxy: appliance.address(), unread: vec![], ended: false };
+        let mut agent = Self::dial_unix(socket).towards(way, origin);
         if way == Way::Tunnel {
             let authority = agent.authority.clone();
             agent.connect(&authority, &[])?;
@@ -165,13 +235,14 @@ impl Agent {
 
     /// The `Host` that a client sends in this way.
     pub(crate) fn host(&self) -> String {
-        if self.way == Way::Path { self.proxy.to_string() } else { self.authority.clone() }
+        if self.way == Way::Path { self.proxy.clone() } else { self.authority.clone() }
     }
 
     /// A request head for `path`, as this way spells it.
     pub(crate) fn head(&self, method: &str, path: &str, fields: &[(&str, &str)]) -> String {
         let (target, host, fields) = (self.target(path), self.host(), lines(fields));
-        format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n")
+        let standing = lines(&self.standing.iter().map(|(name, value)| (&**name, &**value)).collect::<Vec<_>>());
+        format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n{standing}{fields}\r\n")
     }
 
     /// Sends bytes as they are.
@@ -187,6 +258,7 @@ impl Agent {
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         match &mut self.stream {
             Stream::Plain(it) => it.write_all(bytes.as_ref()),
+            Stream::Unix(it) => it.write_all(bytes.as_ref()),
             Stream::Tls(it) => it.write_all(bytes.as_ref()).and_then(|()| it.flush()),
         }
     }
@@ -306,7 +378,10 @@ impl Agent {
 
     /// Ends the connection without a farewell.
     pub(crate) fn break_off(self) {
-        drop(self.socket().shutdown(Shutdown::Both));
+        match &self.stream {
+            Stream::Unix(it) => drop(it.shutdown(Shutdown::Both)),
+            _ => drop(self.socket().shutdown(Shutdown::Both)),
+        }
     }
 
     /// Where the proxy sees it.
@@ -318,6 +393,7 @@ impl Agent {
         match &self.stream {
             Stream::Plain(it) => it,
             Stream::Tls(it) => &it.sock,
+            Stream::Unix(_) => panic!("a unix socket has no address"),
         }
     }
 
@@ -335,6 +411,7 @@ impl Agent {
         let mut buffer = vec![0; 64 << 10];
         let count = match &mut self.stream {
             Stream::Plain(it) => it.read(&mut buffer),
+            Stream::Unix(it) => it.read(&mut buffer),
             Stream::Tls(it) => it.read(&mut buffer),
         }?;
         self.ended = count == 0;

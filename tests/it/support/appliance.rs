@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -19,7 +20,7 @@ use crate::support::{
     certificates,
     origin::Origin,
     process::{Capture, Output, VULTRINO, run},
-    template::{self, Cost, Credential, clean, folder, vultrino},
+    template::{self, Cost, Credential, Piece, clean, vultrino},
     wait::PATIENCE,
 };
 
@@ -32,10 +33,20 @@ pub(crate) const BEARER: &str = "Bearer sekrit-Zk3vW9qLmT5xR8bN2cYd-walls";
 
 /// How an appliance shall be.
 pub(crate) struct Builder {
+    /// `None` is the one credential that a test gets when it names none.
     credentials: Option<Vec<Credential>>,
+    holders: Vec<Piece>,
     cost: Cost,
-    settings: BTreeMap<String, String>,
+    settings: Settings,
     start: Start,
+}
+
+/// What stands in a configuration file.
+#[derive(Clone, Default)]
+struct Settings {
+    values: BTreeMap<String, String>,
+    /// Behind them, as it is: what takes more than a line.
+    more: String,
 }
 
 /// How the server is started.
@@ -58,6 +69,30 @@ impl Builder {
         self
     }
 
+    /// Asks every caller for an API key.
+    pub(crate) fn server(self) -> Self {
+        self.set("server.mode", "\"server\"")
+    }
+
+    /// Creates a role; permissions and scopes as the command line takes them, no scopes are all.
+    pub(crate) fn role(mut self, name: &str, permissions: &str, scopes: &str) -> Self {
+        let [name, permissions, scopes] = [name, permissions, scopes].map(str::to_owned);
+        self.holders.push(Piece::Role { name, permissions, scopes });
+        self
+    }
+
+    /// Creates an API key of a role; see [`Appliance::key`].
+    pub(crate) fn key(mut self, name: &str, role: &str) -> Self {
+        self.holders.push(Piece::Key { name: name.to_owned(), role: role.to_owned() });
+        self
+    }
+
+    /// Policies, or other sections, as they stand in the configuration.
+    pub(crate) fn sections(mut self, toml: &str) -> Self {
+        self.settings.more.push_str(toml);
+        self
+    }
+
     /// Derives the storage key at the cost that `init` chooses by itself.
     pub(crate) fn with_default_kdf(mut self) -> Self {
         self.cost = Cost::Default;
@@ -66,7 +101,7 @@ impl Builder {
 
     /// Sets a key of the configuration, written with its dots, to a TOML value.
     pub(crate) fn set(mut self, key: &str, value: &str) -> Self {
-        self.settings.insert(key.to_owned(), value.to_owned());
+        self.settings.values.insert(key.to_owned(), value.to_owned());
         self
     }
 
@@ -77,7 +112,7 @@ impl Builder {
 
     /// Leaves a key of the configuration to its default.
     pub(crate) fn without(mut self, key: &str) -> Self {
-        self.settings.remove(key);
+        self.settings.values.remove(key);
         self
     }
 
@@ -106,13 +141,29 @@ impl Builder {
     #[track_caller]
     pub(crate) fn start_in(self, home: TempDir) -> Appliance {
         let default = || vec![Credential::key(ALIAS, KEY, &["localhost:*"])];
-        template::copy(&folder(&self.credentials.unwrap_or_else(default), self.cost), home.path());
-        let mut settings = template::settings(home.path(), self.cost);
-        settings.extend(self.settings);
-        template::write_config(home.path(), &settings);
+        let credentials = self.credentials.unwrap_or_else(default).into_iter().map(Piece::Credential);
+        let pieces: Vec<Piece> = credentials.chain(self.holders).collect();
+        let template = template::template(&pieces, self.cost);
+        template::copy(&template.folder, home.path());
+        let mut settings = Settings { values: template::settings(home.path(), self.cost), ..self.settings.clone() };
+        settings.values.extend(self.settings.values);
+        settings.write(home.path());
         fs::write(home.path().join("origins.pem"), certificates::trusted_ca()).unwrap();
-        Appliance::launch(self.start, home)
+        Appliance::launch(self.start, Kept { home, keys: template.keys, settings })
     }
+}
+
+impl Settings {
+    fn write(&self, home: &Path) {
+        template::write_config(home, &self.values, &self.more);
+    }
+}
+
+/// What outlives a process of the server.
+struct Kept {
+    home: TempDir,
+    keys: BTreeMap<String, String>,
+    settings: Settings,
 }
 
 impl Start {
@@ -135,7 +186,7 @@ impl Start {
 /// A running server.
 pub(crate) struct Appliance {
     child: Child,
-    home: Option<TempDir>,
+    kept: Option<Kept>,
     start: Start,
     address: SocketAddr,
     stdout: Capture,
@@ -156,13 +207,14 @@ impl Appliance {
             ("upstream.allow_private", "[\"127.0.0.0/8\"]"),
             ("upstream.ca_file", "\"origins.pem\""),
         ];
-        let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        Builder { credentials: None, cost: Cost::Least, settings: settings.into(), start: Start::default() }
+        let values = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let settings = Settings { values, more: String::new() };
+        Builder { credentials: None, holders: vec![], cost: Cost::Least, settings, start: Start::default() }
     }
 
     #[track_caller]
-    fn launch(start: Start, home: TempDir) -> Self {
-        let mut command = start.command(home.path());
+    fn launch(start: Start, kept: Kept) -> Self {
+        let mut command = start.command(kept.home.path());
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -176,7 +228,7 @@ impl Appliance {
             let status = child.wait();
             panic!("serve does not listen: {status:?}\n{}{}", stdout.finish(), stderr.finish());
         };
-        Self { child, home: Some(home), start, address, stdout, stderr }
+        Self { child, kept: Some(kept), start, address, stdout, stderr }
     }
 
     /// Where it listens.
@@ -191,7 +243,17 @@ impl Appliance {
 
     /// Its folder: configuration, store, CA certificate, audit log.
     pub(crate) fn home(&self) -> &Path {
-        self.home.as_ref().unwrap().path()
+        self.kept().home.path()
+    }
+
+    /// The API key that was created under this name.
+    #[track_caller]
+    pub(crate) fn key(&self, name: &str) -> &str {
+        self.kept().keys.get(name).unwrap_or_else(|| panic!("no key is called {name}"))
+    }
+
+    fn kept(&self) -> &Kept {
+        self.kept.as_ref().unwrap()
     }
 
     /// The file that clients trust.
@@ -221,6 +283,32 @@ impl Appliance {
     #[track_caller]
     pub(crate) fn add(&self, credential: &Credential) {
         template::add(self.home(), credential);
+    }
+
+    /// Creates a role while it runs.
+    #[track_caller]
+    pub(crate) fn add_role(&self, name: &str, permissions: &str, scopes: &str) {
+        template::add_role(self.home(), name, permissions, scopes);
+    }
+
+    /// Creates an API key while it runs.
+    #[track_caller]
+    pub(crate) fn add_key(&self, name: &str, role: &str, more: &[&str]) -> String {
+        template::add_key(self.home(), name, role, more)
+    }
+
+    /// Writes the configuration anew: one value changed, and other sections behind.
+    pub(crate) fn rewrite_config(&self, change: Option<(&str, &str)>, sections: &str) {
+        let mut settings = self.kept().settings.clone();
+        settings.values.extend(change.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        sections.clone_into(&mut settings.more);
+        settings.write(self.home());
+    }
+
+    /// Asks it to read its configuration again.
+    pub(crate) fn hang_up(&self) {
+        let pid = Pid::from_raw(self.pid().cast_signed()).unwrap();
+        kill_process(pid, Signal::HUP).unwrap();
     }
 
     /// The audit log as it stands.
@@ -306,7 +394,7 @@ impl Appliance {
     #[track_caller]
     pub(crate) fn restart(mut self) -> Self {
         self.kill();
-        Self::launch(std::mem::take(&mut self.start), self.home.take().unwrap())
+        Self::launch(std::mem::take(&mut self.start), self.kept.take().unwrap())
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod answer;
+pub(crate) mod api;
 pub(crate) mod appliance;
 pub(crate) mod audit_line;
 pub(crate) mod certificates;
@@ -19,7 +20,7 @@ pub(crate) mod visit;
 pub(crate) mod wait;
 pub(crate) mod wire;
 
-pub(crate) use agent::{Agent, WAYS, Way};
+pub(crate) use agent::{Agent, Shown, WAYS, Way};
 pub(crate) use answer::Answer;
 pub(crate) use appliance::Appliance;
 pub(crate) use origin::Origin;

@@ -46,6 +46,30 @@ impl Credential {
     }
 }
 
+/// One thing that a store is made of.
+#[derive(Clone, Debug)]
+pub(crate) enum Piece {
+    Credential(Credential),
+    /// Permissions and scopes as the command line takes them; no scopes are all.
+    Role {
+        name: String,
+        permissions: String,
+        scopes: String,
+    },
+    Key {
+        name: String,
+        role: String,
+    },
+}
+
+/// A folder in which all commands have run; to be copied, not used.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Template {
+    pub folder: PathBuf,
+    /// API keys by their names.
+    pub keys: BTreeMap<String, String>,
+}
+
 /// How much deriving the storage key costs: the least that is allowed, or what `init` chooses by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Cost {
@@ -53,31 +77,64 @@ pub(crate) enum Cost {
     Default,
 }
 
-/// A folder in which `init` and these `add`s have run; to be copied, not used.
-pub(crate) fn folder(credentials: &[Credential], cost: Cost) -> PathBuf {
-    static MADE: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+/// A folder in which `init` and the commands for these pieces have run.
+pub(crate) fn template(pieces: &[Piece], cost: Cost) -> Template {
+    static MADE: Mutex<BTreeMap<String, Template>> = Mutex::new(BTreeMap::new());
     let mut made = MADE.lock().unwrap_or_else(|poisoned| panic!("an earlier template failed: {poisoned}"));
-    let mut last: Option<PathBuf> = None;
-    for count in 0..=credentials.len() {
-        let key = format!("{cost:?} {:?}", &credentials[..count]);
-        let folder = made.get(&key).cloned().unwrap_or_else(|| {
+    let mut last: Option<Template> = None;
+    for count in 0..=pieces.len() {
+        let name = format!("{cost:?} {:?}", &pieces[..count]);
+        let template = made.get(&name).cloned().unwrap_or_else(|| {
             let folder = root().join(made.len().to_string());
             match &last {
-                None => init(&folder, cost),
-                Some(earlier) => {
-                    copy(earlier, &folder);
-                    write_config(&folder, &settings(&folder, cost));
-                    add(&folder, &credentials[count - 1]);
-                    // What stands there from then on is the test's own doing.
-                    fs::remove_file(folder.join("audit.log")).unwrap();
+                None => {
+                    init(&folder, cost);
+                    Template { folder, keys: BTreeMap::new() }
                 }
+                Some(earlier) => grown(earlier, folder, &pieces[count - 1], cost),
             }
-            folder
         });
-        made.insert(key, folder.clone());
-        last = Some(folder);
+        made.insert(name, template.clone());
+        last = Some(template);
     }
     last.unwrap()
+}
+
+/// A template with one more piece.
+fn grown(earlier: &Template, folder: PathBuf, piece: &Piece, cost: Cost) -> Template {
+    copy(&earlier.folder, &folder);
+    write_config(&folder, &settings(&folder, cost), "");
+    let mut keys = earlier.keys.clone();
+    match piece {
+        Piece::Credential(credential) => add(&folder, credential),
+        Piece::Role { name, permissions, scopes } => add_role(&folder, name, permissions, scopes),
+        Piece::Key { name, role } => drop(keys.insert(name.clone(), add_key(&folder, name, role, &[]))),
+    }
+    Template { folder, keys }
+}
+
+/// Creates a role in the store in `folder`.
+#[track_caller]
+pub(crate) fn add_role(folder: &Path, name: &str, permissions: &str, scopes: &str) {
+    let mut command = vultrino(folder);
+    command.args(["role", "create", name, "--permissions", permissions]);
+    if !scopes.is_empty() {
+        command.args(["--scopes", scopes]);
+    }
+    run(&mut command, "").expect_success();
+}
+
+/// Creates an API key in the store in `folder`, and gives it.
+#[track_caller]
+pub(crate) fn add_key(folder: &Path, name: &str, role: &str, more: &[&str]) -> String {
+    let shown = run(vultrino(folder).args(["key", "create", name, "--role", role]).args(more), "").expect_success();
+    key_in(&shown).unwrap_or_else(|| panic!("no key is shown: {shown}"))
+}
+
+/// The API key in a text.
+pub(crate) fn key_in(text: &str) -> Option<String> {
+    let words = text.split(|it: char| !it.is_ascii_alphanumeric() && it != '_');
+    words.into_iter().find(|it| it.len() == 35 && it.starts_with("vk_")).map(str::to_owned)
 }
 
 /// Copies a folder's files.
@@ -105,11 +162,14 @@ pub(crate) fn settings(folder: &Path, cost: Cost) -> BTreeMap<String, String> {
     settings
 }
 
-/// Writes settings as a configuration file.
-pub(crate) fn write_config(folder: &Path, settings: &BTreeMap<String, String>) -> PathBuf {
+/// Writes settings as a configuration file, and what comes behind them. Like an editor that does it well: a reader sees
+/// the old file or the new one.
+pub(crate) fn write_config(folder: &Path, settings: &BTreeMap<String, String>, more: &str) -> PathBuf {
     let path = folder.join("config.toml");
     let lines: String = settings.iter().flat_map(|(key, value)| [key, " = ", value, "\n"]).collect();
-    fs::write(&path, lines).unwrap();
+    let new = folder.join("config.toml.new");
+    fs::write(&new, lines + more).unwrap();
+    fs::rename(new, &path).unwrap();
     path
 }
 
@@ -138,7 +198,7 @@ pub(crate) fn add(folder: &Path, credential: &Credential) {
 
 fn init(folder: &Path, cost: Cost) {
     fs::create_dir_all(folder).unwrap();
-    write_config(folder, &settings(folder, cost));
+    write_config(folder, &settings(folder, cost), "");
     let mut command = vultrino(folder);
     command.args(["init", "--admin-username", "admin"]).env("VULTRINO_ADMIN_PASSWORD", ADMIN_PASSWORD);
     run(&mut command, "").expect_success();
