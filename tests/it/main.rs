@@ -55,6 +55,8 @@ mod policies;
 #[cfg(test)]
 mod private_addresses;
 #[cfg(test)]
+mod rates;
+#[cfg(test)]
 mod real_clients;
 #[cfg(test)]
 mod reload;
@@ -62,6 +64,7 @@ mod reload;
 mod reuse;
 #[cfg(test)]
 mod rollback;
+mod revocation;
 #[cfg(test)]
 mod smuggling;
 #[cfg(test)]

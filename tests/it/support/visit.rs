@@ -101,6 +101,18 @@ impl Visit {
         }
     }
 
+    /// Reads what comes next, and keeps it unread.
+    pub(crate) fn more(&mut self) -> io::Result<()> {
+        let mut buffer = [0; 16 << 10];
+        match self.read(&mut buffer)? {
+            0 => Err(ErrorKind::UnexpectedEof.into()),
+            count => {
+                self.unread.extend_from_slice(&buffer[..count]);
+                Ok(())
+            }
+        }
+    }
+
     /// Reads one whole request that ends with these bytes, and looks at it only then: for those of many small chunks.
     pub(crate) fn request_ending(&mut self, end: &[u8]) -> io::Result<Message> {
         let mut buffer = vec![0; 64 << 10];
