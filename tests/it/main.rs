@@ -25,6 +25,8 @@ mod choosing;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod expectations;
@@ -43,11 +45,15 @@ mod leaks;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod live;
+#[cfg(test)]
 mod live_changes;
 #[cfg(test)]
 mod modes;
 #[cfg(test)]
 mod names;
+#[cfg(test)]
+mod one_verdict;
 #[cfg(test)]
 mod payloads;
 #[cfg(test)]

@@ -38,8 +38,9 @@ fn server_mode_listens_on_any_address() {
 #[test]
 fn local_mode_needs_no_key_and_one_that_is_shown_counts() {
     let builder = Appliance::builder().credential(Credential::key(ALIAS, KEY, &["localhost:*"]));
-    let appliance = builder.role("others", "execute", "b-*").key("narrow", "others").start();
     let origin = Origin::https();
+    // Without a port of its own a tunnel that leads to nothing in scope would not come to be.
+    let appliance = builder.role("others", "execute", "b-*").key("narrow", "others").reaching(&origin).start();
     let key = appliance.key("narrow").to_owned();
     for way in WAYS {
         Agent::via(&appliance, way, &origin).get("/").expect_origins(200);

@@ -122,7 +122,7 @@ fn nothing_in_scope_for_a_host_is_as_if_nothing_were_bound_to_it() {
 
 #[test]
 fn scopes_tell_cases_apart_and_a_star_is_any_run() {
-    let appliance = server().start();
+    let appliance = server().set("rate_limits.auth_failures", "0").start();
     let origin = Origin::https();
     for (alias, at) in ["GitHub-api", "github-api2", "gitlab-x", "test"].iter().zip(0..) {
         appliance.add(&Credential::key(alias, &format!("k{at}"), &["localhost:*"]));
@@ -130,8 +130,8 @@ fn scopes_tell_cases_apart_and_a_star_is_any_run() {
     for (role, scopes, reached) in [
         ("lower", "github-*", "github-api2"),
         ("upper", "GitHub-*", "GitHub-api"),
-        ("one", "git??b-*", "github-api2 gitlab-x"),
-        ("either", "{test,gitlab-?}", "gitlab-x test"),
+        ("part", "g*b-*", "github-api2 gitlab-x"),
+        ("either", "{test,gitlab-*}", "gitlab-x test"),
         ("list", "te*, GitHub-api", "GitHub-api test"),
         ("all", "*", "GitHub-api github-api2 gitlab-x test"),
     ] {
@@ -157,7 +157,7 @@ fn scopes_tell_cases_apart_and_a_star_is_any_run() {
 fn a_scope_that_is_no_pattern_is_refused_where_it_is_made() {
     let appliance = server().role("admins", "admin,execute,read", "").key("admin", "admins").start();
     let mut api = appliance.api(appliance.key("admin"));
-    for scope in ["[", "[ab]", "**", "a-**", "{}", "{a", "a}", "{a,}", "", "a b", "a/b", "a\\b", "ä"] {
+    for scope in ["[", "[ab]", "**", "a-**", "{}", "{a", "a}", "{a,}", "", "a?", "a b", "a/b", "a\\b", "ä"] {
         let role = json!({ "name": "odd", "permissions": ["execute"], "credential_scopes": [scope] });
         let answer = api.post("/v1/roles", &role);
         assert_eq!(answer.status(), 400, "{scope:?}: {answer:#?}");
@@ -182,7 +182,7 @@ fn no_key_makes_a_key_or_a_role_that_may_more_than_itself() {
         (role("r3", &["execute"], &[]), "every credential"),
         (role("r4", &["execute"], &["*"]), "every credential, in writing"),
         (role("r5", &["execute"], &["a-*", "b-*"]), "other credentials too"),
-        (role("r6", &["execute"], &["?-*"]), "a pattern that reaches further"),
+        (role("r6", &["execute"], &["*-*"]), "a pattern that reaches further"),
         (role("r7", &["execute"], &["{a,b}-*"]), "a choice that reaches further"),
     ] {
         let answer = api.post("/v1/roles", &body);

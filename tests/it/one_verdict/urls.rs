@@ -1,0 +1,1 @@
+//! The URLs that parsers disagree about, in every way.
