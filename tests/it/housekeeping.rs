@@ -18,7 +18,7 @@ fn stored(home: &Path) -> Records {
 fn at_the_end_the_store_knows_of_the_last_use_of_a_key_and_of_the_last_line() {
     let mut appliance = Appliance::start();
     let origin = Origin::https();
-    let key = appliance.key("ci", &["--permissions", "execute"]);
+    let key = appliance.mint("ci", &["--permissions", "execute"]);
     let bearer = format!("Bearer {key}");
     let mut agent = Agent::via(&appliance, Way::Path, &origin);
     until("the key counts", || {

@@ -69,8 +69,9 @@ mod reload;
 #[cfg(test)]
 mod reuse;
 #[cfg(test)]
-mod rollback;
 mod revocation;
+#[cfg(test)]
+mod rollback;
 #[cfg(test)]
 mod smuggling;
 #[cfg(test)]

@@ -49,7 +49,7 @@ fn local_mode_asks_for_a_key_if_told_to() {
 fn a_key_is_let_in_and_what_matches_no_credential_is_not() {
     let appliance = Appliance::builder().set("server.mode", "\"server\"").start();
     let (origin, other) = (Origin::https(), Origin::https());
-    let key = appliance.key("ci", &["--permissions", "execute"]);
+    let key = appliance.mint("ci", &["--permissions", "execute"]);
     let bearer = format!("Bearer {key}");
     until("the key counts", || {
         let mut agent = Agent::via(&appliance, Way::Path, &origin);
@@ -78,7 +78,7 @@ fn server_mode_says_what_is_missing() {
     told(&appliance, "vultrino key create");
     // The last thing that is said.
     told(&appliance, "without TLS");
-    appliance.key("ci", &["--permissions", "execute"]);
+    appliance.mint("ci", &["--permissions", "execute"]);
     let printed = told(&appliance.restart(), "without TLS");
     assert!(printed.contains("Server mode") && !printed.contains("vultrino key create"), "{printed}");
     let appliance = Appliance::start();

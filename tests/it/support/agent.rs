@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
-    os::unix::net::UnixStream,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     path::Path,
     sync::Arc,
 };
@@ -43,7 +43,6 @@ pub(crate) const NAMED: (&str, &str) = ("X-Vultrino-Credential", ALIAS);
 
 enum Stream {
     Plain(TcpStream),
-    Unix(UnixStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
@@ -163,7 +162,8 @@ impl Agent {
         let socket = UnixStream::connect(socket).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_write_timeout(Some(PATIENCE)).unwrap();
-        Self::over(Stream::Unix(socket), "localhost".to_owned())
+        // To read and write, the system does not mind what the library thinks that it is.
+        Self::over(Stream::Plain(OwnedFd::from(socket).into()), "localhost".to_owned())
     }
 
     fn over(stream: Stream, proxy: String) -> Self {
@@ -258,7 +258,6 @@ impl Agent {
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         match &mut self.stream {
             Stream::Plain(it) => it.write_all(bytes.as_ref()),
-            Stream::Unix(it) => it.write_all(bytes.as_ref()),
             Stream::Tls(it) => it.write_all(bytes.as_ref()).and_then(|()| it.flush()),
         }
     }
@@ -378,10 +377,7 @@ impl Agent {
 
     /// Ends the connection without a farewell.
     pub(crate) fn break_off(self) {
-        match &self.stream {
-            Stream::Unix(it) => drop(it.shutdown(Shutdown::Both)),
-            _ => drop(self.socket().shutdown(Shutdown::Both)),
-        }
+        drop(self.socket().shutdown(Shutdown::Both));
     }
 
     /// Where the proxy sees it.
@@ -393,7 +389,6 @@ impl Agent {
         match &self.stream {
             Stream::Plain(it) => it,
             Stream::Tls(it) => &it.sock,
-            Stream::Unix(_) => panic!("a unix socket has no address"),
         }
     }
 
@@ -411,7 +406,6 @@ impl Agent {
         let mut buffer = vec![0; 64 << 10];
         let count = match &mut self.stream {
             Stream::Plain(it) => it.read(&mut buffer),
-            Stream::Unix(it) => it.read(&mut buffer),
             Stream::Tls(it) => it.read(&mut buffer),
         }?;
         self.ended = count == 0;

@@ -338,7 +338,7 @@ impl Appliance {
 
     /// Makes a role and a key of it while it runs, and gives the key.
     #[track_caller]
-    pub(crate) fn key(&self, role: &str, rights: &[&str]) -> String {
+    pub(crate) fn mint(&self, role: &str, rights: &[&str]) -> String {
         self.cli(&[&["role", "create", role], rights].concat()).expect_success();
         let text = self.cli(&["key", "create", "of-a-test", "--role", role, "--json"]).expect_success();
         let created: Value = serde_json::from_str(&text).unwrap();
