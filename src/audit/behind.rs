@@ -28,7 +28,7 @@ pub(crate) fn catch_up(state: &mut State, log: &File, path: &Path, key: &ChainKe
         return follow(log, mark.offset, &mut state.anchor, key);
     }
     if let Some(rotated) = rotated(mark, path)? {
-        follow(&File::open(rotated)?, mark.offset, &mut state.anchor, key)?;
+        follow(&rotated, mark.offset, &mut state.anchor, key)?;
     }
     if mark.is_in(&now) && now.len() > 0 {
         tracing::warn!(log = %path.display(), "the audit log is shorter than it was; `vultrino audit verify` says more");
@@ -63,16 +63,22 @@ pub(crate) fn begin(path: &Path, key: &ChainKey, known: Anchor) -> io::Result<St
 }
 
 /// What the marked file is called now, or the copy that was made of it before it was emptied.
-fn rotated(mark: Mark, log: &Path) -> io::Result<Option<PathBuf>> {
+fn rotated(mark: Mark, log: &Path) -> io::Result<Option<File>> {
     let files = Files::of(log)?;
     let mut copy = None;
     for path in files.before(log) {
-        let about = path.metadata()?;
+        let file = match File::open(path) {
+            Ok(file) => file,
+            // It has moved on since it was listed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        let about = file.metadata()?;
         if mark.is_in(&about) {
-            return Ok(Some(path.to_owned()));
+            return Ok(Some(file));
         }
         if copy.is_none() && about.len() >= mark.offset {
-            copy = Some(path.to_owned());
+            copy = Some(file);
         }
     }
     Ok(copy)

@@ -27,7 +27,7 @@ use crate::audit::{
 const NAME: &str = "chain";
 
 /// How long another process may be in the middle of a batch.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Says the version of all this, too. Its zeros are what no line has, so its MAC is never one of a line.
 const MAGIC: &[u8; 32] = b"vultrino audit chain 1\0\0\0\0\0\0\0\0\0\0";

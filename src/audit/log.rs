@@ -9,10 +9,13 @@ use std::{
 
 use memchr::memrchr;
 
-use crate::audit::{line, owner::hand_over};
+use crate::audit::{line, owner::hand_over, rotated::folder_of};
 
 /// How far back the begin of a line is looked for.
 const FURTHEST: u64 = 64 * 1024;
+
+/// How often the log may be rotated in the moment in which it is opened.
+const RACES: usize = 10;
 
 /// A place in a file that was a log at some time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -43,6 +46,17 @@ pub(crate) struct Log {
 impl Log {
     /// Opens the log, and makes it if there is none.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        // Made by another process and rotated away again between two of our calls, it is there and is not.
+        for _ in 0..RACES {
+            match Self::open_once(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound && folder_of(path).is_dir() => (),
+                opened => return opened,
+            }
+        }
+        Self::open_once(path)
+    }
+
+    fn open_once(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.read(true).append(true).mode(0o600);
         let file = match options.clone().create_new(true).open(path) {
