@@ -53,10 +53,13 @@ impl Memory {
     /// The head of the chain or the log cannot be read or synced.
     pub fn head(&self) -> io::Result<Anchor> {
         let Some(state) = self.lock().look()? else { return Ok(Anchor::BEGIN) };
-        for path in Files::of(&self.log)?.readable.iter().rev() {
-            if state.mark.is_in(&path.metadata()?) {
-                File::open(path)?.sync_data()?;
-                break;
+        // The log, and what was the log a moment ago.
+        for path in Files::of(&self.log)?.readable.iter().rev().take(2) {
+            match File::open(path) {
+                Ok(file) => file.sync_data()?,
+                // It has moved on since it was listed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => (),
+                Err(error) => return Err(error),
             }
         }
         Ok(state.anchor)

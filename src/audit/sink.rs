@@ -107,10 +107,6 @@ fn current<'a>(open: &'a mut Option<Log>, path: &Path) -> io::Result<&'a Log> {
         && log.regular
         && !log.is_named(path)?
     {
-        // What was rotated away is not looked at again, but the store may remember its records.
-        if let Err(error) = log.file.sync_data() {
-            tracing::debug!(%error, "the audit log that was rotated away may not be on the disk yet");
-        }
         *open = None;
     }
     match open {

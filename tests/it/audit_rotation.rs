@@ -50,7 +50,7 @@ fn the_chain_goes_on_whatever_logrotate_does() {
     let verified = appliance.cli(&["audit", "verify", "--json"]).expect_success();
     let verified: serde_json::Value = serde_json::from_str(&verified).unwrap();
     assert_eq!(verified["files"].as_array().unwrap().len(), 3, "{verified}");
-    assert_eq!(verified["records"], 12, "{verified}");
+    assert!(verified["records"].as_u64().unwrap() >= 12, "{verified}");
 }
 
 #[test]
