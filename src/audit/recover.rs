@@ -28,7 +28,11 @@ pub fn recover(folder: &Path, sink: &mut Sink) -> Result<(), AuditError> {
         let failed = |source| AuditError::Journal { path: path.clone(), source };
         forget_written(&mut remains, sink).map_err(failed)?;
         write(&remains, sink)?;
-        fs::remove_file(&path).map_err(failed)?;
+        match fs::remove_file(&path) {
+            // Its process was not dead, but at its end.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (),
+            removed => removed.map_err(failed)?,
+        }
     }
     Ok(())
 }

@@ -51,6 +51,25 @@ fn a_line_reaches_the_log_without_a_push_and_an_idle_writer_wakes_up() {
 }
 
 #[test]
+fn commands_that_come_and_go_at_once_do_not_mind_each_other() {
+    const EACH: usize = 40;
+    let place = Place::new();
+    thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                for _ in 0..EACH {
+                    let (audit, recorder) = Audit::open_single(place.config()).unwrap();
+                    use_once(&recorder);
+                    audit.close().unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(place.lines().len(), 6 * EACH);
+    assert_eq!(place.journals(), 0);
+}
+
+#[test]
 fn four_workers_lose_nothing_and_share_no_id() {
     let place = Place::new();
     let (audit, recorders) = Audit::open(place.config(), 4).unwrap();
