@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Puts the clients that the tests use into the given folder: Python with requests, undici, and a newer Node beside the
-# system's. What the system lacks for that, and for the tests themselves, comes from Debian's packages where we may install.
+# Puts the clients that the tests use into the given folder: Python with requests and schemathesis, undici, and a newer
+# Node beside the system's. What the system lacks for that, and for the tests themselves, comes from Debian's packages where we may install.
 set -euo pipefail
 
 clients=$1
 requests=2.34.2
+schemathesis=4.32.5
 undici=6.29.1
 node=24.21.0
 
@@ -46,10 +47,10 @@ if ((${#missing[@]})); then
     "${root[@]}" "${install[@]}"
 fi
 
-echo "Installing Python requests $requests, undici $undici and Node $node into $clients"
+echo "Installing Python requests $requests and schemathesis $schemathesis, undici $undici and Node $node into $clients"
 mkdir -p "$clients"
 python3 -m venv "$clients/python"
-"$clients/python/bin/pip" install --quiet --disable-pip-version-check "requests==$requests"
+"$clients/python/bin/pip" install --quiet --disable-pip-version-check "requests==$requests" "schemathesis==$schemathesis"
 packages=("undici@$undici")
 # Node's own binaries, as npm packages.
 case $(uname -sm) in

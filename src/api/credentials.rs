@@ -5,7 +5,7 @@ use axum::{
     response::Response,
 };
 use http::StatusCode;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 use utoipa::ToSchema;
 
@@ -16,7 +16,8 @@ use crate::{
         asked::{Asked, Named},
         body::{SMALL, Text},
         failure::{Failure, Problem},
-        material::{self, data_schema},
+        json,
+        material::{self, data_schema, kind_schema},
         visitor::Visitor,
     },
     base::{host::AuthorityPattern, id::Id},
@@ -69,6 +70,7 @@ struct Shown {
 #[into_params(parameter_in = Query)]
 pub(crate) struct Wanted {
     /// Only those of this type.
+    #[param(schema_with = kind_schema)]
     r#type: Option<String>,
 }
 
@@ -77,16 +79,17 @@ pub(crate) struct Wanted {
 #[serde(deny_unknown_fields)]
 struct NewCredential<'a> {
     /// Begins with a letter or digit, goes on with letters, digits, `.`, `_` or `-`; at most 64 characters.
-    #[schema(example = "github-api")]
+    #[schema(example = "github-api", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     alias: String,
-    /// One of those that `/v1/types` lists.
-    #[schema(example = "api_key")]
+    /// Which fields `data` has.
+    #[schema(schema_with = kind_schema)]
     r#type: String,
     /// The secret, in the fields of its type.
     #[serde(borrow)]
     #[schema(schema_with = data_schema)]
     data: &'a RawValue,
     /// For people.
+    #[schema(max_length = 1000)]
     description: Option<String>,
     /// Notes; `header_name` is the header that it is sent in.
     #[serde(borrow)]
@@ -108,30 +111,30 @@ struct Added {
     alias: Alias,
 }
 
-/// What shall be different. What is left out, or `null`, stays.
+/// What shall be different. What is left out stays.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangedCredential<'a> {
     /// The secret, in the fields of its type; the type stays.
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "json::present")]
     #[schema(schema_with = data_schema, required = false)]
     data: Option<&'a RawValue>,
     /// `null` takes it away.
-    #[serde(default, deserialize_with = "description")]
-    #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "json::description")]
+    #[schema(value_type = Option<String>, max_length = 1000)]
     description: Description,
     /// Takes the place of all that was noted.
-    #[serde(borrow)]
-    #[schema(value_type = Option<Object>)]
+    #[serde(borrow, default, deserialize_with = "json::present")]
+    #[schema(value_type = Object, required = false)]
     metadata: Option<&'a RawValue>,
     /// Take the place of all hosts that it was bound to.
+    #[serde(default, deserialize_with = "json::present")]
+    #[schema(value_type = Vec<String>, required = false)]
     hosts: Option<Vec<String>>,
     /// Whether the host alone may choose it.
+    #[serde(default, deserialize_with = "json::present")]
+    #[schema(value_type = bool, required = false)]
     auto: Option<bool>,
-}
-
-pub(crate) fn description<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Description, D::Error> {
-    Ok(Option::deserialize(deserializer)?.map_or(Description::Clear, Description::Set))
 }
 
 /// List credentials. Needs the permission `read`; lists those in the key's scope.
@@ -163,7 +166,7 @@ pub(crate) async fn list(
     get,
     path = "/v1/credentials/{alias}",
     operation_id = "getCredential",
-    params(("alias" = String, Path, description = "Its alias")),
+    params(("alias" = String, Path, description = "Its alias", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")),
     responses(
         (status = 200, description = "The credential, without its secret", body = Shown),
         (status = 404, description = "No such credential", body = Problem),
@@ -208,7 +211,7 @@ pub(crate) async fn add(State(api): State<Api>, visitor: Visitor, request: Reque
     patch,
     path = "/v1/credentials/{alias}",
     operation_id = "changeCredential",
-    params(("alias" = String, Path, description = "Its alias")),
+    params(("alias" = String, Path, description = "Its alias", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")),
     request_body = ChangedCredential<'_>,
     responses(
         (status = 200, description = "The credential as it is now, without its secret", body = Shown),
@@ -241,7 +244,7 @@ pub(crate) async fn change(
     delete,
     path = "/v1/credentials/{alias}",
     operation_id = "deleteCredential",
-    params(("alias" = String, Path, description = "Its alias")),
+    params(("alias" = String, Path, description = "Its alias", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")),
     responses(
         (status = 200, description = "It is gone", body = Success),
         (status = 404, description = "No such credential", body = Problem),

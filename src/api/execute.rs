@@ -31,10 +31,10 @@ const MOST: usize = 10 << 20;
 #[serde(deny_unknown_fields)]
 struct Execute<'a> {
     /// Alias of the credential to use.
-    #[schema(example = "github-api")]
+    #[schema(example = "github-api", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     credential: String,
-    /// What to do: `http.request`.
-    #[schema(example = "http.request")]
+    /// What to do.
+    #[schema(example = "http.request", pattern = "^http\\.request$")]
     action: String,
     /// As the action takes them.
     #[serde(borrow)]

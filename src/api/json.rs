@@ -4,12 +4,12 @@
 use std::{collections::HashSet, fmt};
 
 use serde::{
-    Deserialize,
+    Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor},
 };
 use serde_json::{error::Category, value::RawValue};
 
-use crate::api::failure::Failure;
+use crate::{api::failure::Failure, manage::Description};
 
 /// No document of ours nests deeper; metadata may, for a while.
 const DEEPEST: usize = 32;
@@ -40,6 +40,16 @@ fn object(raw: &RawValue) -> Result<(), Failure> {
     if raw.get().starts_with('{') { Ok(()) } else { Err(Failure::invalid("the body must be a JSON object")) }
 }
 
+/// A text that may be `null`, which takes it away. Where the name is left out, `default` keeps it.
+pub(crate) fn description<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Description, D::Error> {
+    Ok(Option::deserialize(deserializer)?.map_or(Description::Clear, Description::Set))
+}
+
+/// A value that may be left out, and is not `null`.
+pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 fn check(raw: &RawValue, depth: usize) -> Result<(), Failure> {
     let Members(members) = match raw.get().as_bytes().first() {
         Some(b'{') => serde_json::from_str(raw.get()),
@@ -55,7 +65,7 @@ fn check(raw: &RawValue, depth: usize) -> Result<(), Failure> {
 struct Members<'a>(Vec<&'a RawValue>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Once)
     }
 }

@@ -56,7 +56,7 @@ struct Shown {
 #[serde(deny_unknown_fields)]
 struct NewKey {
     /// For people.
-    #[schema(example = "ci")]
+    #[schema(example = "ci", pattern = "^[!-~]([ -~]{0,62}[!-~])?$")]
     name: String,
     /// Id or name of its role.
     #[schema(example = "executor")]

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::{
     PartialSchema as _, ToSchema,
-    openapi::{OneOfBuilder, RefOr, Schema},
+    openapi::{Object, ObjectBuilder, OneOfBuilder, RefOr, Schema, Type},
 };
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ApiKey {
-    #[schema(value_type = String, format = Password, write_only)]
+    #[schema(value_type = String, format = Password, write_only, pattern = "^[!-~]([ -~]*[!-~])?$", max_length = 16384)]
     key: Hidden,
 }
 
@@ -24,9 +24,9 @@ struct ApiKey {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct BasicAuth {
-    #[schema(value_type = String, write_only)]
+    #[schema(value_type = String, write_only, pattern = "^[ -9;-~]+$", max_length = 16384)]
     username: Hidden,
-    #[schema(value_type = String, format = Password, write_only)]
+    #[schema(value_type = String, format = Password, write_only, max_length = 16384)]
     password: Hidden,
 }
 
@@ -55,6 +55,12 @@ pub(crate) fn of_its_fields(data: &RawValue) -> Result<Material, Failure> {
     of_kind(Kind::ApiKey, data)
         .or_else(|_| of_kind(Kind::BasicAuth, data))
         .or(Err(Failure::invalid("`data` must hold all fields of the credential's type, and no others")))
+}
+
+/// For the description.
+pub(crate) fn kind_schema() -> Object {
+    let names = Kind::ALL.map(Kind::as_str);
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build()
 }
 
 /// For the description.

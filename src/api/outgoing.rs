@@ -31,7 +31,7 @@ pub(crate) struct Params {
     #[schema(example = "GET")]
     method: String,
     /// `https`; `http` only where the credential's binding permits it.
-    #[schema(example = "https://api.github.com/user")]
+    #[schema(example = "https://api.github.com/user", pattern = "^[Hh][Tt][Tt][Pp][Ss]?://")]
     url: String,
     /// Names and values. Those that belong to one connection are left out.
     #[serde(default)]

@@ -66,12 +66,12 @@ struct Rule {
 #[serde(deny_unknown_fields)]
 struct Tested {
     /// Alias of the credential that would be used.
-    #[schema(example = "github-api")]
+    #[schema(example = "github-api", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     credential: String,
-    #[schema(example = "https://api.github.com/user")]
+    #[schema(example = "https://api.github.com/user", pattern = "^[Hh][Tt][Tt][Pp][Ss]?://")]
     url: String,
     /// GET, where nothing is said.
-    #[schema(example = "GET")]
+    #[schema(example = "GET", pattern = "^[A-Za-z]+$")]
     method: Option<String>,
     /// When; now, where nothing is said.
     #[schema(format = DateTime)]

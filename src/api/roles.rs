@@ -6,7 +6,10 @@ use axum::{
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{Array, ArrayBuilder, ObjectBuilder, Type},
+};
 
 use crate::{
     api::{
@@ -14,8 +17,8 @@ use crate::{
         answer::{self, Success, time},
         asked::Named,
         body::{SMALL, Text},
-        credentials::description,
         failure::{Failure, Problem},
+        json,
         visitor::Visitor,
     },
     base::{glob::Glob, id::Id},
@@ -53,11 +56,12 @@ struct Shown {
 #[serde(deny_unknown_fields)]
 struct NewRole {
     /// As an alias of a credential.
-    #[schema(example = "executor")]
+    #[schema(example = "executor", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     name: String,
+    #[schema(max_length = 1000)]
     description: Option<String>,
-    /// At least one of read, write, update, delete, execute and admin.
-    #[schema(example = json!(["read", "execute"]))]
+    /// At least one.
+    #[schema(schema_with = permissions_schema)]
     permissions: Vec<String>,
     /// Patterns of aliases; none is all.
     #[serde(default)]
@@ -65,19 +69,21 @@ struct NewRole {
     credential_scopes: Vec<String>,
 }
 
-/// What shall be different. What is left out, or `null`, stays.
+/// What shall be different. What is left out stays.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangedRole {
     /// `null` takes it away.
-    #[serde(default, deserialize_with = "description")]
-    #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "json::description")]
+    #[schema(value_type = Option<String>, max_length = 1000)]
     description: Description,
     /// Take the place of all that it had.
-    #[schema(example = json!(["execute"]))]
+    #[serde(default, deserialize_with = "json::present")]
+    #[schema(schema_with = permissions_schema, required = false)]
     permissions: Option<Vec<String>>,
-    /// The same; none is all.
-    #[schema(example = json!(["github-api"]))]
+    /// Take the place of all that it had; none is all.
+    #[serde(default, deserialize_with = "json::present")]
+    #[schema(value_type = Vec<String>, required = false, example = json!(["github-*"]))]
     credential_scopes: Option<Vec<String>>,
 }
 
@@ -150,7 +156,7 @@ pub(crate) async fn create(State(api): State<Api>, visitor: Visitor, request: Re
     params(("role" = String, Path, description = "Its name or id")),
     request_body = ChangedRole,
     responses(
-        (status = 200, description = "As it is now", body = Shown),
+        (status = 200, description = "The role as it is now", body = Shown),
         (status = 404, description = "No such role", body = Problem),
         (status = 413, description = "The body is too long", body = Problem),
     ),
@@ -198,6 +204,13 @@ impl From<&Role> for Shown {
             created_at: time(it.created_at),
         }
     }
+}
+
+/// For the description.
+fn permissions_schema() -> Array {
+    let names = Permission::ALL.map(Permission::as_str);
+    let permission = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names));
+    ArrayBuilder::new().items(permission).min_items(Some(1)).build()
 }
 
 fn permissions(names: &[String]) -> Result<Permissions, Failure> {

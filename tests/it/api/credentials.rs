@@ -203,6 +203,10 @@ fn what_is_no_credential_is_refused() {
     }
     let basic = json!({ "data": { "username": "jo", "password": "x" } });
     client.send("PATCH", &format!("/v1/credentials/{ALIAS}"), &basic).expect_refusal(400, "invalid_request");
+    for name in ["data", "metadata", "hosts", "auto"] {
+        let place = format!("/v1/credentials/{ALIAS}");
+        client.send("PATCH", &place, &json!({ name: null })).expect_refusal(400, "invalid_request");
+    }
     let large = json!({ "alias": "fine", "type": "api_key", "data": data, "metadata": { "x": "y".repeat(20_000) } });
     client.send("POST", "/v1/credentials", &large).expect_refusal(400, "invalid_request");
     let larger = json!({ "alias": "fine", "type": "api_key", "data": data, "description": "y".repeat(70_000) });

@@ -2,6 +2,7 @@
 
 mod audit;
 mod credentials;
+mod description;
 mod execute;
 mod keys;
 mod limits;

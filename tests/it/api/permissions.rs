@@ -40,7 +40,7 @@ fn asked(path: &str, origin: &Origin, permission: &str) -> Value {
     match path {
         "/v1/execute" => json!({ "credential": "there", "action": "http.request", "params": params }),
         "/v1/credentials" => json!({ "alias": permission, "type": "api_key", "data": { "key": "x" } }),
-        "/v1/credentials/{alias}" => json!({ "description": permission }),
+        "/v1/credentials/{alias}" | "/v1/roles/{role}" => json!({ "description": permission }),
         "/v1/roles" => json!({ "name": permission, "permissions": [permission] }),
         "/v1/keys" => json!({ "name": "k", "role_id": "there" }),
         "/v1/policies/test" => json!({ "credential": "there", "url": origin.url("/x") }),

@@ -31,9 +31,24 @@ fn a_role_is_created_listed_shown_and_deleted() {
     for name in ["github-reader", id.as_str().unwrap()] {
         assert_eq!(body(&client.get(&format!("/v1/roles/{name}"))), role);
     }
+    let change = json!({ "description": null, "permissions": ["read"] });
+    let changed = body(&client.send("PATCH", "/v1/roles/github-reader", &change));
+    assert_eq!(
+        (&changed["description"], &changed["permissions"], &changed["credential_scopes"]),
+        (&Value::Null, &json!(["read"]), &json!(["github-*"]))
+    );
+    for wrong in [
+        json!({ "permissions": [] }),
+        json!({ "permissions": null }),
+        json!({ "credential_scopes": ["["] }),
+        json!({ "name": "x" }),
+    ] {
+        client.send("PATCH", "/v1/roles/github-reader", &wrong).expect_refusal(400, "invalid_request");
+    }
     let taken = json!({ "name": "GITHUB-reader", "permissions": ["read"] });
     client.send("POST", "/v1/roles", &taken).expect_refusal(409, "conflict");
     assert_eq!(body(&client.ask("DELETE", &format!("/v1/roles/{}", id.as_str().unwrap()))), json!({ "success": true }));
+    client.send("PATCH", "/v1/roles/github-reader", &change).expect_refusal(404, "not_found");
     for method in ["GET", "DELETE"] {
         client.ask(method, "/v1/roles/github-reader").expect_refusal(404, "not_found");
     }
@@ -82,4 +97,6 @@ fn a_key_makes_no_role_that_can_do_more_than_its_own() {
     }
     let new = json!({ "name": "narrower", "permissions": ["read"], "credential_scopes": ["github-api"] });
     created(&client.send("POST", "/v1/roles", &new));
+    let wider = json!({ "permissions": ["execute"] });
+    client.send("PATCH", "/v1/roles/narrower", &wider).expect_refusal(403, "forbidden").because("wider");
 }
