@@ -1,4 +1,4 @@
-//! Our own paths on the proxy's listener: `/health`, and the management API under `/v1`.
+//! Our own paths on the proxy's listener: `/health`, `/metrics`, and the management API under `/v1`.
 //!
 //! A file a resource: each finds out who calls, calls `manage` or `exchange`, and renders what it gets. Not here: bytes
 //! and connections (`proxy`, which is handed a [`Service`]), what is allowed (`manage`, `exchange`), and requests for the
@@ -16,6 +16,7 @@ mod hidden;
 mod json;
 mod keys;
 mod material;
+mod metrics;
 mod openapi;
 mod outgoing;
 mod pace;
@@ -51,12 +52,17 @@ struct Parts {
     log: PathBuf,
     /// Held while the log is read: however many ask for it, one reads.
     reading: Arc<Mutex<()>>,
+    metrics: Metrics,
 }
 
+/// All metrics of the daemon, as text.
+pub type Metrics = Box<dyn Fn() -> String + Send + Sync>;
+
 impl Api {
-    /// Over the exchange of the same worker, a desk for what is no exchange, and the audit log at this place.
-    pub fn new(exchange: Arc<Exchange>, desk: Desk, log: PathBuf) -> Self {
-        Self(Arc::new(Parts { exchange, desk, log, reading: Arc::default() }))
+    /// Over the exchange of the same worker, a desk for what is no exchange, the audit log at this place, and the
+    /// metrics of all workers.
+    pub fn new(exchange: Arc<Exchange>, desk: Desk, log: PathBuf, metrics: Metrics) -> Self {
+        Self(Arc::new(Parts { exchange, desk, log, reading: Arc::default(), metrics }))
     }
 
     /// For the listener.
@@ -66,6 +72,10 @@ impl Api {
 
     pub(crate) fn exchange(&self) -> &Exchange {
         &self.0.exchange
+    }
+
+    pub(crate) fn metrics(&self) -> String {
+        (self.0.metrics)()
     }
 
     /// Looks at the records as they are now.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::{
-    api::Api,
+    api::{Api, metrics},
     base::clock::Clock,
-    exchange::{Refusal, attempts::MINUTE, pace},
+    exchange::{Refusal, attempts::MINUTE, metrics::Limit, pace},
     identity::Principal,
     policy::{LimitKey, Room},
 };
@@ -28,14 +28,22 @@ impl Pace {
     /// # Errors
     /// There were too many before it.
     pub(crate) fn of(api: &Api, principal: &Principal, path: &str) -> Result<Self, Refusal> {
-        if path == "/v1/execute" {
-            return Ok(Self::Proxied(principal.clone()));
+        match path {
+            // Whoever watches over us can do so most when too many ask.
+            metrics::PATH => return Ok(Self::Free),
+            "/v1/execute" => return Ok(Self::Proxied(principal.clone())),
+            _ => {}
         }
         let exchange = api.exchange();
         let Some(max) = exchange.snapshot().config().rate_limits.management else { return Ok(Self::Managed(None)) };
         let whom = principal.holder().map_or(&[][..], |it| it.key.id.as_bytes());
         let room = exchange.limiter().charge(LimitKey::new("management", whom), max, MINUTE);
-        room.map(|it| Self::Managed(Some(it))).map_err(Refusal::RateLimited)
+        room.map(|it| Self::Managed(Some(it))).map_err(|exhausted| {
+            let refusal = Refusal::RateLimited(exhausted);
+            exchange.metrics().limited(Limit::Management);
+            exchange.metrics().refused(&refusal);
+            refusal
+        })
     }
 
     /// Says in an answer how much is left, unless it says so of something else already.

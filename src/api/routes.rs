@@ -22,7 +22,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     api::{
-        Api, audit, credentials, execute, failure::Failure, health, keys, openapi, policies, roles, types,
+        Api, audit, credentials, execute, failure::Failure, health, keys, metrics, openapi, policies, roles, types,
         visitor::Visitor,
     },
     base::{body::BodyError, service},
@@ -33,6 +33,7 @@ use crate::{
 pub(crate) fn all() -> (Router<Api>, OpenApi) {
     OpenApiRouter::with_openapi(openapi::beginning())
         .routes(routes!(health::show))
+        .routes(routes!(metrics::show))
         .routes(routes!(openapi::show))
         .routes(routes!(execute::run))
         .routes(routes!(types::list))

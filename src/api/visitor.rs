@@ -4,7 +4,7 @@ use axum::extract::{FromRequestParts, Request};
 use http::{header, request::Parts};
 
 use crate::{
-    api::{Api, failure::Failure, pace::Pace},
+    api::{Api, failure::Failure, metrics, pace::Pace},
     base::service::Arrival,
     exchange::{Caller, Door, Refusal},
     identity::{Presented, PresentedKey, Principal, presented},
@@ -28,7 +28,7 @@ impl Visitor {
     /// A key that is missing or not valid, or stands where it is in logs already; one that asks too often.
     pub(crate) fn welcome(api: &Api, request: &mut Request) -> Result<Pace, Refusal> {
         let path = request.uri().path();
-        if path != "/v1" && !path.starts_with("/v1/") {
+        if path != metrics::PATH && path != "/v1" && !path.starts_with("/v1/") {
             return Ok(Pace::Free);
         }
         let arrival = *request.extensions().get::<Arrival>().ok_or(Refusal::Internal)?;

@@ -5,12 +5,15 @@
 
 pub mod demo;
 pub mod error;
+mod exposition;
 pub mod harden;
 pub mod housekeeping;
 pub mod parts;
+mod process;
 pub mod published;
 pub mod reload;
 pub mod request;
+pub mod scrape;
 pub mod serve;
 pub mod shutdown;
 pub mod trail;

@@ -88,6 +88,7 @@ fn contents(config: &Config, records: &Records) -> Contents {
         keys: records.keys.iter().map(|it| it.facts.clone()).collect(),
         policies: Arc::new(config.policies.set.clone()),
         config: Arc::new(of_requests(config)),
+        revision: records.revision,
         ..Contents::default()
     }
 }

@@ -18,6 +18,7 @@ use crate::{
         parts::Parts,
         published::Published,
         reload::{Load, Reload},
+        scrape::Scrape,
         shutdown::{Running, Stop},
         trail::{Rollback, open_audit},
         upkeep::Upkeep,
@@ -66,10 +67,12 @@ impl Server {
         let records = store.load()?;
         let ca = Arc::new(open_ca(&store, &records)?);
         let parts = Parts::new(&config, &store, &records, bound)?;
+        let every = recorders.clone();
         let recorder = recorders.pop().ok_or_else(|| io::Error::other("no recorder"))?;
         let log = config.logging.audit_file.clone();
         let published = Arc::new(Published::new(parts, Arc::new(store), audit.memory().clone(), records, config));
-        let plan = Plan { published: Arc::clone(&published), ca, log, bound };
+        let scrape = Arc::new(Scrape::new(every, Arc::clone(&ca), Arc::clone(&published)));
+        let plan = Plan { published: Arc::clone(&published), ca, log, scrape, bound };
         let control = runtime()?;
         let running = within(&control, Running::new)?;
         let running = start(&plan, running, (listener, socket), recorders)?;
@@ -124,6 +127,7 @@ struct Plan {
     published: Arc<Published>,
     ca: Arc<Ca>,
     log: PathBuf,
+    scrape: Arc<Scrape>,
     bound: SocketAddr,
 }
 
@@ -133,8 +137,10 @@ impl Plan {
         let desk = Desk::new(Arc::clone(published.store()), recorder.clone(), Clock);
         let desk = desk.on_change(move || published.take_up_store());
         let exchange = Arc::new(self.published.parts().exchange(recorder));
-        let control = Api::new(Arc::clone(&exchange), desk, self.log.clone()).service();
-        Arc::new(Worker {
+        let scrape = Arc::clone(&self.scrape);
+        let control =
+            Api::new(Arc::clone(&exchange), desk, self.log.clone(), Box::new(move || scrape.text())).service();
+        let worker = Arc::new(Worker {
             exchange,
             ca: Arc::clone(&self.ca),
             config: self.published.clients(),
@@ -142,8 +148,11 @@ impl Plan {
             bound: self.bound,
             connections: InFlight::default(),
             requests: InFlight::default(),
+            tunnels: InFlight::default(),
             draining: AtomicBool::new(false),
-        })
+        });
+        self.scrape.add(&worker);
+        worker
     }
 }
 

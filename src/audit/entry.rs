@@ -1,6 +1,9 @@
 //! One open record: it ends in exactly one line, also when it is only dropped.
 
-use std::{sync::Arc, thread, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::audit::{
     journal::{Kind, Slot},
@@ -36,8 +39,20 @@ impl Entry {
     }
 
     /// Ends the record. Its line is safe when this returns, and in the log soon after.
-    pub fn close(mut self, outcome: Outcome) {
-        self.finish(outcome);
+    pub fn close(self, outcome: Outcome) {
+        self.close_timed(outcome);
+    }
+
+    /// The same, and says how long it was open.
+    pub fn close_timed(mut self, outcome: Outcome) -> Duration {
+        let open = self.started.elapsed();
+        self.finish(outcome, open);
+        open
+    }
+
+    /// Since when it is open.
+    pub fn opened(&self) -> Instant {
+        self.started
     }
 
     /// Names the record.
@@ -45,9 +60,9 @@ impl Entry {
         self.id
     }
 
-    fn finish(&mut self, outcome: Outcome) {
+    fn finish(&mut self, outcome: Outcome, open: Duration) {
         let Some(mut slot) = self.slot.take() else { return };
-        let millis = u64::try_from(self.started.elapsed().as_millis()).ok();
+        let millis = u64::try_from(open.as_millis()).ok();
         let line = Line { record: &self.record, outcome, millis, id: self.id };
         let mut long = None;
         self.lane.slots.put(&mut slot, Kind::Closed, |space| {
@@ -66,6 +81,8 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.finish(if thread::panicking() { Outcome::Error } else { Outcome::ClientAbort });
+        if self.slot.is_some() {
+            self.finish(Outcome::of_abandoned(), self.started.elapsed());
+        }
     }
 }

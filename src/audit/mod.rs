@@ -41,5 +41,5 @@ pub use entry::Entry;
 pub use error::{AuditError, Unavailable};
 pub use memory::{Memory, RolledBack};
 pub use record::{Door, Outcome, Record, RequestId};
-pub use recorder::Recorder;
+pub use recorder::{Load, Recorder};
 pub use trail::Audit;

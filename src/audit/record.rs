@@ -1,6 +1,6 @@
 //! What one line says. Text that others chose is made harmless here, when it comes in.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, net::SocketAddr, sync::Arc, thread};
 
 use memchr::memchr;
 use smallvec::SmallVec;
@@ -74,6 +74,11 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Of what was dropped before anybody said how it ended.
+    pub fn of_abandoned() -> Self {
+        if thread::panicking() { Self::Error } else { Self::ClientAbort }
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",

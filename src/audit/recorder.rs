@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    ops::AddAssign,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
@@ -46,9 +47,37 @@ impl Recorder {
         Ok(Entry::new(Record::new(at, door, action), id, slot, Arc::clone(&self.lane), started))
     }
 
+    /// How this share of the trail is used.
+    pub fn load(&self) -> Load {
+        self.lane.load()
+    }
+
     /// Whether a line could not be written and still waits, so that no record can be opened.
     pub fn is_failing(&self) -> bool {
         self.lane.signals.expect_healthy().is_err()
+    }
+}
+
+/// How one or several shares of the trail are used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Load {
+    /// Records that can be open or unwritten at once.
+    pub slots: u64,
+    /// Those that are.
+    pub used: u64,
+    /// Lines of closed records that are not in the log yet.
+    pub waiting: u64,
+    /// Lines that are.
+    pub written: u64,
+}
+
+impl AddAssign for Load {
+    fn add_assign(&mut self, more: Self) {
+        let Self { slots, used, waiting, written } = more;
+        self.slots += slots;
+        self.used += used;
+        self.waiting += waiting;
+        self.written += written;
     }
 }
 
@@ -139,6 +168,9 @@ struct State {
     closed: Vec<Closed>,
     stamps: Stamps,
     next_id: u64,
+    /// Closed records that are not in the log, here or with the writer, and those that are.
+    waiting: u64,
+    written: u64,
 }
 
 impl Lane {
@@ -148,7 +180,8 @@ impl Lane {
         let free = slots.take_all();
         let total = free.len();
         let next_id = u64::from_be_bytes(random);
-        let state = State { closed: Vec::with_capacity(total), free, stamps: Stamps::new(), next_id };
+        let closed = Vec::with_capacity(total);
+        let state = State { free, closed, stamps: Stamps::new(), next_id, waiting: 0, written: 0 };
         Ok(Self { slots, signals, total, state: Mutex::new(state) })
     }
 
@@ -162,6 +195,7 @@ impl Lane {
     pub(crate) fn close(&self, closed: Closed) {
         let mut state = self.lock();
         state.closed.push(closed);
+        state.waiting += 1;
         let waiting = state.closed.len();
         drop(state);
         self.signals.nudge(waiting);
@@ -178,7 +212,15 @@ impl Lane {
         for slot in written {
             self.slots.clear(&slot);
             state.free.push(slot);
+            state.waiting -= 1;
+            state.written += 1;
         }
+    }
+
+    fn load(&self) -> Load {
+        let state = self.lock();
+        let (slots, free) = (self.total as u64, state.free.len() as u64);
+        Load { slots, used: slots - free, waiting: state.waiting, written: state.written }
     }
 
     /// Whether no record is open and no line waits.

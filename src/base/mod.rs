@@ -4,9 +4,11 @@
 
 pub mod body;
 pub mod clock;
+pub mod count;
 pub mod fields;
 pub mod glob;
 pub mod head;
+pub mod histogram;
 pub mod host;
 pub mod id;
 pub mod idle;

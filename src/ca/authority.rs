@@ -13,7 +13,7 @@ use rustls::{
 use crate::{
     base::{clock::Clock, host::Host, secret::Secret},
     ca::{
-        cache::{Configs, Dated},
+        cache::{Configs, Dated, Used},
         error::CaError,
         leaf::LeafKey,
         root::{self, Root},
@@ -52,6 +52,11 @@ impl Ca {
     pub fn server_config(&self, host: &Host) -> Result<Arc<ServerConfig>, CaError> {
         let now = self.clock.now();
         self.configs.get(host, now, || self.configure(host, now))
+    }
+
+    /// How often a configuration was there already.
+    pub fn used(&self) -> Used {
+        self.configs.used()
     }
 
     /// The root's certificate as clients install it.

@@ -1,6 +1,12 @@
 //! One TLS configuration a host: bounded, made once however many ask, and renewed before its leaf ends.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use jiff::Timestamp;
 use quick_cache::{
@@ -32,7 +38,22 @@ impl Dated {
 }
 
 /// The configurations of the hosts that were asked for last.
-pub struct Configs(Cache<Host, Dated>);
+pub struct Configs {
+    cache: Cache<Host, Dated>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+/// How a cache was used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Used {
+    /// Hosts whose configuration is kept now.
+    pub hosts: u64,
+    /// Handshakes that found one.
+    pub hits: u64,
+    /// Those for which one was made.
+    pub misses: u64,
+}
 
 impl Configs {
     /// An empty one.
@@ -41,7 +62,9 @@ impl Configs {
         options.shards(4).estimated_items_capacity(HOSTS.into()).weight_capacity(HOSTS.into());
         #[expect(clippy::expect_used, reason = "the two settings that can be missing are set above")]
         let options = options.build().expect("both capacities are set");
-        Self(Cache::with_options(options, UnitWeighter, DefaultHashBuilder::default(), DefaultLifecycle::default()))
+        let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
+        let cache = Cache::with_options(options, UnitWeighter, hasher, lifecycle);
+        Self { cache, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
     }
 
     /// The configuration for `host`, from `make` if there is none that is still good. While one caller makes it, others
@@ -52,9 +75,10 @@ impl Configs {
         now: Timestamp,
         make: impl FnOnce() -> Result<Dated, CaError>,
     ) -> Result<Arc<ServerConfig>, CaError> {
-        if let Some(dated) = self.0.get(host)
+        if let Some(dated) = self.cache.get(host)
             && dated.is_fresh(now)
         {
+            self.hits.fetch_add(1, Ordering::Relaxed);
             return Ok(dated.config);
         }
         let keep_fresh = |_: &Host, dated: &mut Dated| {
@@ -64,12 +88,16 @@ impl Configs {
                 EntryAction::ReplaceWithGuard
             }
         };
-        let guard = match self.0.entry(host, None, keep_fresh) {
-            EntryResult::Retained(config) => return Ok(config),
+        let guard = match self.cache.entry(host, None, keep_fresh) {
+            EntryResult::Retained(config) => {
+                self.hits.fetch_add(1, Ordering::Relaxed);
+                return Ok(config);
+            }
             EntryResult::Vacant(guard) | EntryResult::Replaced(guard, _) => guard,
             // Neither can happen: nothing is removed and no time limit is given. Without the cache is as good.
             EntryResult::Removed(..) | EntryResult::Timeout => return make().map(|dated| dated.config),
         };
+        self.misses.fetch_add(1, Ordering::Relaxed);
         let dated = make()?;
         let config = Arc::clone(&dated.config);
         // Refused only if the entry was removed meanwhile; then the next caller makes its own.
@@ -77,10 +105,10 @@ impl Configs {
         Ok(config)
     }
 
-    /// How many are kept now.
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.0.len()
+    /// How it was used so far.
+    pub fn used(&self) -> Used {
+        let [hits, misses] = [&self.hits, &self.misses].map(|it| it.load(Ordering::Relaxed));
+        Used { hosts: self.cache.len() as u64, hits, misses }
     }
 }
 
@@ -92,7 +120,7 @@ impl Default for Configs {
 
 impl fmt::Debug for Configs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Configs").field("hosts", &self.0.len()).finish()
+        f.debug_struct("Configs").field("used", &self.used()).finish_non_exhaustive()
     }
 }
 
@@ -112,7 +140,7 @@ mod tests {
     use crate::{
         base::host::Host,
         ca::{
-            cache::{Configs, Dated},
+            cache::{Configs, Dated, Used},
             error::CaError,
         },
     };
@@ -161,6 +189,7 @@ mod tests {
         };
         thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(ask))));
         assert_eq!(made.into_inner(), 1);
+        assert_eq!(configs.used(), Used { hosts: 1, hits: 7, misses: 1 });
     }
 
     #[test]
@@ -171,6 +200,7 @@ mod tests {
             let host: Host = format!("h{n}.example").parse().unwrap();
             configs.get(&host, at(1), || Ok(one.clone())).unwrap();
         }
-        assert!(configs.len() <= 1024, "{}", configs.len());
+        let used = configs.used();
+        assert!(used.hosts <= 1024 && used.misses == 10_000, "{used:?}");
     }
 }

@@ -12,6 +12,7 @@ pub mod root;
 pub mod sni;
 
 pub use authority::Ca;
+pub use cache::Used;
 pub use error::CaError;
 pub use root::{NewRoot, Root, to_pem};
 pub use sni::is_for;

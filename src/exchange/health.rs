@@ -21,16 +21,24 @@ pub enum Part {
 impl Health {
     /// Notes whether a part is behind; says whether that is news.
     pub fn set(&self, part: Part, behind: bool) -> bool {
-        let flag = match part {
-            Part::Config => &self.config,
-            Part::Store => &self.store,
-        };
-        flag.swap(behind, Ordering::Relaxed) != behind
+        self.flag(part).swap(behind, Ordering::Relaxed) != behind
+    }
+
+    /// Whether a part is behind.
+    pub fn is_behind(&self, part: Part) -> bool {
+        self.flag(part).load(Ordering::Relaxed)
     }
 
     /// The parts that are behind, as `/health` names them.
     pub fn reasons(&self) -> Vec<&'static str> {
         let parts = [("config", &self.config), ("store", &self.store)];
         parts.into_iter().filter(|(_, behind)| behind.load(Ordering::Relaxed)).map(|(name, _)| name).collect()
+    }
+
+    fn flag(&self, part: Part) -> &AtomicBool {
+        match part {
+            Part::Config => &self.config,
+            Part::Store => &self.store,
+        }
     }
 }

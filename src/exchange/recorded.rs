@@ -10,12 +10,15 @@ use bytes::Bytes;
 use http_body::Frame;
 
 use crate::{
-    audit::{Entry, Outcome},
+    audit::Outcome,
     base::{
         body::{Body, BodyError, Meter},
         head::{AnswerHead, Framing},
     },
-    exchange::live::{Ticket, Watch},
+    exchange::{
+        Open,
+        live::{Ticket, Watch},
+    },
 };
 
 /// What an exchange gives back to its door.
@@ -33,15 +36,15 @@ pub struct Reply {
 #[derive(Debug)]
 pub struct Recorded {
     body: Body,
-    entry: Option<Entry>,
+    open: Option<Open>,
     ticket: Ticket,
     uploaded: Arc<Meter>,
 }
 
 impl Recorded {
     /// A body that is already at its end closes the record at once.
-    pub fn new(body: Body, entry: Entry, ticket: Ticket, uploaded: Arc<Meter>) -> Self {
-        let mut recorded = Self { body, entry: Some(entry), ticket, uploaded };
+    pub fn new(body: Body, open: Open, ticket: Ticket, uploaded: Arc<Meter>) -> Self {
+        let mut recorded = Self { body, open: Some(open), ticket, uploaded };
         if recorded.body.is_empty() {
             recorded.close(Outcome::Ok);
         }
@@ -54,9 +57,9 @@ impl Recorded {
     }
 
     fn close(&mut self, outcome: Outcome) {
-        if let Some(mut entry) = self.entry.take() {
-            entry.record.bytes_up = self.uploaded.seen();
-            entry.close(outcome);
+        if let Some(mut open) = self.open.take() {
+            open.entry.record.bytes_up = self.uploaded.seen();
+            open.close(outcome);
         }
     }
 }
@@ -79,8 +82,8 @@ impl http_body::Body for Recorded {
         };
         match &polled {
             Some(Ok(frame)) => {
-                if let (Some(entry), Some(data)) = (&mut self.entry, frame.data_ref()) {
-                    entry.record.bytes_down += data.len() as u64;
+                if let (Some(open), Some(data)) = (&mut self.open, frame.data_ref()) {
+                    open.entry.record.bytes_down += data.len() as u64;
                 }
             }
             Some(Err(BodyError::Upload(_))) => self.close(Outcome::ClientAbort),
@@ -93,7 +96,7 @@ impl http_body::Body for Recorded {
 
 impl Drop for Recorded {
     fn drop(&mut self) {
-        let revoked = self.entry.is_some() && self.ticket.is_revoked();
+        let revoked = self.open.is_some() && self.ticket.is_revoked();
         self.close(if revoked { Outcome::RevokedMidstream } else { Outcome::ClientAbort });
     }
 }

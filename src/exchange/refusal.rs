@@ -90,6 +90,29 @@ type Kind = (u16, &'static str, &'static str);
 const DISGUISED: TargetError = TargetError::Authority(HostError::Disguised);
 
 impl Refusal {
+    /// Every code that there is.
+    pub const CODES: [&str; 19] = [
+        "invalid_request",
+        "missing_credential",
+        "ambiguous_credential",
+        "unauthorized",
+        "proxy_authentication_required",
+        "forbidden",
+        "policy_denied",
+        "not_found",
+        "payload_too_large",
+        "uri_too_long",
+        "headers_too_large",
+        "expectation_failed",
+        "misdirected_request",
+        "rate_limited",
+        "upstream_error",
+        "upstream_timeout",
+        "audit_unavailable",
+        "overloaded",
+        "internal_error",
+    ];
+
     /// The status of the answer.
     pub fn status(&self) -> u16 {
         self.kind().0

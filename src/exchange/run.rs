@@ -14,7 +14,7 @@ use http::Method;
 use jiff::Timestamp;
 
 use crate::{
-    audit::{Door, Entry, Recorder, Unavailable},
+    audit::{Door, Entry, Recorder},
     base::{
         body::{BodyError, Meter},
         clock::Clock,
@@ -24,28 +24,30 @@ use crate::{
     },
     credential::Credential,
     exchange::{
-        Caller, Config, Health, Inbound, Recorded, Refusal, Reply, Snapshot, Unmatched, attempts,
+        Caller, Config, Health, Inbound, Recorded, Refusal, Reply, Snapshot, Unmatched,
         bind::bind,
         forward::{prepare_answer, prepare_request},
+        identify::permitted,
         live::{Live, Rights, Ticket},
-        pace,
-        snapshot::{self, Unauthenticated},
+        metrics::{Limit, Metrics},
+        snapshot,
     },
-    identity::{Permission, Presented, PresentedKey, Principal, presented},
+    identity::{Permission, Principal, presented},
     inject,
     policy::{Denial, Facts, Limiter, Permit, decide},
     safe::Safe,
-    upstream::{Answer, DialError, Failure, Request, Upstream},
+    upstream::{self, Answer, DialError, Failure, Request, Upstream},
 };
 
 /// What one worker needs to run exchanges.
 #[derive(Debug)]
 pub struct Exchange {
-    snapshot: Arc<ArcSwap<Snapshot>>,
-    shared: Arc<Shared>,
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(crate) shared: Arc<Shared>,
     upstream: Upstream,
-    recorder: Recorder,
+    pub(crate) recorder: Recorder,
     live: Live,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// What the exchanges of all workers have in common.
@@ -64,7 +66,7 @@ pub struct Shared {
 impl Exchange {
     /// Over what all workers share, and this worker's own way out and records.
     pub fn new(snapshot: Arc<ArcSwap<Snapshot>>, shared: Arc<Shared>, upstream: Upstream, recorder: Recorder) -> Self {
-        Self { snapshot, shared, upstream, recorder, live: Live::default() }
+        Self { snapshot, shared, upstream, recorder, live: Live::default(), metrics: Arc::default() }
     }
 
     /// Runs one request to the head of its answer; the body then streams, and closes the record.
@@ -72,20 +74,20 @@ impl Exchange {
     /// # Errors
     /// The refusal to answer with. Its record is already closed.
     pub async fn run(&self, inbound: &mut Inbound<'_>) -> Result<Reply, Refusal> {
-        let mut entry = self.recorder.open(inbound.door, "http_request").map_err(unrecorded)?;
-        note(&mut entry, inbound);
+        let mut open = self.open(inbound.door, "http_request")?;
+        note(&mut open.entry, inbound);
         let (snapshot, ticket) = (self.snapshot.load_full(), self.live.enter());
         let meter = Arc::new(Meter::new(snapshot.config().max_body_size.unwrap_or(u64::MAX)));
-        let attempt = self.attempt(&snapshot, inbound, &mut entry, &ticket, &meter);
+        let attempt = self.attempt(&snapshot, inbound, &mut open.entry, &ticket, &meter);
         let done = Guarded { attempt: pin!(attempt), ticket: &ticket }.await;
         match done {
             Ok(Answer { head, framing, body }) => {
-                entry.record.status = head.status;
-                Ok(Reply { head, framing, body: Recorded::new(body, entry, ticket, meter) })
+                open.entry.record.status = head.status;
+                Ok(Reply { head, framing, body: Recorded::new(body, open, ticket, meter) })
             }
             Err(refusal) => {
-                entry.record.bytes_up = meter.seen();
-                Err(close(entry, refusal))
+                open.entry.record.bytes_up = meter.seen();
+                Err(open.refuse(refusal))
             }
         }
     }
@@ -108,7 +110,9 @@ impl Exchange {
         entry.record.credential = known.as_ref().map(|it| Arc::clone(&it.alias));
         ticket.uses(Rights { holder: principal.holder().cloned(), known: known.clone() });
         let facts = facts(snapshot, &principal, known.as_deref(), inbound, now);
-        let permit = decide(&facts, &self.shared.limiter).map_err(|denial| deny(entry, denial, known.as_deref()))?;
+        let permit =
+            decide(&facts, &self.shared.limiter).map_err(|denial| self.deny(entry, denial, known.as_deref()))?;
+        let judged = self.metrics.judged(entry.opened());
         let stripped = prepare_request(&mut inbound.fields, config, permit.strips_method_override());
         entry.arm();
         if let Some(known) = &known {
@@ -120,6 +124,7 @@ impl Exchange {
         let request = Request { keep_trailer: keep, interim, ..request(inbound, meter, config.timeout) };
         let answer = self.upstream.send(request).await;
         let mut answer = answer.map_err(|failure| refuse(&failure))?;
+        self.metrics.answered(judged);
         prepare_answer(&mut answer.head, answer.framing);
         Ok(answer)
     }
@@ -134,14 +139,14 @@ impl Exchange {
         refusal: Refusal,
     ) -> Refusal {
         let action = if door == Door::Tunnel { "connect" } else { "http_request" };
-        match self.recorder.open(door, action) {
-            Ok(mut entry) => {
-                entry.record.source = source;
-                entry.record.set_method(method.as_str());
-                entry.record.set_authority(without_values(target));
-                close(entry, refusal)
+        match self.open(door, action) {
+            Ok(mut open) => {
+                open.entry.record.source = source;
+                open.entry.record.set_method(method.as_str());
+                open.entry.record.set_authority(without_values(target));
+                open.refuse(refusal)
             }
-            Err(unavailable) => unrecorded(unavailable),
+            Err(unavailable) => unavailable,
         }
     }
 
@@ -169,14 +174,6 @@ impl Exchange {
         Ok(ticket)
     }
 
-    /// Who calls, for what is no exchange.
-    ///
-    /// # Errors
-    /// A key that is missing or not valid; too many that were not.
-    pub fn caller(&self, caller: &Caller<'_>) -> Result<Principal, Refusal> {
-        self.authenticate(&self.snapshot.load(), caller, self.shared.clock.now())
-    }
-
     /// Counts what may happen only so often.
     pub fn limiter(&self) -> &Limiter {
         &self.shared.limiter
@@ -192,6 +189,16 @@ impl Exchange {
         &self.shared.health
     }
 
+    /// What has been counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// How its connections to origin servers came to be, and how many wait.
+    pub fn connections(&self) -> upstream::Connections {
+        self.upstream.connections()
+    }
+
     /// Whether records can be written.
     pub fn is_recording(&self) -> bool {
         !self.recorder.is_failing()
@@ -204,42 +211,21 @@ impl Exchange {
         self.live.sweep(|rights| snapshot.upholds(rights, now));
     }
 
-    /// Who sends this request; on the record, whether or not it is known.
-    fn identify(
-        &self,
-        snapshot: &Snapshot,
-        inbound: &Inbound<'_>,
-        entry: &mut Entry,
-        now: Timestamp,
-    ) -> Result<Principal, Refusal> {
-        let presented = Presented { key: shown_key(inbound)?, alias: None };
-        let caller = Caller { presented: &presented, keyless: inbound.keyless, source: inbound.source };
-        let principal = self.authenticate(snapshot, &caller, now).map_err(|refusal| {
-            entry.record.key = presented.key.map(|it| it.prefix().into());
-            if inbound.door == Door::Forward { refusal.in_proxy_style() } else { refusal }
-        })?;
-        entry.record.name = Some(principal.name());
-        entry.record.key = principal.holder().map(|it| Arc::clone(&it.prefix));
-        Ok(principal)
-    }
-
-    /// A valid key is always taken: failures of others, from the same address, cost the others only.
-    fn authenticate(&self, snapshot: &Snapshot, caller: &Caller<'_>, now: Timestamp) -> Result<Principal, Refusal> {
-        let key = caller.presented.key.as_ref();
-        match snapshot.authenticate(key, caller.keyless, now) {
-            Ok(principal) => Ok(principal),
-            Err(Unauthenticated::Missing) => Err(Refusal::Unauthorized),
-            Err(Unauthenticated::Invalid) => {
-                attempts::charge(&self.shared.limiter, snapshot.config().rate_limits.auth_failures, caller)?;
-                Err(Refusal::Unauthorized)
+    fn deny(&self, entry: &mut Entry, denial: Denial, known: Option<&snapshot::Known>) -> Refusal {
+        let alias = known.map(|it| it.alias.to_string()).unwrap_or_default();
+        match denial {
+            Denial::Unbound => Refusal::Unbound(alias),
+            Denial::HostNotBound => Refusal::HostNotBound(alias),
+            Denial::Policy(verdict) => {
+                entry.record.policy = Some(verdict.to_string().into());
+                Refusal::Policy(verdict)
+            }
+            Denial::Rate { verdict, room } => {
+                self.metrics.limited(Limit::Policy);
+                entry.record.policy = Some(verdict.to_string().into());
+                Refusal::RateLimited(room)
             }
         }
-    }
-
-    /// Whether the caller may do this at all, and again so soon.
-    fn pace(&self, config: &Config, principal: &Principal, permission: Permission) -> Result<(), Refusal> {
-        permitted(principal, permission)?;
-        pace::charge(&self.shared.limiter, config, principal)
     }
 
     fn inject(&self, permit: &Permit, credential: &Credential, fields: &mut Fields) -> Result<(), Refusal> {
@@ -261,10 +247,6 @@ fn check(inbound: &Inbound<'_>, config: &Config) -> Result<(), Refusal> {
         (Framing::Length(length), Some(most)) if length > most => Err(Refusal::TooLarge),
         _ => Ok(()),
     }
-}
-
-fn permitted(principal: &Principal, permission: Permission) -> Result<(), Refusal> {
-    if principal.may(permission) { Ok(()) } else { Err(Refusal::Forbidden(permission)) }
 }
 
 fn facts<'a>(
@@ -299,30 +281,11 @@ fn note(entry: &mut Entry, inbound: &Inbound<'_>) {
     record.set_url(origin.scheme.as_str(), origin.host_field(), path);
 }
 
-fn unrecorded(unavailable: Unavailable) -> Refusal {
-    match unavailable {
-        Unavailable::NoSlot => Refusal::Overloaded,
-        Unavailable::Failing | Unavailable::Closed => Refusal::AuditUnavailable,
-    }
-}
-
 /// Of a target that could not be parsed: nothing that may be a value, a password or a key.
 fn without_values(target: &str) -> &str {
     let path = target.split(['?', '#']).next().unwrap_or(target);
     let may_hold_one = path.contains('@') || presented::holds_a_key(path.as_bytes());
     if may_hold_one { "..." } else { path }
-}
-
-/// The one key that a request shows. A key in the URL is in logs already: it is not taken.
-fn shown_key(inbound: &Inbound<'_>) -> Result<Option<PresentedKey>, Refusal> {
-    if presented::holds_a_key(inbound.target.path_and_query().as_bytes()) {
-        return Err(Refusal::Unauthorized);
-    }
-    let own = inbound.fields.all(Known::Authorization).find_map(presented::in_authorization);
-    match (own, inbound.presented.key) {
-        (Some(own), Some(other)) if own != other => Err(Refusal::Invalid("the request shows two API keys")),
-        (own, other) => Ok(own.or(other)),
-    }
 }
 
 fn request<'a>(inbound: &'a mut Inbound<'_>, meter: &Arc<Meter>, timeout: Duration) -> Request<'a> {
@@ -338,22 +301,6 @@ fn request<'a>(inbound: &'a mut Inbound<'_>, meter: &Arc<Meter>, timeout: Durati
     }
 }
 
-fn deny(entry: &mut Entry, denial: Denial, known: Option<&snapshot::Known>) -> Refusal {
-    let alias = known.map(|it| it.alias.to_string()).unwrap_or_default();
-    match denial {
-        Denial::Unbound => Refusal::Unbound(alias),
-        Denial::HostNotBound => Refusal::HostNotBound(alias),
-        Denial::Policy(verdict) => {
-            entry.record.policy = Some(verdict.to_string().into());
-            Refusal::Policy(verdict)
-        }
-        Denial::Rate { verdict, room } => {
-            entry.record.policy = Some(verdict.to_string().into());
-            Refusal::RateLimited(room)
-        }
-    }
-}
-
 /// Whose fault it is that there is no answer. The cause is logged; what the caller reads tells nothing of the network.
 fn refuse(failure: &Failure) -> Refusal {
     tracing::debug!(error = failure as &dyn std::error::Error, "no answer from the origin server");
@@ -365,13 +312,6 @@ fn refuse(failure: &Failure) -> Refusal {
         Failure::Request(BodyError::TooLarge) => Refusal::TooLarge,
         Failure::Request(_) => Refusal::ClientGone,
     }
-}
-
-fn close(mut entry: Entry, refusal: Refusal) -> Refusal {
-    entry.record.status = refusal.status();
-    entry.record.reason = Some(refusal.reason().unwrap_or(refusal.code()));
-    entry.close(refusal.outcome());
-    refusal
 }
 
 /// Turns a panic inside one exchange into its refusal, so that the others go on; ends one whose right is taken away.

@@ -34,6 +34,7 @@ pub struct Snapshot {
     policies: Arc<PolicySet>,
     config: Arc<Config>,
     generation: u64,
+    revision: u64,
 }
 
 /// What a snapshot is made of.
@@ -51,6 +52,8 @@ pub struct Contents {
     pub config: Arc<Config>,
     /// Counts the snapshots; audit lines name it.
     pub generation: u64,
+    /// Of the store.
+    pub revision: u64,
 }
 
 /// A credential, and what is found out about it once.
@@ -75,14 +78,14 @@ pub enum Unauthenticated {
 impl Snapshot {
     /// Indexes all.
     pub fn new(contents: Contents) -> Self {
-        let Contents { credentials, roles, keys, policies, config, generation } = contents;
+        let Contents { credentials, roles, keys, policies, config, generation, revision } = contents;
         let roles: HashMap<Id, Arc<Role>> = roles.into_iter().map(|it| (it.id, Arc::new(it))).collect();
         let holder = |key: ApiKey| {
             let role = Arc::clone(roles.get(&key.role_id)?);
             Some((key.hash, Arc::new(Holder::new(key, role))))
         };
         let holders = keys.into_iter().filter_map(holder).collect();
-        let mut snapshot = Self { holders, policies, config, generation, ..Self::default() };
+        let mut snapshot = Self { holders, policies, config, generation, revision, ..Self::default() };
         for credential in credentials {
             let alias = Arc::from(credential.alias.as_str());
             let known = Arc::new(Known { credential, alias, policies: OnceLock::new() });
@@ -181,6 +184,11 @@ impl Snapshot {
     /// See [`Contents::generation`].
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// See [`Contents::revision`].
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     fn index_hosts(&mut self, known: &Arc<Known>) {

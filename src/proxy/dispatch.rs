@@ -129,7 +129,7 @@ impl Session {
         let presented = classify::presented(head)?;
         let caller = Caller { presented: &presented, keyless: self.is_keyless(), source: self.peer.address() };
         let ticket = self.worker.exchange.admit(&caller, &origin, &self.worker.config.load().connect_ports)?;
-        Ok(Tunnel { origin, presented, ticket })
+        Ok(Tunnel { origin, presented, ticket, counted: self.worker.tunnels.enter() })
     }
 
     /// Runs `work` for as long as the client is there. An end of its input counts as gone.

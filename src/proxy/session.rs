@@ -60,6 +60,8 @@ pub struct Tunnel {
     pub presented: Presented,
     /// Revoked when the key is.
     pub ticket: Ticket,
+    /// It is one of them.
+    pub counted: Piece,
 }
 
 /// What becomes of the connection after a request.
@@ -180,6 +182,7 @@ impl Session {
 
     /// What follows a head that cannot be trusted cannot be trusted either.
     async fn refuse_head(&self, refusal: &Refusal) -> Next {
+        self.worker.exchange.metrics().refused(refusal);
         self.connection.lock().distrust();
         let responder = Responder {
             connection: &self.connection,

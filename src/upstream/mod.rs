@@ -14,7 +14,7 @@ pub mod tls;
 pub use crate::http1::send::KeepTrailer;
 pub use connect::{Connector, DialError};
 pub use guard::Guard;
-pub use send::{Answer, Failure, Request, Upstream};
+pub use send::{Answer, Connections, Failure, Request, Upstream};
 
 use std::{path::PathBuf, time::Duration};
 

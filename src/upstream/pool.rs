@@ -1,4 +1,5 @@
-//! Connections to origin servers that wait for their next request. One pool a worker; it is never contended.
+//! Connections to origin servers that wait for their next request. One pool a worker; nobody else takes its lock,
+//! but for who counts them now and then.
 
 use std::{
     collections::HashMap,
@@ -57,6 +58,11 @@ impl Pool {
             !list.is_empty()
         });
         idle.shrink_to_fit();
+    }
+
+    /// How many wait.
+    pub fn idle(&self) -> u64 {
+        self.lock().values().map(|it| it.len() as u64).sum()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<Origin>, Vec<Waiting>>> {

@@ -1,6 +1,6 @@
 //! One request, one answer: over a pooled connection where one is alive, else over a fresh one.
 
-use std::{future::poll_fn, io, sync::Arc, time::Duration};
+use std::{future::poll_fn, io, ops::AddAssign, sync::Arc, time::Duration};
 
 use http::Method;
 use rustls::ClientConfig;
@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::{
     base::{
         body::{Body, BodyError},
+        count::Count,
         fields::Fields,
         head::{AnswerHead, Framing, Interim},
         target::Target,
@@ -35,6 +36,32 @@ const MOST_INTERIM: usize = 16;
 pub struct Upstream {
     connector: Connector,
     pool: Arc<Pool>,
+    dials: Count,
+    failed_dials: Count,
+    reuses: Count,
+}
+
+/// How connections of one or several workers came to be, and how many wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Connections {
+    /// Without a request now.
+    pub idle: u64,
+    /// Attempts to connect.
+    pub dials: u64,
+    /// Those of them that led to none.
+    pub failed_dials: u64,
+    /// Requests that were sent over one that had waited.
+    pub reuses: u64,
+}
+
+impl AddAssign for Connections {
+    fn add_assign(&mut self, more: Self) {
+        let Self { idle, dials, failed_dials, reuses } = more;
+        self.idle += idle;
+        self.dials += dials;
+        self.failed_dials += failed_dials;
+        self.reuses += reuses;
+    }
 }
 
 /// What is sent. The fields hold neither `Host` nor framing.
@@ -101,7 +128,8 @@ impl Upstream {
     /// A way out with an empty pool. Must be used on one runtime only.
     pub fn new(config: &Config, guard: Arc<Guard>, tls: Arc<ClientConfig>) -> Self {
         let connector = Connector::new(guard, tls, config.connect_timeout);
-        Self { connector, pool: Arc::default() }
+        let [dials, failed_dials, reuses] = Default::default();
+        Self { connector, pool: Arc::default(), dials, failed_dials, reuses }
     }
 
     /// Sends a request and waits for the head of its answer. A pooled connection that proves dead is replaced once,
@@ -111,13 +139,16 @@ impl Upstream {
     /// See [`Failure`].
     pub async fn send(&self, mut request: Request<'_>) -> Result<Answer, Failure> {
         if let Some(channel) = self.pool.take(&request.target.origin) {
+            self.reuses.one();
             let again = may_repeat(&request);
             match self.exchange(channel, &mut request).await {
                 Err(Failure::Gone(_)) if again => {}
                 done => return done,
             }
         }
-        let wire = Box::pin(self.connector.dial(&request.target.origin)).await?;
+        self.dials.one();
+        let dialled = Box::pin(self.connector.dial(&request.target.origin)).await;
+        let wire = dialled.inspect_err(|_| self.failed_dials.one())?;
         let channel = Channel::new(wire, Arc::clone(&request.target.origin), &self.pool, request.timeout);
         self.exchange(channel, &mut request).await
     }
@@ -125,6 +156,12 @@ impl Upstream {
     /// Closes idle connections whose time is over. Call it now and then.
     pub fn sweep(&self) {
         self.pool.sweep();
+    }
+
+    /// How its connections came to be.
+    pub fn connections(&self) -> Connections {
+        let Self { connector: _, pool, dials, failed_dials, reuses } = self;
+        Connections { idle: pool.idle(), dials: dials.get(), failed_dials: failed_dials.get(), reuses: reuses.get() }
     }
 
     async fn exchange(&self, channel: Arc<Channel>, request: &mut Request<'_>) -> Result<Answer, Failure> {

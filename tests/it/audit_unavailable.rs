@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::support::{Agent, Appliance, Origin, WAYS, Way, names::may_mount, skip, wait::until};
+use crate::support::{Agent, Appliance, Origin, WAYS, Way, names::may_mount, scrape::Scrape, skip, wait::until};
 
 /// Mounts a small file system for the audit log where only the server sees it, then becomes the server.
 const IN_A_SMALL_DISK: &[&str] =
@@ -52,9 +52,13 @@ fn a_full_disk_stops_everything_and_room_lets_it_go_on() {
         answer.expect_refusal(503, "audit_unavailable");
     }
     assert_eq!(origin.requests().len(), arrived, "forwarded without a record");
+    let failing = || Scrape::of(&appliance).count("vultrino_audit_failing", &[]);
+    assert_eq!(failing(), 1);
+    assert!(Scrape::of(&appliance).count("vultrino_refusals_total", &[("code", "audit_unavailable")]) >= 3);
 
     fs::remove_file(filler).unwrap();
     until("recovery by itself", || (ask(Way::Path, "/after").status() == 200).then_some(()));
+    assert_eq!(failing(), 0);
     for way in WAYS {
         ask(way, "/after").expect_origins(200);
     }

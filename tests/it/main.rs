@@ -48,6 +48,7 @@ mod limits;
 mod live;
 #[cfg(test)]
 mod live_changes;
+mod metrics;
 #[cfg(test)]
 mod modes;
 #[cfg(test)]

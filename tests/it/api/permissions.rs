@@ -14,6 +14,7 @@ const ALL: [&str; 6] = ["read", "write", "update", "delete", "execute", "admin"]
 /// Method, path as the description has it, the name in it, and the permissions each of which is enough; all is any key.
 const TABLE: &[(&str, &str, &str, &[&str])] = &[
     ("POST", "/v1/execute", "", &["execute"]),
+    ("GET", "/metrics", "", &["read"]),
     ("GET", "/v1/credentials", "", &["read"]),
     ("POST", "/v1/credentials", "", &["write"]),
     ("GET", "/v1/credentials/{alias}", "there", &["read"]),

@@ -28,6 +28,10 @@ pub(crate) enum Purpose {
     Config { good: bool },
     /// `text output`, `json output`: what the block before it prints. `…` is any text in a line, alone any lines.
     Output,
+    /// `yaml read`: it is YAML.
+    Yaml,
+    /// `promql read`: a question about metrics that there are; `metrics/described.rs` looks.
+    Query,
     /// `text figure`: a drawing.
     Figure,
 }
@@ -65,6 +69,8 @@ impl Block {
             ["toml", "config"] => Ok(Purpose::Config { good: true }),
             ["toml", "refused"] => Ok(Purpose::Config { good: false }),
             ["text" | "json" | "toml", "output"] => Ok(Purpose::Output),
+            ["yaml", "read"] => Ok(Purpose::Yaml),
+            ["promql", "read"] => Ok(Purpose::Query),
             ["text", "figure"] => Ok(Purpose::Figure),
             _ => Err(format!("```{} does not say what it is for", self.info)),
         }

@@ -4,7 +4,7 @@
 //! Each block says behind its language what it is for (`block.rs`); one that says nothing fails. With the variable
 //! `DOCUMENTS=rewrite` an output that has changed is written into the page instead.
 
-mod block;
+pub(crate) mod block;
 mod hosts;
 mod output;
 mod story;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use tempfile::TempDir;
+use yaml_rust2::YamlLoader;
 
 use crate::{
     documents::{
@@ -107,7 +108,7 @@ impl Story {
                     fs::write(self.path(&format!("{at}/config.toml")), &block.text).unwrap();
                     captured(at, &format!("HOME=$PWD/{at} vultrino --config {at}/config.toml list || true\n"))
                 }
-                Purpose::Output | Purpose::Figure => String::new(),
+                Purpose::Output | Purpose::Yaml | Purpose::Query | Purpose::Figure => String::new(),
             };
             script.push_str(&text);
         }
@@ -161,7 +162,11 @@ impl Story {
                 };
             }
             Purpose::Serve | Purpose::Again { .. } | Purpose::Make | Purpose::Skip => (0, self.printed(at)),
-            Purpose::Output | Purpose::Figure => return Ok(()),
+            Purpose::Yaml => {
+                let read = YamlLoader::load_from_str(&self.blocks[at].text);
+                return read.map(drop).map_err(|error| format!("no YAML: {error}"));
+            }
+            Purpose::Output | Purpose::Query | Purpose::Figure => return Ok(()),
         };
         for (name, secret) in SECRETS {
             if let Some(form) = Traces::of(secret).found_in(printed.as_bytes()) {

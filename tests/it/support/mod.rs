@@ -13,6 +13,7 @@ pub(crate) mod names;
 pub(crate) mod origin;
 pub(crate) mod process;
 pub(crate) mod queues;
+pub(crate) mod scrape;
 pub(crate) mod skip;
 pub(crate) mod template;
 pub(crate) mod traces;

@@ -1,0 +1,45 @@
+//! Numbers for Prometheus.
+
+use axum::{body::Body, extract::State, response::Response};
+use http::{HeaderValue, Method, header};
+
+use crate::{
+    api::{
+        Api,
+        failure::{Failure, Problem},
+        visitor::Visitor,
+    },
+    exchange::{Door, Refusal},
+    identity::Permission,
+};
+
+/// Under which path.
+pub(crate) const PATH: &str = "/metrics";
+const OPEN_METRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+
+/// Read all metrics. Where a key is needed, it needs the permission `read`.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "metrics",
+    responses(
+        (status = 200, description = "In the text format of OpenMetrics", body = String,
+            content_type = "application/openmetrics-text"),
+        (status = 400, description = "The request is not valid", body = Problem),
+        (status = 401, description = "The API key is missing, or not valid", body = Problem),
+        (status = 403, description = "The key's role does not permit it", body = Problem),
+        (status = 429, description = "Too many requests; `Retry-After` says how long to wait", body = Problem),
+        (status = 503, description = "Nothing can be recorded now, and this would be refused", body = Problem),
+    ),
+)]
+pub(crate) async fn show(State(api): State<Api>, visitor: Visitor) -> Result<Response, Failure> {
+    if !visitor.principal.may(Permission::Read) {
+        let refusal = Refusal::Forbidden(Permission::Read);
+        let source = visitor.arrival.source;
+        return Err(api.exchange().refuse(Door::Api, source, &Method::GET, PATH, refusal).into());
+    }
+    let mut response = Response::new(Body::from(api.metrics()));
+    response.headers_mut().insert(header::CONTENT_TYPE, OPEN_METRICS);
+    Ok(response)
+}

@@ -1,0 +1,101 @@
+//! Who calls, whether that may be done at all, and whether again so soon.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::{
+    audit::Entry,
+    base::fields::Known,
+    exchange::{
+        Caller, Config, Door, Exchange, Inbound, Refusal, Snapshot, attempts,
+        metrics::{Authentication, Limit},
+        pace,
+        snapshot::Unauthenticated,
+    },
+    identity::{Permission, Presented, PresentedKey, Principal, presented},
+};
+
+impl Exchange {
+    /// Who calls, for what is no exchange.
+    ///
+    /// # Errors
+    /// A key that is missing or not valid; too many that were not.
+    pub fn caller(&self, caller: &Caller<'_>) -> Result<Principal, Refusal> {
+        self.authenticate(&self.snapshot.load(), caller, self.shared.clock.now())
+    }
+
+    /// Who sends this request; on the record, whether or not it is known.
+    pub(crate) fn identify(
+        &self,
+        snapshot: &Snapshot,
+        inbound: &Inbound<'_>,
+        entry: &mut Entry,
+        now: Timestamp,
+    ) -> Result<Principal, Refusal> {
+        let presented = Presented { key: self.shown_key(inbound)?, alias: None };
+        let caller = Caller { presented: &presented, keyless: inbound.keyless, source: inbound.source };
+        let principal = self.authenticate(snapshot, &caller, now).map_err(|refusal| {
+            entry.record.key = presented.key.map(|it| it.prefix().into());
+            if inbound.door == Door::Forward { refusal.in_proxy_style() } else { refusal }
+        })?;
+        entry.record.name = Some(principal.name());
+        entry.record.key = principal.holder().map(|it| Arc::clone(&it.prefix));
+        Ok(principal)
+    }
+
+    /// A valid key is always taken: failures of others, from the same address, cost the others only.
+    pub(crate) fn authenticate(
+        &self,
+        snapshot: &Snapshot,
+        caller: &Caller<'_>,
+        now: Timestamp,
+    ) -> Result<Principal, Refusal> {
+        let key = caller.presented.key.as_ref();
+        let (result, refusal) = match snapshot.authenticate(key, caller.keyless, now) {
+            Ok(principal) => {
+                if principal.holder().is_some() {
+                    self.metrics.authenticated(Authentication::Ok);
+                }
+                return Ok(principal);
+            }
+            Err(Unauthenticated::Missing) => (Authentication::Missing, Refusal::Unauthorized),
+            Err(Unauthenticated::Invalid) => {
+                let most = snapshot.config().rate_limits.auth_failures;
+                match attempts::charge(&self.shared.limiter, most, caller) {
+                    Ok(()) => (Authentication::Invalid, Refusal::Unauthorized),
+                    Err(limited) => {
+                        self.metrics.limited(Limit::Authentication);
+                        (Authentication::Limited, limited)
+                    }
+                }
+            }
+        };
+        self.metrics.authenticated(result);
+        Err(refusal)
+    }
+
+    /// Whether the caller may do this at all, and again so soon.
+    pub(crate) fn pace(&self, config: &Config, principal: &Principal, permission: Permission) -> Result<(), Refusal> {
+        permitted(principal, permission)?;
+        pace::charge(&self.shared.limiter, config, principal).inspect_err(|_| self.metrics.limited(Limit::Proxy))
+    }
+
+    /// The one key that a request shows. A key in the URL is in logs already: it is not taken.
+    fn shown_key(&self, inbound: &Inbound<'_>) -> Result<Option<PresentedKey>, Refusal> {
+        if presented::holds_a_key(inbound.target.path_and_query().as_bytes()) {
+            self.metrics.authenticated(Authentication::Invalid);
+            return Err(Refusal::Unauthorized);
+        }
+        let own = inbound.fields.all(Known::Authorization).find_map(presented::in_authorization);
+        match (own, inbound.presented.key) {
+            (Some(own), Some(other)) if own != other => Err(Refusal::Invalid("the request shows two API keys")),
+            (own, other) => Ok(own.or(other)),
+        }
+    }
+}
+
+/// Whether the caller's role has this permission.
+pub(crate) fn permitted(principal: &Principal, permission: Permission) -> Result<(), Refusal> {
+    if principal.may(permission) { Ok(()) } else { Err(Refusal::Forbidden(permission)) }
+}
