@@ -128,8 +128,8 @@ fn an_alias_follows_its_grammar_wherever_it_is_given() {
     api.post("/v1/credentials", &new("a.B_c-9")).json();
     let key = appliance.key("all").to_owned();
     let origin = Origin::https();
-    let mut agent = Agent::keyed(&appliance, Way::Path, &origin, &key);
     for alias in ["../x", "a/b", "a%2fb", "a,b", &long, "a b"] {
+        let mut agent = Agent::keyed(&appliance, Way::Path, &origin, &key);
         agent.ask("GET", "/", &[("X-Vultrino-Credential", alias)]).expect_refusal(400, "invalid_request");
     }
     assert_eq!(origin.connections(), 0);

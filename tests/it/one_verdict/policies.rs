@@ -34,8 +34,8 @@ pub(crate) struct Hosts {
     pub ports: [u16; 2],
 }
 
-const PATTERNS: &[&str] =
-    &["*", "c*", "c0*", "c1*", "c{0,1}*", "c*2", "c{0,1}{3,4,5}", "{c00,c07,c11}", "c*6", "*7", "*8", "c19"];
+/// For several credentials; most policies are for one or two.
+const PATTERNS: &[&str] = &["c0*", "c*2", "c{0,1}{3,4,5}", "{c00,c07,c11}", "c*6", "*7", "*8", "c1{2,8}", "*"];
 const PATHS: &[&str] = &[
     "/",
     "/a",
@@ -118,9 +118,13 @@ pub(crate) fn request(dice: &mut Dice, hosts: &Hosts, at: usize) -> Request {
 pub(crate) fn policies(dice: &mut Dice, hosts: &Hosts, count: usize) -> String {
     let mut toml = String::new();
     for at in 0..count {
-        // The wider the pattern, the more likely it allows: else nothing would pass them all.
-        let pattern = PATTERNS[1 + dice.below(PATTERNS.len() - 1)];
-        let default = if pattern.len() > 3 && dice.below(3) == 0 { "deny" } else { "allow" };
+        let (one, other) = (dice.below(CREDENTIALS), dice.below(CREDENTIALS));
+        let pattern = match dice.below(4) {
+            0 => (*dice.one(PATTERNS)).to_owned(),
+            1 => format!("{{c{one:02},c{other:02}}}"),
+            _ => format!("c{one:02}"),
+        };
+        let default = if dice.below(2) == 0 { "deny" } else { "allow" };
         writeln!(
             toml,
             "[[policies]]\nname = \"p{at}\"\ncredential_pattern = \"{pattern}\"\ndefault_action = \"{default}\""

@@ -17,7 +17,7 @@ use crate::{
 };
 
 const PAIRS: usize = 1000;
-const POLICIES: usize = 48;
+const POLICIES: usize = 24;
 /// More threads than processors: half of the work is done by processes that are waited for.
 const THREADS: usize = 4;
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -1,4 +1,6 @@
-//! A client of the management API, on one connection that is kept.
+//! A client of the management API, on one connection for as long as that is kept.
+
+use std::net::SocketAddr;
 
 use serde_json::Value;
 
@@ -7,6 +9,7 @@ use crate::support::{Agent, Answer, Appliance};
 /// Somebody who asks the API, with a key or without one.
 pub(crate) struct Api {
     agent: Agent,
+    proxy: SocketAddr,
     authorization: Option<String>,
 }
 
@@ -14,13 +17,13 @@ impl Appliance {
     /// The API for whoever holds this key.
     #[track_caller]
     pub(crate) fn api(&self, key: &str) -> Api {
-        Api { agent: Agent::dial(self.address()), authorization: Some(format!("Bearer {key}")) }
+        Api { agent: Agent::dial(self.address()), proxy: self.address(), authorization: Some(format!("Bearer {key}")) }
     }
 
     /// The API for whoever holds none.
     #[track_caller]
     pub(crate) fn api_without_key(&self) -> Api {
-        Api { agent: Agent::dial(self.address()), authorization: None }
+        Api { agent: Agent::dial(self.address()), proxy: self.address(), authorization: None }
     }
 }
 
@@ -37,7 +40,11 @@ impl Api {
             head.push_str(&format!("Content-Length: {}\r\n", body.len()));
         }
         self.agent.send([head.as_bytes(), b"\r\n", body].concat());
-        self.agent.answer(method)
+        let answer = self.agent.answer(method);
+        if answer.values("connection") == ["close"] {
+            self.agent = Agent::dial(self.proxy);
+        }
+        answer
     }
 
     /// Gets a path.
