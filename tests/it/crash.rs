@@ -39,7 +39,9 @@ fn load_and_kill(appliance: &mut Appliance, origin: &Origin, round: usize) {
         told.recv().unwrap();
     }
     appliance.kill();
-    clients.into_iter().for_each(|it| it.join().unwrap());
+    for client in clients {
+        client.join().unwrap();
+    }
 }
 
 #[track_caller]

@@ -2,5 +2,6 @@
 
 mod access;
 mod counts;
+#[cfg(test)]
 mod described;
 mod labels;

@@ -133,7 +133,7 @@ pub(crate) fn policies(dice: &mut Dice, hosts: &Hosts, count: usize) -> String {
         if dice.below(4) == 0 {
             writeln!(toml, "evaluation = \"{}\"", dice.one(&["first_match", "per_dimension"])).unwrap();
         }
-        for _ in 0..1 + dice.below(4) {
+        for _ in 0..=dice.below(4) {
             let action = if dice.below(3) == 0 { "deny" } else { "allow" };
             writeln!(toml, "[[policies.rules]]\ncondition = {}\naction = \"{action}\"", condition(dice, hosts, 0))
                 .unwrap();
@@ -152,7 +152,7 @@ fn condition(dice: &mut Dice, hosts: &Hosts, depth: usize) -> String {
         7 => "{ rate_limit = { max = 1000000, window_secs = 60 } }".to_owned(),
         8 => format!("{{ not = {} }}", condition(dice, hosts, depth + 1)),
         kind => {
-            let parts: Vec<String> = (0..1 + dice.below(3)).map(|_| condition(dice, hosts, depth + 1)).collect();
+            let parts: Vec<String> = (0..=dice.below(3)).map(|_| condition(dice, hosts, depth + 1)).collect();
             format!("{{ {} = [{}] }}", if kind < 11 { "and" } else { "or" }, parts.join(", "))
         }
     }

@@ -34,10 +34,10 @@ impl Api {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.agent.host());
         let own = self.authorization.iter().map(|it| ("Authorization", &**it));
         for (name, value) in own.chain(fields.iter().copied()) {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head.extend([name, ": ", value, "\r\n"]);
         }
         if !body.is_empty() {
-            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+            head.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
         }
         self.agent.send([head.as_bytes(), b"\r\n", body].concat());
         let answer = self.agent.answer(method);
