@@ -50,6 +50,8 @@ mod live;
 mod live_changes;
 mod metrics;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod modes;
 #[cfg(test)]
 mod names;

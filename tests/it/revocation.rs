@@ -11,6 +11,7 @@ use std::{
 };
 
 use jiff::{Timestamp, ToSpan};
+use serde_json::json;
 
 use crate::support::{
     Agent, Appliance, Credential, Origin, WAYS, Way,
@@ -35,6 +36,10 @@ enum Loss {
     Key,
     Role,
     Credential,
+    /// The role keeps its keys, but they may no longer use anything.
+    Permission,
+    /// Nor this.
+    Scope,
 }
 
 /// By whom.
@@ -66,6 +71,8 @@ fn take_away(appliance: &Appliance, loss: Loss, by: By) {
             Loss::Key => &["key", "revoke", prefix],
             Loss::Role => &["role", "delete", "gone", "--force"],
             Loss::Credential => &["delete", "gone", "--force"],
+            Loss::Permission => &["role", "update", "gone", "--permissions", "read"],
+            Loss::Scope => &["role", "update", "gone", "--scopes", "other-*"],
         };
         appliance.cli(arguments).expect_success();
         return;
@@ -80,6 +87,15 @@ fn take_away(appliance: &Appliance, loss: Loss, by: By) {
         }
         Loss::Role => "/v1/roles/gone".to_owned(),
         Loss::Credential => "/v1/credentials/gone".to_owned(),
+        Loss::Permission | Loss::Scope => {
+            let narrow = if loss == Loss::Scope {
+                json!({ "credential_scopes": ["other-*"] })
+            } else {
+                json!({ "permissions": ["read"] })
+            };
+            drop(api.send("PATCH", "/v1/roles/gone", &narrow).json());
+            return;
+        }
     };
     assert_eq!(api.delete(&path).json()["success"], true);
 }
@@ -127,7 +143,7 @@ impl Streams {
         Self { name, origin, gate, events, download, unread, upload, idle }
     }
 
-    /// Asserts that all of it ends, and soon enough. What the tunnel needs is the key, and not the credential.
+    /// Asserts that all of it ends, and soon enough. A tunnel alone uses no credential.
     fn expect_ended(self, appliance: &Appliance, since: Instant, loss: Loss) {
         let Self { name, origin, gate, mut events, mut download, unread, mut upload, mut idle } = self;
         let soon = |what: &str| {
@@ -143,7 +159,7 @@ impl Streams {
         let rest = upload.rest();
         assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 403 "), "{}", String::from_utf8_lossy(&rest));
         soon("the upload");
-        if loss != Loss::Credential {
+        if !matches!(loss, Loss::Credential | Loss::Scope) {
             assert!(idle.is_closed());
             soon("the idle tunnel");
         }
@@ -223,6 +239,7 @@ fn serve(visit: &mut Visit, gate: &AtomicBool) -> io::Result<()> {
 fn refusal(loss: Loss, way: Way) -> u16 {
     match (loss, way) {
         (Loss::Credential, _) => 404,
+        (Loss::Permission | Loss::Scope, _) => 403,
         (_, Way::Absolute) => 407,
         _ => 401,
     }
@@ -287,6 +304,26 @@ fn a_credential_deleted_at_the_command_line_ends_all_that_uses_it() {
 #[test]
 fn a_credential_deleted_through_the_api_ends_all_that_uses_it() {
     lose(Loss::Credential, By::Api, 2);
+}
+
+#[test]
+fn a_permission_taken_away_at_the_command_line_ends_all_that_needs_it() {
+    lose(Loss::Permission, By::Cli, 2);
+}
+
+#[test]
+fn a_permission_taken_away_through_the_api_ends_all_that_needs_it() {
+    lose(Loss::Permission, By::Api, 0);
+}
+
+#[test]
+fn a_scope_narrowed_at_the_command_line_ends_all_that_is_outside() {
+    lose(Loss::Scope, By::Cli, 1);
+}
+
+#[test]
+fn a_scope_narrowed_through_the_api_ends_all_that_is_outside() {
+    lose(Loss::Scope, By::Api, 2);
 }
 
 #[test]
