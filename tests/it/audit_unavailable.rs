@@ -4,9 +4,17 @@ use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
+    process::Command,
 };
 
-use crate::support::{Agent, Appliance, Origin, WAYS, Way, names::may_mount, scrape::Scrape, skip, wait::until};
+use crate::support::{
+    Agent, Appliance, Origin, WAYS, Way,
+    names::may_mount,
+    process::{VULTRINO, run},
+    scrape::Scrape,
+    skip,
+    wait::until,
+};
 
 /// Mounts a small file system for the audit log where only the server sees it, then becomes the server.
 const IN_A_SMALL_DISK: &[&str] =
@@ -73,4 +81,9 @@ fn a_full_disk_stops_everything_and_room_lets_it_go_on() {
         assert_eq!(count(&text, &format!("{mark} ")), used(mark), "{mark} in\n{text}");
     }
     assert!(!text.contains('\0') && text.lines().all(|line| line.contains(" credential=")), "{text}");
+    let verify = appliance.command(&["audit", "verify"]);
+    let mut inside = Command::new("nsenter");
+    inside.args(["--mount", "--target", &appliance.pid().to_string()]).arg(VULTRINO).args(verify.get_args());
+    inside.current_dir("/").env_clear().envs(verify.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    run(&mut inside, "").expect_success();
 }

@@ -48,9 +48,9 @@ mod limits;
 mod live;
 #[cfg(test)]
 mod live_changes;
-mod metrics;
 #[cfg(test)]
 mod matrix;
+mod metrics;
 #[cfg(test)]
 mod modes;
 #[cfg(test)]
