@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io,
+    io::{self, Read as _},
     os::unix::fs::FileExt as _,
     path::Path,
 };
@@ -24,16 +24,21 @@ pub struct Remains {
 }
 
 impl Remains {
-    /// Reads a journal; `None` if its process lives. One that died before it had finished making the file left nothing.
+    /// Reads a journal; `None` if its process lives, or has just removed it. One that died before it had finished making
+    /// the file left nothing.
     pub fn open(path: &Path) -> Result<Option<Self>, AuditError> {
         let failed = |source| AuditError::Journal { path: path.to_owned(), source };
-        let file = OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
+        let mut file = match OpenOptions::new().read(true).write(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(failed)?,
+        };
         match file.try_lock() {
             Ok(()) => (),
             Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
             Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let bytes = std::fs::read(path).map_err(failed)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(failed)?;
         let (header, slots) = bytes.split_at_checked(HEADER).unwrap_or((&bytes, &[]));
         if !header.starts_with(MAGIC) && header.iter().any(|b| *b != 0) {
             return Err(AuditError::Foreign { path: path.to_owned() });

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    audit::Door,
     base::{host::AuthorityPattern, id::Id, secret::Secret},
     catalog,
     credential::{Alias, Credential, Kind, Material, Metadata},
@@ -114,7 +115,8 @@ pub fn get<'a>(
     stored(records, alias)
 }
 
-/// Changes what `update` names.
+/// Changes what `update` names. More places, or another header, for a secret that stays: only at the command line, whose
+/// caller has shown the storage password.
 pub fn update(desk: &Desk, caller: &Caller<'_>, alias: &str, update: &Update) -> Result<Credential, ManageError> {
     let packed = update.material.as_ref().map(Packed::of);
     rewrite(desk, caller, "credential_update", alias, |credential| {
@@ -206,11 +208,23 @@ fn rewrite(
     edit: impl Fn(&mut Credential) -> Result<Option<Material>, ManageError>,
 ) -> Result<Credential, ManageError> {
     desk.change(caller, &deed(action, Permission::Update, alias), |case| {
-        let mut facts = stored(case.records, alias)?.facts.clone();
+        let before = &stored(case.records, alias)?.facts;
+        let mut facts = before.clone();
         let material = edit(&mut facts)?;
+        if material.is_none() && caller.door != Door::Admin && reaches_further(before, &facts) {
+            return Err(ManageError::SecretNeeded(facts.alias));
+        }
         facts.updated_at = desk.clock.now();
         Ok((vec![Change::PutCredential { facts: facts.clone(), material }], facts))
     })
+}
+
+/// Whether the stored secret could now be sent to a place, or in a field, that its owner did not choose for it. Whoever
+/// may use a credential could send it to a server of their own, or have a server echo it, and read it there.
+fn reaches_further(before: &Credential, after: &Credential) -> bool {
+    let header = after.metadata.header_name();
+    after.bindings.iter().any(|it| !before.bindings.contains(it))
+        || (header.is_some() && header != before.metadata.header_name())
 }
 
 fn deed<'a>(action: &'static str, needs: Permission, alias: &'a str) -> Deed<'a> {

@@ -29,6 +29,12 @@ pub enum ManageError {
     /// The key would live longer than the caller's own.
     #[error("an API key cannot make one that lives longer than itself; its own end is {0}")]
     Longer(Timestamp),
+    /// It would reach places that nobody who knows the secret has chosen.
+    #[error(
+        "more hosts or another header for the stored secret of `{0}` need the storage password: `vultrino bind {0} HOST`; \
+         or give a new secret in the same change"
+    )]
+    SecretNeeded(Alias),
     /// A stored secret is never shown to whoever has shown a key.
     #[error("a stored secret is shown at the command line only, to whoever has the storage password")]
     LocalOnly,
@@ -139,6 +145,7 @@ impl ManageError {
             Self::OutOfScope(_) => Some("scope"),
             Self::Wider | Self::Longer(_) => Some("wider"),
             Self::LocalOnly => Some("local_only"),
+            Self::SecretNeeded(_) => Some("secret_needed"),
             Self::KeyUnclear { .. } => Some("ambiguous"),
             _ => None,
         }
@@ -152,9 +159,12 @@ impl ManageError {
     fn kind(&self) -> (u16, &'static str) {
         match self {
             Self::Unauthorized => (401, "unauthorized"),
-            Self::Forbidden(_) | Self::OutOfScope(_) | Self::Wider | Self::Longer(_) | Self::LocalOnly => {
-                (403, "forbidden")
-            }
+            Self::Forbidden(_)
+            | Self::OutOfScope(_)
+            | Self::Wider
+            | Self::Longer(_)
+            | Self::LocalOnly
+            | Self::SecretNeeded(_) => (403, "forbidden"),
             Self::NotFound(_) | Self::RoleNotFound(_) | Self::KeyNotFound(_) => (404, "not_found"),
             Self::AliasTaken(_) | Self::RoleTaken(_) => (409, "conflict"),
             Self::Unrecorded(Unavailable::NoSlot) => (503, "overloaded"),

@@ -65,7 +65,10 @@ fn as_many_lines_as_requests() {
     }
     statuses.push(Agent::via(&appliance, Way::Path, &origin).ask("GET", "/n/400", &[]).status());
     statuses.push(Agent::to(&appliance, Way::Path, "https", "other.test").get("/n/403").status());
-    let lines = appliance.audit("all of them", |lines| (lines.len() >= statuses.len()).then(|| lines.to_vec()));
+    let lines = appliance.audit("all of them", |lines| {
+        let requests: Vec<_> = lines.iter().filter(|it| it.door != "ADMIN").cloned().collect();
+        (requests.len() >= statuses.len()).then_some(requests)
+    });
     let mut written: Vec<u16> = lines.iter().map(|it| it.get("status").parse().unwrap()).collect();
     written.sort_unstable();
     statuses.sort_unstable();

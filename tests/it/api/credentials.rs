@@ -244,6 +244,28 @@ fn a_known_token_binds_itself_and_any_other_is_bound_to_nothing() {
 }
 
 #[test]
+fn no_call_of_the_api_sends_a_stored_secret_where_its_owner_did_not() {
+    let stored = Credential::key("stored", "made-up-and-stored", &["localhost:*", "api.example.com"]);
+    let appliance = Appliance::builder().credential(stored).start();
+    let client = Client::of(&appliance);
+    let patch = |change: Value| client.send("PATCH", "/v1/credentials/stored", &change);
+    for change in [
+        json!({ "hosts": ["localhost:*", "evil.example.com"] }),
+        json!({ "hosts": ["*.example.com"] }),
+        json!({ "hosts": ["http://localhost"] }),
+        json!({ "metadata": { "header_name": "X-Echoed" } }),
+    ] {
+        patch(change).expect_refusal(403, "forbidden").because("secret_needed");
+    }
+    assert_eq!(body(&client.get("/v1/credentials/stored"))["hosts"], json!(["localhost:*", "api.example.com"]));
+    assert_eq!(body(&patch(json!({ "hosts": ["localhost:*"] })))["hosts"], json!(["localhost:*"]), "fewer may be said");
+    let anew =
+        json!({ "data": { "key": "my-own" }, "hosts": ["evil.example.com"], "metadata": { "header_name": "X-K" } });
+    assert_eq!(body(&patch(anew))["hosts"], json!(["evil.example.com"]), "the stored secret is gone");
+    appliance.cli(&["bind", "stored", "api.example.com"]).expect_success();
+}
+
+#[test]
 fn outside_the_scope_there_is_nothing_to_be_seen() {
     let inside = Credential::key("in-one", "k1", &["localhost:*"]);
     let appliance = guarded().credential(inside).credential(Credential::key("out-one", "k2", &["localhost:*"])).start();
