@@ -4,11 +4,7 @@ use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderValue, Method, header};
 
 use crate::{
-    api::{
-        Api,
-        failure::{Failure, Problem},
-        visitor::Visitor,
-    },
+    api::{Api, failure::Failure, visitor::Visitor},
     exchange::{Door, Refusal},
     identity::Permission,
 };
@@ -26,11 +22,6 @@ const OPEN_METRICS: HeaderValue =
     responses(
         (status = 200, description = "In the text format of OpenMetrics", body = String,
             content_type = "application/openmetrics-text"),
-        (status = 400, description = "The request is not valid", body = Problem),
-        (status = 401, description = "The API key is missing, or not valid", body = Problem),
-        (status = 403, description = "The key's role does not permit it", body = Problem),
-        (status = 429, description = "Too many requests; `Retry-After` says how long to wait", body = Problem),
-        (status = 503, description = "Nothing can be recorded now, and this would be refused", body = Problem),
     ),
 )]
 pub(crate) async fn show(State(api): State<Api>, visitor: Visitor) -> Result<Response, Failure> {

@@ -2,6 +2,5 @@
 
 mod access;
 mod counts;
-#[cfg(test)]
 mod described;
 mod labels;
