@@ -17,12 +17,12 @@ use crate::{
 /// Strips a request of what is for us or for this connection only. Runs before anything is injected, so that a client
 /// cannot name the injected field in `Connection` to have it removed.
 ///
-/// With `method_override`, fields that ask the origin server for another method go too: a policy judged the one on the
+/// With `overrides`, fields that ask the origin server for another method or URL go too: a policy judged those of the
 /// request line.
-pub fn prepare_request(fields: &mut Fields, config: &Config, method_override: bool) -> Stripped {
+pub fn prepare_request(fields: &mut Fields, config: &Config, overrides: bool) -> Stripped {
     let mut stripped = Stripped(connection_options(fields));
-    if method_override {
-        stripped.0.extend(METHOD_OVERRIDES.map(|it| it.as_bytes().to_vec()));
+    if overrides {
+        stripped.0.extend(OVERRIDES.map(|it| it.as_bytes().to_vec()));
     }
     let configured = config.strip_headers.iter().chain(config.inject_headers.iter().map(|(name, _)| name));
     stripped.0.extend(configured.map(|it| it.as_bytes().to_vec()));
@@ -34,7 +34,8 @@ pub fn prepare_request(fields: &mut Fields, config: &Config, method_override: bo
     stripped
 }
 
-const METHOD_OVERRIDES: [&str; 3] = ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method"];
+const OVERRIDES: [&str; 5] =
+    ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method", "X-Original-URL", "X-Rewrite-URL"];
 
 /// The names that were stripped from a request besides those that always are.
 #[derive(Debug)]

@@ -59,7 +59,7 @@ impl Exchange {
                 }
                 return Ok(principal);
             }
-            Err(Unauthenticated::Missing) => (Authentication::Missing, Refusal::Unauthorized),
+            Err(Unauthenticated::Missing) => (Authentication::Missing, Refusal::KeyMissing),
             Err(Unauthenticated::Invalid) => {
                 let most = snapshot.config().rate_limits.auth_failures;
                 match attempts::charge(&self.shared.limiter, most, caller) {
@@ -87,11 +87,13 @@ impl Exchange {
             self.metrics.authenticated(Authentication::Invalid);
             return Err(Refusal::Unauthorized);
         }
-        let own = inbound.fields.all(Known::Authorization).find_map(presented::in_authorization);
-        match (own, inbound.presented.key) {
-            (Some(own), Some(other)) if own != other => Err(Refusal::Invalid("the request shows two API keys")),
-            (own, other) => Ok(own.or(other)),
+        let own = inbound.fields.all(Known::Authorization).filter_map(presented::in_authorization);
+        let mut all = own.chain(inbound.presented.key);
+        let first = all.next();
+        if all.any(|it| Some(it) != first) {
+            return Err(Refusal::Invalid("the request shows two API keys"));
         }
+        Ok(first)
     }
 }
 

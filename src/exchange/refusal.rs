@@ -28,6 +28,10 @@ pub enum Refusal {
     Unauthorized,
     /// The same, in proxy style.
     ProxyUnauthorized,
+    /// No key was shown, and one is needed.
+    KeyMissing,
+    /// The same, in proxy style.
+    ProxyKeyMissing,
     /// The caller's role does not have this permission.
     Forbidden(Permission),
     /// The alias is outside the scope of the caller's role; whether it is there is not told.
@@ -126,7 +130,19 @@ impl Refusal {
     /// The same, for a caller that takes us for a proxy: a missing key is asked for with 407 (RFC 9110 section 15.5.8).
     #[must_use]
     pub fn in_proxy_style(self) -> Self {
-        if self == Self::Unauthorized { Self::ProxyUnauthorized } else { self }
+        match self {
+            Self::Unauthorized => Self::ProxyUnauthorized,
+            Self::KeyMissing => Self::ProxyKeyMissing,
+            other => other,
+        }
+    }
+
+    /// The alias that was asked for and not used.
+    pub fn alias(&self) -> Option<&str> {
+        match self {
+            Self::OutOfScope(alias) | Self::NotFound(alias) => Some(alias),
+            _ => None,
+        }
     }
 
     /// Whether the form of the request is refused, rather than what it is for.
@@ -172,8 +188,12 @@ impl Refusal {
         head.fields.append("Cache-Control", b"no-store");
         head.fields.append("Proxy-Status", format!("vultrino; error={error}; details=\"{code}\"").as_bytes());
         match self {
-            Self::ProxyUnauthorized => head.fields.append("Proxy-Authenticate", b"Basic realm=\"vultrino\""),
-            Self::Unauthorized => head.fields.append("WWW-Authenticate", b"Bearer realm=\"vultrino\""),
+            Self::ProxyUnauthorized | Self::ProxyKeyMissing => {
+                head.fields.append("Proxy-Authenticate", b"Basic realm=\"vultrino\"");
+            }
+            Self::Unauthorized | Self::KeyMissing => {
+                head.fields.append("WWW-Authenticate", b"Bearer realm=\"vultrino\"")
+            }
             Self::AuditUnavailable | Self::Overloaded => head.fields.append("Retry-After", b"1"),
             Self::RateLimited(it) => tell_rate(&mut head, it),
             Self::Method => head.fields.append("Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
@@ -211,6 +231,8 @@ impl Refusal {
                 "Several credentials are bound to this host; name one in X-Vultrino-Credential"
             }
             Self::Unauthorized | Self::ProxyUnauthorized => "Invalid or expired API key",
+            Self::KeyMissing => "An API key is needed: send it as 'Authorization: Bearer vk_…'",
+            Self::ProxyKeyMissing => "An API key is needed: put it into the proxy's address, http://vk_…@host:port",
             Self::ForeignPage => "Requests from web pages of another origin are refused",
             Self::ForeignHost => "This listener does not answer for that Host; see [server] allowed_hosts",
             Self::Unmatched => "No credential is bound to this host, and other hosts are not forwarded",
@@ -264,8 +286,8 @@ impl Refusal {
             Self::Method => (405, "invalid_request", DENIED),
             Self::MissingCredential => (400, "missing_credential", DENIED),
             Self::AmbiguousCredential(_) => (400, "ambiguous_credential", DENIED),
-            Self::Unauthorized => (401, "unauthorized", DENIED),
-            Self::ProxyUnauthorized => (407, "proxy_authentication_required", DENIED),
+            Self::Unauthorized | Self::KeyMissing => (401, "unauthorized", DENIED),
+            Self::ProxyUnauthorized | Self::ProxyKeyMissing => (407, "proxy_authentication_required", DENIED),
             Self::Policy(_) => (403, "policy_denied", DENIED),
             Self::RateLimited(_) => (429, "rate_limited", DENIED),
             Self::Forbidden(_)

@@ -106,14 +106,15 @@ impl Exchange {
         check(inbound, config)?;
         let principal = self.identify(snapshot, inbound, entry, now)?;
         self.pace(config, &principal, Permission::Execute)?;
-        let known = bind(snapshot, &principal, inbound)?;
+        let known = bind(snapshot, &principal, inbound)
+            .inspect_err(|refusal| entry.record.credential = refusal.alias().map(Into::into))?;
         entry.record.credential = known.as_ref().map(|it| Arc::clone(&it.alias));
         ticket.uses(Rights { holder: principal.holder().cloned(), known: known.clone() });
         let facts = facts(snapshot, &principal, known.as_deref(), inbound, now);
         let permit =
             decide(&facts, &self.shared.limiter).map_err(|denial| self.deny(entry, denial, known.as_deref()))?;
         let judged = self.metrics.judged(entry.opened());
-        let stripped = prepare_request(&mut inbound.fields, config, permit.strips_method_override());
+        let stripped = prepare_request(&mut inbound.fields, config, permit.strips_overrides());
         entry.arm();
         if let Some(known) = &known {
             self.inject(&permit, &known.credential, &mut inbound.fields)?;

@@ -70,18 +70,29 @@ impl Presented {
         }
         let user_is_key = user.starts_with(PREFIX);
         let alias = (!user_is_key && !matches!(user, "" | "-" | "vultrino")).then(|| user.into());
+        if user_is_key && !password.is_empty() && password != user {
+            return Err(NotPresented);
+        }
         let key = if user_is_key { user } else { password };
         let key = (!key.is_empty()).then(|| PresentedKey::new(key.as_bytes()));
         Ok(Self { key, alias })
     }
 }
 
-/// The key of ours in an `Authorization` value, which is then meant for us and not for the origin server.
+/// The key of ours in an `Authorization` value, which is then meant for us and not for the origin server: `Bearer vk_…`,
+/// or Basic with a key as user or password, as `curl -u` sends it.
 pub fn in_authorization(value: &[u8]) -> Option<PresentedKey> {
-    let (scheme, rest) = value.split_at_checked(b"bearer ".len())?;
+    let (scheme, rest) = value.split_at(value.iter().position(|b| *b == b' ')?);
     let text = rest.trim_ascii();
-    let is_ours = scheme.eq_ignore_ascii_case(b"bearer ") && text.starts_with(PREFIX.as_bytes());
-    is_ours.then(|| PresentedKey::new(text))
+    if scheme.eq_ignore_ascii_case(b"bearer") {
+        return text.starts_with(PREFIX.as_bytes()).then(|| PresentedKey::new(text));
+    }
+    if !scheme.eq_ignore_ascii_case(b"basic") {
+        return None;
+    }
+    let decoded = STANDARD.decode(text).ok()?;
+    let key = decoded.splitn(2, |b| *b == b':').find(|it| it.starts_with(PREFIX.as_bytes()))?;
+    Some(PresentedKey::new(key))
 }
 
 /// Whether a whole key stands somewhere in this text.
@@ -110,6 +121,7 @@ mod tests {
         assert_eq!(basic("github-api:"), Some((false, Some("github-api".into()))));
         assert_eq!(basic("github-api:vk_x"), Some((true, Some("github-api".into()))));
         assert_eq!(basic("vk_x:"), Some((true, None)));
+        assert_eq!(basic("vk_x:vk_y"), None);
         for user in ["", "-", "vultrino"] {
             assert_eq!(basic(&format!("{user}:vk_x")), Some((true, None)));
         }
@@ -132,5 +144,11 @@ mod tests {
         assert_eq!(shown(b"bearer  vk_hunter2"), "...........");
         assert!(in_authorization(b"Bearer ghp_x").is_none());
         assert!(in_authorization(b"Basic vk_x").is_none());
+        let basic = |pair: &str| in_authorization(format!("basic {}", STANDARD.encode(pair)).as_bytes());
+        let key = "vk_0123456789abcdef0123456789ABCDEF";
+        for pair in [format!("{key}:"), format!("me:{key}"), format!("{key}:{key}")] {
+            assert_eq!(basic(&pair).unwrap().prefix(), "vk_01234567");
+        }
+        assert!(basic("me:password").is_none() && basic("").is_none());
     }
 }

@@ -43,7 +43,7 @@ pub struct Facts<'a> {
 #[derive(Debug)]
 pub struct Permit {
     credential: Option<Id>,
-    strips_method_override: bool,
+    strips_overrides: bool,
 }
 
 /// Leave to show a stored secret to the person who holds the storage password (D-05). Only [`reveal`] gives it.
@@ -97,9 +97,9 @@ impl Permit {
         self.credential
     }
 
-    /// Whether headers that name another method than the request's must not go upstream: a policy has judged the method.
-    pub fn strips_method_override(&self) -> bool {
-        self.strips_method_override
+    /// Whether headers that name another method or URL than the request's must not go upstream: a policy has judged those.
+    pub fn strips_overrides(&self) -> bool {
+        self.strips_overrides
     }
 }
 
@@ -117,7 +117,7 @@ impl Reveal {
 /// The reason to refuse.
 pub fn decide(facts: &Facts<'_>, limiter: &Limiter) -> Result<Permit, Denial> {
     let Some(credential) = facts.credential else {
-        return Ok(Permit { credential: None, strips_method_override: false });
+        return Ok(Permit { credential: None, strips_overrides: false });
     };
     check_binding(credential, facts.target)?;
     if !facts.policies.is_empty() {
@@ -127,8 +127,8 @@ pub fn decide(facts: &Facts<'_>, limiter: &Limiter) -> Result<Permit, Denial> {
         tracing::debug!(target: "vultrino::policy", "Result: {}", if passed.is_ok() { "allow" } else { "deny" });
         passed?;
     }
-    let strips_method_override = facts.policies.iter().any(|it| it.traits().judges_methods);
-    Ok(Permit { credential: Some(credential.id), strips_method_override })
+    let strips_overrides = facts.policies.iter().any(|it| it.traits().judges_requests);
+    Ok(Permit { credential: Some(credential.id), strips_overrides })
 }
 
 /// The person at the local command line has shown the storage password; that is all it takes.

@@ -50,8 +50,8 @@ pub struct PolicySet(Arc<[Arc<Policy>]>);
 /// What is asked of a policy for every request, worked out once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Traits {
-    /// Whether any rule asks for the method.
-    pub(crate) judges_methods: bool,
+    /// Whether any rule asks for the method or the URL.
+    pub(crate) judges_requests: bool,
     /// Whether no rule is anything but a limit.
     pub(crate) only_limits: bool,
     pub(crate) composites: bool,
@@ -144,9 +144,9 @@ impl TryFrom<Written> for Policy {
             return Err(TooManyRules);
         }
         let is_limit = |it: &Condition| matches!(it, Condition::TimeWindow(_) | Condition::RateLimit(_));
-        let names_methods = |it: &Condition| matches!(it, Condition::MethodMatch(_));
+        let names_either = |it: &Condition| matches!(it, Condition::MethodMatch(_) | Condition::UrlMatch(_));
         let traits = Traits {
-            judges_methods: rules.iter().any(|it| it.condition.any(&names_methods)),
+            judges_requests: rules.iter().any(|it| it.condition.any(&names_either)),
             only_limits: !rules.is_empty() && rules.iter().all(|it| is_limit(&it.condition)),
             composites: rules.iter().any(|it| it.condition.is_composite()),
         };

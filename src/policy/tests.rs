@@ -87,7 +87,7 @@ impl World {
             method: &method,
             now,
         };
-        decide(&facts, &self.limiter).map(|permit| permit.strips_method_override())
+        decide(&facts, &self.limiter).map(|permit| permit.strips_overrides())
     }
 
     /// `allow`, or what denies: `p/1`, or `429 p/1`.

@@ -74,13 +74,15 @@ pub fn presented(head: &RequestHead) -> Result<Presented, Refusal> {
 }
 
 /// Refuses what a page in somebody's browser could have sent to an origin-form target (D-16). A path-style request
-/// that names no credential is told so first: that is what a person meets.
+/// that names no credential is told so first: that is what a person meets. Where callers need a key (`keyless` is false),
+/// they are asked for that before.
 ///
 /// # Errors
 /// A foreign `Host`, a foreign `Origin`.
 pub fn check_browser(
     head: &RequestHead,
     ingress: &Ingress,
+    keyless: bool,
     is_ours: impl Fn(&Authority) -> bool,
 ) -> Result<(), Refusal> {
     if matches!(ingress, Ingress::Forward(_)) {
@@ -92,7 +94,7 @@ pub fn check_browser(
     {
         return Err(Refusal::ForeignHost);
     }
-    if matches!(ingress, Ingress::Path(_)) && !bind::is_named_in(&head.fields) {
+    if keyless && matches!(ingress, Ingress::Path(_)) && !bind::is_named_in(&head.fields) {
         return Err(Refusal::MissingCredential);
     }
     let same_site = |it: &[u8]| matches!(it, b"same-origin" | b"none");
@@ -208,7 +210,7 @@ mod tests {
         let check = |line: &str, fields: &str| {
             let head = head_of(line, fields);
             let ingress = classify(&head).unwrap();
-            check_browser(&head, &ingress, |it| it.host.to_string() == "127.0.0.1").map_err(|it| it.status())
+            check_browser(&head, &ingress, true, |it| it.host.to_string() == "127.0.0.1").map_err(|it| it.status())
         };
         let named = "Host: 127.0.0.1:7878\r\nX-Vultrino-Credential: a\r\n";
         assert_eq!(check("GET /https://h/", named), Ok(()));

@@ -81,7 +81,7 @@ impl Session {
             return Ok(Aim::Connect);
         }
         let ingress = classify::classify(head)?;
-        classify::check_browser(head, &ingress, |it| self.worker.answers_for(it))?;
+        classify::check_browser(head, &ingress, self.is_keyless(), |it| self.worker.answers_for(it))?;
         Ok(match ingress {
             Ingress::Path(target) => Aim::Exchange(Door::Path, target, Presented::default()),
             Ingress::Forward(target) => Aim::Exchange(Door::Forward, target, classify::presented(head)?),

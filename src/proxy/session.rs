@@ -145,7 +145,7 @@ impl Session {
             Err(refusal) => {
                 // What is not valid may not end where it seems to, a body that nobody reads does not end, and behind a
                 // tunnel that is refused may stand what was meant for it. Only a missing key is asked for again.
-                let refused_tunnel = is_connect && refusal != Refusal::ProxyUnauthorized;
+                let refused_tunnel = is_connect && refusal.status() != 407;
                 let unread = !self.connection.lock().is_between_messages();
                 responder.last |= refusal.is_of_form() || refused_tunnel || unread;
                 Box::pin(responder.refuse(&refusal)).await

@@ -72,11 +72,13 @@ fn exactly_as_many_as_a_rate_allows_arrive_of_many_at_once() {
 }
 
 #[test]
-fn headers_that_name_another_method_do_not_pass_a_method_rule() {
-    const OVERRIDES: [&str; 3] = ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method"];
+fn headers_that_name_another_method_or_url_do_not_pass_a_rule_about_them() {
+    const OVERRIDES: [&str; 5] =
+        ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method", "X-Original-URL", "X-Rewrite-URL"];
     for (rules, stripped) in [
         ("{ condition = { method_match = [\"POST\"] }, action = \"allow\" }", true),
-        ("{ condition = { url_match = \"https://localhost:*/*\" }, action = \"allow\" }", false),
+        ("{ condition = { url_match = \"https://localhost:*/*\" }, action = \"allow\" }", true),
+        ("{ condition = { rate_limit = { max = 100, window_secs = 1 } }, action = \"allow\" }", false),
     ] {
         let origin = Origin::https();
         let appliance = Appliance::builder().set("policies", &with(rules)).reaching(&origin).start();

@@ -191,6 +191,8 @@ fn a_deleted_role_leaves_its_keys_in_the_list() {
 fn each_change_takes_its_own_permission() {
     let fixture = Fixture::new();
     fixture.add("there", "key");
+    // More hosts than there were are for the command line alone.
+    credentials::bind(fixture.desk(), &Caller::local(), "there", &["a.example".parse().unwrap()]).unwrap();
     made(&fixture, "old", "read", "");
     for permission in ["read", "write", "update", "delete", "execute", "admin"] {
         let own = made(&fixture, permission, permission, "");
