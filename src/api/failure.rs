@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::{
-    api::{answer, pace},
+    api::answer,
     audit::Unavailable,
     exchange::Refusal,
     manage::ManageError,
@@ -100,11 +100,7 @@ impl IntoResponse for Failure {
         match self.problem() {
             Err(refusal) => {
                 let (head, body) = refusal.answer();
-                let mut response = answer::passed(&head, body);
-                if let Refusal::RateLimited(it) = refusal {
-                    response.headers_mut().insert(pace::RESET, pace::at(it.retry_after));
-                }
-                response
+                answer::passed(&head, body)
             }
             Ok((status, kind, problem)) => {
                 let shown = format!("vultrino; error={kind}; details=\"{}\"", problem.error);

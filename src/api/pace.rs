@@ -1,13 +1,10 @@
 //! How often a caller may ask, and how its answers say so.
 
-use std::time::Duration;
-
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 
 use crate::{
     api::{Api, metrics},
-    base::clock::Clock,
-    exchange::{Refusal, attempts::MINUTE, metrics::Limit, pace},
+    exchange::{Refusal, attempts::MINUTE, metrics::Limit, pace, refusal::unix_seconds},
     identity::Principal,
     policy::{LimitKey, Room},
 };
@@ -61,19 +58,11 @@ impl Pace {
         {
             headers.insert(LIMIT, max.into());
             headers.insert(REMAINING, remaining.into());
-            headers.insert(RESET, at(reset));
+            headers.insert(RESET, unix_seconds(reset).into());
         }
     }
 }
 
-/// When something will be, in whole seconds of Unix time, rounded up.
-pub(crate) fn at(wait: Duration) -> HeaderValue {
-    let now = Clock.now();
-    let then = now.checked_add(wait).unwrap_or(now);
-    (then.as_second() + i64::from(then.subsec_nanosecond() > 0)).into()
-}
-
-/// X-RateLimit-Reset
-pub(crate) const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");

@@ -19,6 +19,8 @@ pub struct Reload<'a> {
     recorder: Recorder,
     /// As the files were when they were read last.
     seen: Vec<Seen>,
+    /// As they were when what is in force was read.
+    good: Vec<Seen>,
     /// As they are, if that is news: they are read once nobody writes to them.
     unsettled: Option<Vec<Seen>>,
     /// What was wrong the last time. Then it is tried at every look: what is missing may lie in a file that is not known.
@@ -28,7 +30,7 @@ pub struct Reload<'a> {
 impl<'a> Reload<'a> {
     /// `seen` are the files of the configuration in force.
     pub fn new(load: Load<'a>, recorder: Recorder, seen: Vec<Seen>) -> Self {
-        Self { load, recorder, seen, unsettled: None, wrong: None }
+        Self { load, recorder, good: seen.clone(), seen, unsettled: None, wrong: None }
     }
 
     /// Reads the files if they have changed since, and no longer do.
@@ -48,21 +50,35 @@ impl<'a> Reload<'a> {
         let before: Vec<Seen> = self.seen.iter().map(Seen::again).collect();
         match (self.load)() {
             Ok(loaded) => {
+                if let Some(gone) = self.gone(&loaded.seen) {
+                    self.refuse(gone, published);
+                } else if self.take(loaded.config, published) {
+                    self.good.clone_from(&loaded.seen);
+                }
                 self.seen = loaded.seen;
-                self.take(loaded.config, published);
             }
             Err(error) => {
                 self.seen = before;
-                self.refuse(&error, published);
+                self.refuse(told(&error), published);
             }
         }
     }
 
-    /// No record, no change.
-    fn take(&mut self, config: Config, published: &Published) {
+    /// What went away of the files and folders that are still asked for. At a start it is as if they had never been; a
+    /// server that runs would lose its policies by an accident.
+    fn gone(&self, now: &[Seen]) -> Option<String> {
+        let gone = now.iter().find(|it| it.is_missing() && self.good.iter().any(|old| old.path() == it.path() && !old.is_missing()))?;
+        Some(format!("{} is gone (put it back, or start anew to do without it)", gone.path().display()))
+    }
+
+    /// Whether it was taken: no record, no change.
+    fn take(&mut self, config: Config, published: &Published) -> bool {
         let mut entry = match self.recorder.open(Door::Admin, "config_reload") {
             Ok(entry) => entry,
-            Err(unavailable) => return self.keep(unavailable.to_string(), published),
+            Err(unavailable) => {
+                self.keep(unavailable.to_string(), published);
+                return false;
+            }
         };
         entry.record.name = Some(Principal::Local.name());
         entry.arm();
@@ -78,10 +94,10 @@ impl<'a> Reload<'a> {
             let settings = fixed.join(", ");
             tracing::warn!(%settings, "these settings have changed, too, and count from the next start on");
         }
+        true
     }
 
-    fn refuse(&mut self, error: &ConfigError, published: &Published) {
-        let what = told(error);
+    fn refuse(&mut self, what: String, published: &Published) {
         if self.wrong.as_ref() != Some(&what) {
             match self.recorder.open(Door::Admin, "config_reload") {
                 Ok(mut entry) => {

@@ -27,6 +27,16 @@ impl Seen {
         Self { path: path.to_owned(), stamp: Stamp::of(path) }
     }
 
+    /// Which file or folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it was not there.
+    pub fn is_missing(&self) -> bool {
+        self.stamp == Stamp::Missing
+    }
+
     /// The same file or folder as it is now.
     #[must_use]
     pub fn again(&self) -> Self {

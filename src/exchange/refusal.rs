@@ -1,10 +1,12 @@
 //! Every way in which a request is refused: status, code, text, and what the audit says, from one variant.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
 use crate::{
     audit::Outcome,
-    base::{head::AnswerHead, host::HostError, target::TargetError},
+    base::{clock::Clock, head::AnswerHead, host::HostError, target::TargetError},
     identity::Permission,
     policy::{Exhausted, Verdict},
 };
@@ -321,6 +323,14 @@ fn tell_rate(head: &mut AnswerHead, it: &Exhausted) {
     head.fields.append("Retry-After", wait.as_bytes());
     head.fields.append("X-RateLimit-Limit", it.max.to_string().as_bytes());
     head.fields.append("X-RateLimit-Remaining", b"0");
+    head.fields.append("X-RateLimit-Reset", unix_seconds(it.retry_after).to_string().as_bytes());
+}
+
+/// When something will be, in whole seconds of Unix time, rounded up.
+pub(crate) fn unix_seconds(wait: Duration) -> i64 {
+    let now = Clock.now();
+    let then = now.checked_add(wait).unwrap_or(now);
+    then.as_second() + i64::from(then.subsec_nanosecond() > 0)
 }
 
 impl From<TargetError> for Refusal {

@@ -3,7 +3,7 @@
 use std::{
     sync::Barrier,
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use crate::support::{
@@ -33,6 +33,9 @@ fn assert_waits(answer: Answer, window: u64) -> String {
     let wait: u64 = answer.values("retry-after").concat().parse().unwrap();
     assert!((1..=window).contains(&wait), "wait {wait} s for a window of {window} s");
     assert_eq!(answer.values("x-ratelimit-remaining"), ["0"], "{answer:#?}");
+    let reset: u64 = answer.values("x-ratelimit-reset").concat().parse().unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    assert!((now..=now + window + 1).contains(&reset), "free again at {reset}, and it is {now}");
     answer.expect_refusal(429, "rate_limited").text
 }
 

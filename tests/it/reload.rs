@@ -89,6 +89,29 @@ fn included_files_count_when_they_come_change_and_go() {
 }
 
 #[test]
+fn a_folder_that_goes_takes_no_policy_with_it() {
+    let (appliance, origin) = (Appliance::start(), Origin::https());
+    let (folder, aside) = (appliance.home().join("policies"), appliance.home().join("aside"));
+    fs::create_dir(&folder).unwrap();
+    let closed = "[[policies]]\nname = \"closed\"\ncredential_pattern = \"*\"\ndefault_action = \"deny\"\n";
+    fs::write(folder.join("closed.toml"), closed).unwrap();
+    appliance.set("policy.include", "[\"policies/*.toml\"]");
+    let mut agent = Agent::via(&appliance, Way::Path, &origin);
+    until("it counts", || (agent.get("/").status() == 403).then_some(()));
+    fs::rename(&folder, &aside).unwrap();
+    until("it is missed", || (appliance.health().1 == DEGRADED).then_some(()));
+    appliance.signal("HUP");
+    until("it is told", || appliance.printed().contains("policies is gone (").then_some(()));
+    agent.get("/").expect_refusal(403, "policy_denied");
+    fs::rename(&aside, &folder).unwrap();
+    until("it is back", || (appliance.health().1 == OK).then_some(()));
+    agent.get("/").expect_refusal(403, "policy_denied");
+    appliance.set("policy.include", "[]");
+    fs::remove_dir_all(&folder).unwrap();
+    until("nobody misses it", || (agent.get("/").status() == 200).then_some(()));
+}
+
+#[test]
 fn a_file_that_is_included_by_name_must_stay() {
     let (appliance, origin) = (Appliance::start(), Origin::https());
     let file = appliance.home().join("one.toml");
