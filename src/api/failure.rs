@@ -6,12 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::{
-    api::answer,
-    audit::Unavailable,
-    exchange::Refusal,
-    manage::ManageError,
-};
+use crate::{api::answer, audit::Unavailable, exchange::Refusal, manage::ManageError};
 
 /// Why a request to the API does not get what it asks for.
 #[derive(Debug)]

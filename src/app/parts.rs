@@ -56,13 +56,15 @@ impl Parts {
         Exchange::new(Arc::clone(&self.snapshot), Arc::clone(&self.shared), upstream, recorder)
     }
 
-    /// Puts this in force, as a whole. Secrets first: a credential that is found must also open.
+    /// Puts this in force, as a whole. Secrets first: a credential that is found must also open. One that has changed does
+    /// not open for what was judged by the snapshot before, so the two follow each other at once.
     pub fn publish(&self, config: &Config, records: &Records) {
-        self.shared.safe.replace(records);
         let before = self.snapshot.load();
         let snapshot = Snapshot::new(Contents { generation: before.generation() + 1, ..contents(config, records) });
         snapshot.inherit(&before);
-        self.snapshot.store(Arc::new(snapshot));
+        let snapshot = Arc::new(snapshot);
+        self.shared.safe.replace(records);
+        self.snapshot.store(snapshot);
     }
 
     /// What is in force.

@@ -67,7 +67,9 @@ impl<'a> Reload<'a> {
     /// What went away of the files and folders that are still asked for. At a start it is as if they had never been; a
     /// server that runs would lose its policies by an accident.
     fn gone(&self, now: &[Seen]) -> Option<String> {
-        let gone = now.iter().find(|it| it.is_missing() && self.good.iter().any(|old| old.path() == it.path() && !old.is_missing()))?;
+        let gone = now
+            .iter()
+            .find(|it| it.is_missing() && self.good.iter().any(|old| old.path() == it.path() && !old.is_missing()))?;
         Some(format!("{} is gone (put it back, or start anew to do without it)", gone.path().display()))
     }
 

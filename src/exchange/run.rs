@@ -35,7 +35,7 @@ use crate::{
     identity::{Permission, Principal, presented},
     inject,
     policy::{Denial, Facts, Limiter, Permit, decide},
-    safe::Safe,
+    safe::{Safe, SafeError},
     upstream::{self, Answer, DialError, Failure, Request, Upstream},
 };
 
@@ -230,9 +230,12 @@ impl Exchange {
     }
 
     fn inject(&self, permit: &Permit, credential: &Credential, fields: &mut Fields) -> Result<(), Refusal> {
-        let material = self.shared.safe.open(permit).map_err(|error| {
-            tracing::error!(credential = %credential.alias, %error, "a credential could not be opened");
-            Refusal::Internal
+        let material = self.shared.safe.open(permit).map_err(|error| match error {
+            SafeError::Removed | SafeError::Changed => Refusal::Revoked,
+            SafeError::NoCredential | SafeError::Store(_) => {
+                tracing::error!(credential = %credential.alias, %error, "a credential could not be opened");
+                Refusal::Internal
+            }
         })?;
         inject::apply(credential, &material, fields);
         Ok(())

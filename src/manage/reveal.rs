@@ -23,7 +23,9 @@ pub fn reveal(desk: &Desk, caller: &Caller<'_>, alias: &str) -> Result<Material,
         let leave = policy::reveal(caller.principal, facts).ok_or(ManageError::LocalOnly)?;
         Safe::new(desk.store.opener(), records).show(&leave).map_err(|error| match error {
             SafeError::Store(error) => error.into(),
-            SafeError::NoCredential | SafeError::Removed => ManageError::NotFound(alias.to_owned()),
+            SafeError::NoCredential | SafeError::Removed | SafeError::Changed => {
+                ManageError::NotFound(alias.to_owned())
+            }
         })
     })
 }

@@ -42,7 +42,8 @@ pub struct Facts<'a> {
 /// Leave to send one request, with the secret of at most one credential. Only [`decide`] gives it.
 #[derive(Debug)]
 pub struct Permit {
-    credential: Option<Id>,
+    /// With when it was last changed: what is opened must be what was judged.
+    credential: Option<(Id, Timestamp)>,
     strips_overrides: bool,
 }
 
@@ -94,7 +95,12 @@ impl fmt::Display for Verdict {
 impl Permit {
     /// Whose secret may be opened.
     pub fn credential(&self) -> Option<Id> {
-        self.credential
+        self.credential.map(|(id, _)| id)
+    }
+
+    /// Whether this is the credential that was judged, unchanged since.
+    pub fn is_for(&self, credential: &Credential) -> bool {
+        self.credential == Some((credential.id, credential.updated_at))
     }
 
     /// Whether headers that name another method or URL than the request's must not go upstream: a policy has judged those.
@@ -128,7 +134,7 @@ pub fn decide(facts: &Facts<'_>, limiter: &Limiter) -> Result<Permit, Denial> {
         passed?;
     }
     let strips_overrides = facts.policies.iter().any(|it| it.traits().judges_requests);
-    Ok(Permit { credential: Some(credential.id), strips_overrides })
+    Ok(Permit { credential: Some((credential.id, credential.updated_at)), strips_overrides })
 }
 
 /// The person at the local command line has shown the storage password; that is all it takes.

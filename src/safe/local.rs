@@ -30,6 +30,9 @@ pub enum SafeError {
     /// It was removed since the decision.
     #[error("the credential is no longer in the store")]
     Removed,
+    /// It was changed since the decision: its secret or its places may be others now.
+    #[error("the credential was changed since the decision")]
+    Changed,
     /// The record does not open.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -51,7 +54,12 @@ impl Safe {
     /// # Errors
     /// See [`SafeError`].
     pub fn open(&self, permit: &Permit) -> Result<Material, SafeError> {
-        self.open_id(permit.credential().ok_or(SafeError::NoCredential)?)
+        let id = permit.credential().ok_or(SafeError::NoCredential)?;
+        let stored = self.stored(id)?;
+        if !permit.is_for(&stored.facts) {
+            return Err(SafeError::Changed);
+        }
+        Ok(self.opener.open_credential(&stored)?)
     }
 
     /// Opens it for the eyes of a person (D-05).
@@ -59,13 +67,11 @@ impl Safe {
     /// # Errors
     /// See [`SafeError`].
     pub fn show(&self, reveal: &Reveal) -> Result<Material, SafeError> {
-        self.open_id(reveal.credential())
+        Ok(self.opener.open_credential(&*self.stored(reveal.credential())?)?)
     }
 
-    fn open_id(&self, id: Id) -> Result<Material, SafeError> {
-        let sealed = self.sealed.load();
-        let stored = sealed.get(&id).ok_or(SafeError::Removed)?;
-        Ok(self.opener.open_credential(stored)?)
+    fn stored(&self, id: Id) -> Result<Arc<Stored<Credential>>, SafeError> {
+        self.sealed.load().get(&id).cloned().ok_or(SafeError::Removed)
     }
 }
 

@@ -1,13 +1,16 @@
 //! The changes that a person can make, and those that are refused.
 
+use http::Method;
 use vultrino::{
-    base::host::AuthorityPattern,
+    base::{clock::Clock, host::AuthorityPattern, target::Target},
     credential::{Credential, Material},
     identity::Principal,
     manage::{
         Caller, Description, ManageError, admin,
         credentials::{self, Update},
     },
+    policy::{Facts, Limiter, decide},
+    safe::{Safe, SafeError},
 };
 
 use crate::store::fixture::{Fixture, add, aliases, new_key, secret};
@@ -185,4 +188,29 @@ fn the_admin_gets_another_password_and_name() {
     let stored = fixture.load().admin.unwrap();
     assert_eq!((stored.facts.username.as_str(), stored.version), ("root", 3));
     assert!(matches!(admin::set(fixture.desk(), &Caller::local(), None, &secret("")), Err(ManageError::Admin(_))));
+}
+
+/// Otherwise a new secret could go to a host that only the old one was bound to.
+#[test]
+fn what_was_changed_since_it_was_judged_does_not_open() {
+    let fixture = Fixture::new();
+    add(fixture.desk(), "gh", "ghp_abcdef").unwrap();
+    let judged = fixture.load();
+    let target = Target::parse("https://api.github.com/user").unwrap();
+    let credential = &judged.credentials[0].facts;
+    let facts = Facts {
+        principal: &Principal::Local,
+        credential: Some(credential),
+        policies: &[],
+        target: &target,
+        method: &Method::GET,
+        now: credential.updated_at,
+    };
+    let permit = decide(&facts, &Limiter::new(Clock.steady())).unwrap();
+    let safe = Safe::new(fixture.store.opener(), &judged);
+    assert!(safe.open(&permit).is_ok());
+    let change = Update { material: Some(Material::ApiKey { key: secret("other") }), ..Update::default() };
+    credentials::update(fixture.desk(), &Caller::local(), "gh", &change).unwrap();
+    safe.replace(&fixture.load());
+    assert!(matches!(safe.open(&permit), Err(SafeError::Changed)));
 }
