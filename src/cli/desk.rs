@@ -9,7 +9,8 @@ use crate::{
 };
 
 impl Opened {
-    /// Lets `work` make changes, as the person who has shown the storage password.
+    /// Lets `work` make changes, as the person who has shown the storage password. A record that could be opened but not
+    /// be brought into the log yet does not undo them: it waits in the journal.
     pub(crate) fn change<T>(
         &self,
         work: impl FnOnce(&Desk, &Caller<'_>) -> Result<T, ManageError>,
@@ -17,7 +18,12 @@ impl Opened {
         let (audit, recorder) = open_single_audit(&self.config, &self.store)?;
         let desk = Desk::new(Arc::clone(&self.store), recorder, self.clock);
         let done = work(&desk, &Caller::local());
-        close_audit(audit, &self.store)?;
-        Ok(done?)
+        let closed = close_audit(audit, &self.store);
+        let done = done?;
+        if let Err(error) = closed {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "it was done, but the audit log could not take its record");
+        }
+        Ok(done)
     }
 }

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::{exchange::snapshot::Known, identity::Holder};
+use crate::{base::target::Origin, exchange::snapshot::Known, identity::Holder};
 
 /// The exchanges and tunnels of one worker. Its lock is taken by that worker alone.
 #[derive(Clone, Default)]
@@ -34,6 +34,8 @@ pub struct Rights {
     pub holder: Option<Arc<Holder>>,
     /// The credential; none where a request goes out as it came.
     pub known: Option<Arc<Known>>,
+    /// Where the credential goes, and must still be bound to.
+    pub origin: Option<Arc<Origin>>,
 }
 
 #[derive(Default)]

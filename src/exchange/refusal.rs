@@ -194,7 +194,7 @@ impl Refusal {
                 head.fields.append("Proxy-Authenticate", b"Basic realm=\"vultrino\"");
             }
             Self::Unauthorized | Self::KeyMissing => {
-                head.fields.append("WWW-Authenticate", b"Bearer realm=\"vultrino\"")
+                head.fields.append("WWW-Authenticate", b"Bearer realm=\"vultrino\"");
             }
             Self::AuditUnavailable | Self::Overloaded => head.fields.append("Retry-After", b"1"),
             Self::RateLimited(it) => tell_rate(&mut head, it),

@@ -109,7 +109,8 @@ impl Exchange {
         let known = bind(snapshot, &principal, inbound)
             .inspect_err(|refusal| entry.record.credential = refusal.alias().map(Into::into))?;
         entry.record.credential = known.as_ref().map(|it| Arc::clone(&it.alias));
-        ticket.uses(Rights { holder: principal.holder().cloned(), known: known.clone() });
+        let origin = Some(Arc::clone(&inbound.target.origin));
+        ticket.uses(Rights { holder: principal.holder().cloned(), known: known.clone(), origin });
         let facts = facts(snapshot, &principal, known.as_deref(), inbound, now);
         let permit =
             decide(&facts, &self.shared.limiter).map_err(|denial| self.deny(entry, denial, known.as_deref()))?;
@@ -171,7 +172,7 @@ impl Exchange {
             return Err(Refusal::Unmatched);
         }
         let ticket = self.live.enter();
-        ticket.uses(Rights { holder: principal.holder().cloned(), known: None });
+        ticket.uses(Rights { holder: principal.holder().cloned(), ..Rights::default() });
         Ok(ticket)
     }
 

@@ -127,7 +127,7 @@ impl Snapshot {
 
     /// Whether somebody who began with these rights still has them.
     pub fn upholds(&self, rights: &Rights, now: Timestamp) -> bool {
-        let Rights { holder, known } = rights;
+        let Rights { holder, known, origin } = rights;
         let held = holder.as_ref().is_none_or(|it| {
             let same = |now_held: &&Arc<Holder>| now_held.key.id == it.key.id && !now_held.key.is_expired(now);
             let still = self.holders.get(&it.key.hash).filter(same);
@@ -136,7 +136,12 @@ impl Snapshot {
                 still.role.permissions.contains(Permission::Execute) && reaches
             })
         });
-        let there = |it: &Arc<Known>| self.named(&it.alias).is_some_and(|now| now.credential.id == it.credential.id);
+        let there = |it: &Arc<Known>| {
+            let bound = |now: &Credential| {
+                origin.as_ref().is_none_or(|origin| now.is_bound_to(origin.scheme, &origin.authority))
+            };
+            self.named(&it.alias).is_some_and(|now| now.credential.id == it.credential.id && bound(&now.credential))
+        };
         held && known.as_ref().is_none_or(there)
     }
 
@@ -274,7 +279,7 @@ mod tests {
         let (role, key, shown) = access();
         let before = of(std::slice::from_ref(&role), std::slice::from_ref(&key));
         let principal = before.authenticate(Some(&shown), false, second(1)).unwrap();
-        let rights = Rights { holder: principal.holder().cloned(), known: None };
+        let rights = Rights { holder: principal.holder().cloned(), ..Rights::default() };
         assert!(before.upholds(&rights, second(99)) && !before.upholds(&rights, second(100)));
         let narrowed = Role { permissions: "read".parse().unwrap(), ..role.clone() };
         assert!(!of(&[narrowed], std::slice::from_ref(&key)).upholds(&rights, second(1)));

@@ -50,6 +50,7 @@ mod live;
 mod live_changes;
 #[cfg(test)]
 mod matrix;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod modes;

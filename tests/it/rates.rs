@@ -3,8 +3,10 @@
 use std::{
     sync::Barrier,
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
+
+use vultrino::base::clock::Clock;
 
 use crate::support::{
     Agent, Answer, Appliance, Credential, Origin, WAYS, Way,
@@ -34,7 +36,7 @@ fn assert_waits(answer: Answer, window: u64) -> String {
     assert!((1..=window).contains(&wait), "wait {wait} s for a window of {window} s");
     assert_eq!(answer.values("x-ratelimit-remaining"), ["0"], "{answer:#?}");
     let reset: u64 = answer.values("x-ratelimit-reset").concat().parse().unwrap();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let now: u64 = Clock.now().as_second().try_into().unwrap();
     assert!((now..=now + window + 1).contains(&reset), "free again at {reset}, and it is {now}");
     answer.expect_refusal(429, "rate_limited").text
 }

@@ -36,6 +36,8 @@ enum Loss {
     Key,
     Role,
     Credential,
+    /// The credential stays, bound to no host.
+    Host,
     /// The role keeps its keys, but they may no longer use anything.
     Permission,
     /// Nor this.
@@ -58,7 +60,7 @@ fn appliance() -> Appliance {
                 .role(name, "execute", "")
                 .key(name, name)
         })
-        .role("chief", "admin,delete,execute,read", "")
+        .role("chief", "admin,delete,execute,read,update", "")
         .key("chief", "chief")
         .set("rate_limits.auth_failures", "0")
         .start()
@@ -71,6 +73,7 @@ fn take_away(appliance: &Appliance, loss: Loss, by: By) {
             Loss::Key => &["key", "revoke", prefix],
             Loss::Role => &["role", "delete", "gone", "--force"],
             Loss::Credential => &["delete", "gone", "--force"],
+            Loss::Host => &["unbind", "gone", "localhost:*"],
             Loss::Permission => &["role", "update", "gone", "--permissions", "read"],
             Loss::Scope => &["role", "update", "gone", "--scopes", "other-*"],
         };
@@ -87,6 +90,10 @@ fn take_away(appliance: &Appliance, loss: Loss, by: By) {
         }
         Loss::Role => "/v1/roles/gone".to_owned(),
         Loss::Credential => "/v1/credentials/gone".to_owned(),
+        Loss::Host => {
+            drop(api.send("PATCH", "/v1/credentials/gone", &json!({ "hosts": [] })).json());
+            return;
+        }
         Loss::Permission | Loss::Scope => {
             let narrow = if loss == Loss::Scope {
                 json!({ "credential_scopes": ["other-*"] })
@@ -159,7 +166,7 @@ impl Streams {
         let rest = upload.rest();
         assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 403 "), "{}", String::from_utf8_lossy(&rest));
         soon("the upload");
-        if !matches!(loss, Loss::Credential | Loss::Scope) {
+        if !matches!(loss, Loss::Credential | Loss::Host | Loss::Scope) {
             assert!(idle.is_closed());
             soon("the idle tunnel");
         }
@@ -239,7 +246,7 @@ fn serve(visit: &mut Visit, gate: &AtomicBool) -> io::Result<()> {
 fn refusal(loss: Loss, way: Way) -> u16 {
     match (loss, way) {
         (Loss::Credential, _) => 404,
-        (Loss::Permission | Loss::Scope, _) => 403,
+        (Loss::Host | Loss::Permission | Loss::Scope, _) => 403,
         (_, Way::Absolute) => 407,
         _ => 401,
     }
@@ -304,6 +311,16 @@ fn a_credential_deleted_at_the_command_line_ends_all_that_uses_it() {
 #[test]
 fn a_credential_deleted_through_the_api_ends_all_that_uses_it() {
     lose(Loss::Credential, By::Api, 2);
+}
+
+#[test]
+fn a_host_unbound_at_the_command_line_ends_all_that_goes_there() {
+    lose(Loss::Host, By::Cli, 0);
+}
+
+#[test]
+fn a_host_unbound_through_the_api_ends_all_that_goes_there() {
+    lose(Loss::Host, By::Api, 1);
 }
 
 #[test]
