@@ -5,7 +5,9 @@ use std::{
     thread,
 };
 
-use crate::support::{Agent, Answer, Appliance, Origin, WAYS, agent::NAMED};
+use serde_json::{Value, json};
+
+use crate::support::{Agent, Answer, Appliance, Origin, WAYS, agent::NAMED, appliance::ALIAS};
 
 /// One policy for every credential, with these rules.
 fn with(rules: &str) -> String {
@@ -93,6 +95,22 @@ fn headers_that_name_another_method_or_url_do_not_pass_a_rule_about_them() {
             }
         }
     }
+}
+
+#[test]
+fn a_query_that_is_given_apart_is_judged_with_the_url() {
+    let origin = Origin::https();
+    let policy = with("{ condition = { url_match = \"https://localhost:*/list?page=*\" }, action = \"allow\" }");
+    let appliance = Appliance::builder().set("policies", &policy).start();
+    let mut api = appliance.api_without_key();
+    let mut execute = |query: Value| {
+        let params = json!({ "method": "GET", "url": origin.url("/list"), "query": query });
+        api.post("/v1/execute", &json!({ "credential": ALIAS, "action": "http.request", "params": params }))
+    };
+    assert_eq!(execute(json!({ "page": "2" })).json()["status"], 200);
+    execute(json!({ "all": "2", "page": "2" })).expect_refusal(403, "policy_denied");
+    execute(json!({})).expect_refusal(403, "policy_denied");
+    assert_eq!(origin.only_request().target(), "/list?page=2");
 }
 
 #[test]
