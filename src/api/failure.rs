@@ -95,7 +95,9 @@ impl IntoResponse for Failure {
         match self.problem() {
             Err(refusal) => {
                 let (head, body) = refusal.answer();
-                answer::passed(&head, body)
+                let mut response = answer::passed(&head, body);
+                response.extensions_mut().insert(refusal);
+                response
             }
             Ok((status, kind, problem)) => {
                 let shown = format!("vultrino; error={kind}; details=\"{}\"", problem.error);

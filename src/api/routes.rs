@@ -71,7 +71,11 @@ pub(crate) fn service(api: Api) -> service::Service {
 async fn admit(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let mut response = match Visitor::welcome(&api, &mut request) {
         Ok(pace) => {
+            let look = Look::of(&request);
             let mut response = next.run(request).await;
+            if let Some(refusal) = look.and_then(|it| it.record(&api, &response)) {
+                response = Failure::from(refusal).into_response();
+            }
             pace.tell(&api, response.headers_mut());
             response
         }
@@ -81,6 +85,35 @@ async fn admit(State(api): State<Api>, mut request: Request, next: Next) -> Resp
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// A look at something by somebody who is known. Changes and requests for the world are recorded where they are made,
+/// looks only if they are refused.
+struct Look {
+    visitor: Visitor,
+    method: Method,
+    path: String,
+}
+
+impl Look {
+    fn of(request: &Request) -> Option<Self> {
+        let (method, path) = (request.method(), request.uri().path());
+        let looks = matches!(*method, Method::GET | Method::HEAD) || path == "/v1/policies/test";
+        let visitor = request.extensions().get::<Visitor>().filter(|_| looks)?.clone();
+        Some(Self { visitor, method: method.clone(), path: path.to_owned() })
+    }
+
+    /// Records that it was refused; tells if that cannot be.
+    fn record(self, api: &Api, response: &Response) -> Option<Refusal> {
+        let refusal = response.extensions().get::<Refusal>()?;
+        if !matches!(refusal, Refusal::Forbidden(_) | Refusal::OutOfScope(_)) {
+            return None;
+        }
+        let Self { visitor, method, path } = self;
+        let (principal, source) = (&visitor.principal, visitor.arrival.source);
+        let told = api.exchange().refuse_to(principal, source, &method, &path, refusal.clone());
+        (told != *refusal).then_some(told)
+    }
 }
 
 /// The router adds `Allow`, which is all that OPTIONS asks for.

@@ -152,6 +152,29 @@ impl Exchange {
         }
     }
 
+    /// Records what the API refuses to somebody who is known, and what is neither an exchange nor a change.
+    pub fn refuse_to(
+        &self,
+        principal: &Principal,
+        source: Option<SocketAddr>,
+        method: &Method,
+        path: &str,
+        refusal: Refusal,
+    ) -> Refusal {
+        match self.open(Door::Api, "http_request") {
+            Ok(mut open) => {
+                let record = &mut open.entry.record;
+                record.name = Some(principal.name());
+                record.key = principal.holder().map(|it| Arc::clone(&it.prefix));
+                record.source = source;
+                record.set_method(method.as_str());
+                record.set_authority(without_values(path));
+                open.refuse(refusal)
+            }
+            Err(unavailable) => unavailable,
+        }
+    }
+
     /// Whether a tunnel may be opened, before anything is signed for it. The requests in it are judged one by one. The
     /// ticket is revoked when the caller's key is.
     ///

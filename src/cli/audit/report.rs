@@ -85,7 +85,7 @@ struct Counts {
 
 impl Counts {
     fn add(&mut self, fields: &Fields<'_>) {
-        if fields.door == "ADMIN" {
+        if !matches!(fields.action, "http_request" | "connect") {
             self.changes += 1;
             return;
         }

@@ -48,6 +48,29 @@ fn a_key_sees_its_own_records_and_an_admin_all() {
 }
 
 #[test]
+fn looks_that_are_not_allowed_are_on_the_record_with_their_caller() {
+    let appliance = guarded().start();
+    let key = minted(&appliance, "execute", "");
+    let client = Client::with(&appliance, &key);
+    let paths =
+        ["/metrics", "/v1/credentials", &format!("/v1/credentials/{ALIAS}"), "/v1/keys", "/v1/policies", "/v1/roles"];
+    for path in paths {
+        client.get(path).expect_refusal(403, "forbidden");
+    }
+    until("all lines are there", || {
+        let own = body(&client.get("/v1/audit?door=api&reason=permission"));
+        let mut seen = values(&own, "url");
+        seen.sort();
+        (seen == paths).then_some(())
+    });
+    let reader = Client::that_may(&appliance, "read", "nothing-*");
+    reader.get(&format!("/v1/credentials/{ALIAS}")).expect_refusal(403, "forbidden");
+    let line =
+        appliance.audit("the look out of scope", |lines| lines.iter().find(|it| it.get("reason") == "scope").cloned());
+    assert_eq!((line.get("method"), line.get("status"), line.get("outcome")), ("GET", "403", "denied"));
+}
+
+#[test]
 fn pages_follow_each_other() {
     let appliance = guarded().start();
     let admin = Client::that_may(&appliance, "admin", "");

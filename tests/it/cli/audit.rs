@@ -119,6 +119,11 @@ fn a_report_counts_requests_refusals_and_hosts() {
     assert_eq!((&report["requests"][0]["credential"], &report["requests"][0]["denied"]), (&"github".into(), &1.into()));
     assert_eq!(report["denials"][0], serde_json::json!({"name": "host_not_bound", "count": 2}));
     assert_eq!(report["changes"], 5);
+    // A change is one whoever makes it.
+    let by_api = fs::read_to_string(log(&home)).unwrap().replace(" ADMIN ", " API ");
+    fs::write(log(&home), by_api).unwrap();
+    let again: Value = serde_json::from_str(&ask(&home, &["report", "--json", "--since", "1d"]).ok().out).unwrap();
+    assert_eq!(again, report);
     let text = ask(&home, &["report"]).ok().out;
     assert!(text.contains("host_not_bound") && !text.contains('█') && !text.contains('\u{1b}'), "{text}");
 }
