@@ -188,8 +188,10 @@ fn list(args: &List, context: &mut Context) -> Result<(), Failure> {
         context.output.note("No roles yet; `vultrino role create NAME --permissions read,execute` creates one.");
         return Ok(());
     }
-    let rows: Vec<_> =
-        all.into_iter().map(|it| [it.name.clone(), it.permissions.to_string(), scopes(it, ",")]).collect();
+    // With blanks between them, a narrow terminal need not break words.
+    let between = if context.output.is_framed() { ", " } else { "," };
+    let permissions = |it: &Role| it.permissions.to_string().replace(',', between);
+    let rows: Vec<_> = all.into_iter().map(|it| [it.name.clone(), permissions(it), scopes(it, between)]).collect();
     context.output.table(["Name", "Permissions", "Scopes"], &rows)
 }
 

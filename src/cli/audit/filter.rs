@@ -6,11 +6,16 @@ use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 
 use crate::{audit::read, base::clock::Clock, base::glob::Glob, cli::failure::Failure};
 
+const DOORS: [&str; 7] = ["path", "forward", "connect", "tunnel", "api", "cli", "admin"];
+
+const OUTCOMES: [&str; 8] =
+    ["ok", "denied", "client_abort", "upstream_error", "upstream_abort", "error", "revoked_midstream", "interrupted"];
+
 /// Narrows the records; all that is given must fit.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Which records")]
 pub(crate) struct Filter {
-    /// Alias of the credential; *, ? and {a,b} as in scopes
+    /// Alias of the credential; * and {a,b} as in scopes
     #[arg(long, value_name = "ALIAS")]
     credential: Option<Glob>,
 
@@ -22,13 +27,19 @@ pub(crate) struct Filter {
     name: Option<String>,
 
     /// Where it came in: path, forward, connect, tunnel, api, cli, admin
-    #[arg(long, value_name = "DOOR")]
+    #[arg(long, value_name = "DOOR", value_parser = DOORS, ignore_case = true, hide_possible_values = true)]
     door: Option<String>,
 
     #[arg(long, value_name = "ACTION", help = "What was done, as in http_request or credential_add")]
     action: Option<String>,
 
-    #[arg(long, value_name = "OUTCOME", help = "How it ended: ok, denied, client_abort, upstream_error, …")]
+    #[arg(
+        long,
+        value_name = "OUTCOME",
+        value_parser = OUTCOMES,
+        hide_possible_values = true,
+        help = "How it ended: ok, denied, client_abort, upstream_error, …"
+    )]
     outcome: Option<String>,
 
     #[arg(long, value_name = "REASON", help = "Why it was refused, as in host_not_bound or policy_denied")]
