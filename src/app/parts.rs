@@ -88,7 +88,7 @@ fn contents(config: &Config, records: &Records) -> Contents {
         credentials: records.credentials.iter().map(|it| it.facts.clone()).collect(),
         roles: records.roles.iter().map(|it| it.facts.clone()).collect(),
         keys: records.keys.iter().map(|it| it.facts.clone()).collect(),
-        policies: Arc::new(config.policies.set.clone()),
+        policies: Arc::new(config.policies.clone()),
         config: Arc::new(of_requests(config)),
         revision: records.revision,
         ..Contents::default()

@@ -5,7 +5,7 @@ use std::{error::Error as _, fmt};
 use crate::{
     app::published::Published,
     audit::{Door, Outcome, Recorder},
-    config::{Config, ConfigError, Loaded, Seen},
+    config::{Config, ConfigError, Loaded, Origin, Seen},
     exchange::Part,
     identity::Principal,
 };
@@ -17,70 +17,70 @@ pub type Load<'a> = Box<dyn Fn() -> Result<Loaded, ConfigError> + 'a>;
 pub struct Reload<'a> {
     load: Load<'a>,
     recorder: Recorder,
-    /// As the files were when they were read last.
-    seen: Vec<Seen>,
-    /// As they were when what is in force was read.
-    good: Vec<Seen>,
-    /// As they are, if that is news: they are read once nobody writes to them.
-    unsettled: Option<Vec<Seen>>,
+    /// Of what is in force.
+    origin: Origin,
+    /// The files that were read last, with success or not, as they were at the last look.
+    looked: Vec<Seen>,
+    /// Whether they are to be read, once nobody writes to them.
+    due: bool,
     /// What was wrong the last time. Then it is tried at every look: what is missing may lie in a file that is not known.
     wrong: Option<String>,
 }
 
 impl<'a> Reload<'a> {
-    /// `seen` are the files of the configuration in force.
-    pub fn new(load: Load<'a>, recorder: Recorder, seen: Vec<Seen>) -> Self {
-        Self { load, recorder, good: seen.clone(), seen, unsettled: None, wrong: None }
+    /// `origin` is that of the configuration in force.
+    pub fn new(load: Load<'a>, recorder: Recorder, origin: Origin) -> Self {
+        Self { load, recorder, looked: origin.seen.clone(), origin, due: false, wrong: None }
     }
 
     /// Reads the files if they have changed since, and no longer do.
     pub fn look(&mut self, published: &Published) {
-        let now: Vec<Seen> = self.seen.iter().map(Seen::again).collect();
-        let changed = now != self.seen;
-        if changed && self.unsettled.as_ref() != Some(&now) {
-            self.unsettled = Some(now);
-        } else if changed || self.wrong.is_some() {
+        let now = again(&self.looked);
+        if now != self.looked {
+            self.looked = now;
+            self.due = true;
+        } else if self.due || self.wrong.is_some() {
             self.read(published);
         }
     }
 
-    /// Reads the files.
-    pub fn read(&mut self, published: &Published) {
-        self.unsettled = None;
-        let before: Vec<Seen> = self.seen.iter().map(Seen::again).collect();
-        match (self.load)() {
-            Ok(loaded) => {
-                if let Some(gone) = self.gone(&loaded.seen) {
-                    self.refuse(gone, published);
-                } else if self.take(loaded.config, published) {
-                    self.good.clone_from(&loaded.seen);
-                }
-                self.seen = loaded.seen;
-            }
-            Err(error) => {
-                self.seen = before;
-                self.refuse(told(&error), published);
-            }
+    /// Reads the files although they have not changed; if they have, as soon as nobody writes to them any more.
+    pub fn read_anew(&mut self, published: &Published) {
+        let is_quiet = !self.due && again(&self.looked) == self.looked;
+        self.due = true;
+        if is_quiet {
+            self.read(published);
         }
     }
 
-    /// What went away of the files and folders that are still asked for. At a start it is as if they had never been; a
-    /// server that runs would lose its policies by an accident.
-    fn gone(&self, now: &[Seen]) -> Option<String> {
-        let gone = now
-            .iter()
-            .find(|it| it.is_missing() && self.good.iter().any(|old| old.path() == it.path() && !old.is_missing()))?;
-        Some(format!("{} is gone (put it back, or start anew to do without it)", gone.path().display()))
+    fn read(&mut self, published: &Published) {
+        self.due = false;
+        // Reading it would find nothing, or wait for ever.
+        if let Some(path) = self.looked.iter().find_map(Seen::stream) {
+            return self.refuse(&format!("{} is a pipe, which can be read but once", path.display()), published);
+        }
+        let Loaded { config, origin } = match (self.load)() {
+            Ok(loaded) => loaded,
+            Err(error) => return self.refuse(&told(&error), published),
+        };
+        let is_settled = origin.seen.iter().all(|it| self.looked.contains(it)) && again(&origin.seen) == origin.seen;
+        self.looked.clone_from(&origin.seen);
+        if !is_settled {
+            // A file that was not known, or that has changed just now, may be in the middle of being written.
+            self.due = true;
+            return;
+        }
+        match self.origin.check_successor(&origin) {
+            Ok(()) => self.take(config, origin, published),
+            Err(error) => self.refuse(&told(&error), published),
+        }
     }
 
-    /// Whether it was taken: no record, no change.
-    fn take(&mut self, config: Config, published: &Published) -> bool {
+    /// No record, no change.
+    fn take(&mut self, config: Config, origin: Origin, published: &Published) {
         let mut entry = match self.recorder.open(Door::Admin, "config_reload") {
             Ok(entry) => entry,
-            Err(unavailable) => {
-                self.keep(unavailable.to_string(), published);
-                return false;
-            }
+            Err(unavailable) => return self.keep(unavailable.to_string(), published),
         };
         entry.record.name = Some(Principal::Local.name());
         entry.arm();
@@ -90,17 +90,18 @@ impl<'a> Reload<'a> {
         let generation = entry.record.generation;
         entry.close(Outcome::Ok);
         self.wrong = None;
+        warn_of_unmatched(&origin);
+        self.origin = origin;
         published.parts().health().set(Part::Config, false);
         tracing::info!(generation, "the configuration was read anew and is in force");
         if !fixed.is_empty() {
             let settings = fixed.join(", ");
             tracing::warn!(%settings, "these settings have changed, too, and count from the next start on");
         }
-        true
     }
 
-    fn refuse(&mut self, what: String, published: &Published) {
-        if self.wrong.as_ref() != Some(&what) {
+    fn refuse(&mut self, what: &str, published: &Published) {
+        if self.wrong.as_deref() != Some(what) {
             match self.recorder.open(Door::Admin, "config_reload") {
                 Ok(mut entry) => {
                     entry.record.name = Some(Principal::Local.name());
@@ -111,7 +112,7 @@ impl<'a> Reload<'a> {
                 Err(error) => tracing::debug!(%error, "a bad configuration is not on the record"),
             }
         }
-        self.keep(what, published);
+        self.keep(what.to_owned(), published);
     }
 
     fn keep(&mut self, what: String, published: &Published) {
@@ -125,7 +126,18 @@ impl<'a> Reload<'a> {
 
 impl fmt::Debug for Reload<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reload").field("seen", &self.seen).field("wrong", &self.wrong).finish_non_exhaustive()
+        f.debug_struct("Reload").field("looked", &self.looked).field("wrong", &self.wrong).finish_non_exhaustive()
+    }
+}
+
+fn again(seen: &[Seen]) -> Vec<Seen> {
+    seen.iter().map(Seen::again).collect()
+}
+
+/// A folder without policies may be meant, or be the wrong one.
+pub(crate) fn warn_of_unmatched(origin: &Origin) {
+    for pattern in origin.unmatched() {
+        tracing::warn!(pattern = %pattern.display(), "no file fits this pattern of [policy] include, so it brings no policies");
     }
 }
 

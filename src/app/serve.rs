@@ -17,7 +17,7 @@ use crate::{
         AppError,
         parts::Parts,
         published::Published,
-        reload::{Load, Reload},
+        reload::{self, Load, Reload},
         scrape::Scrape,
         shutdown::{Running, Stop},
         trail::{Rollback, open_audit},
@@ -26,7 +26,7 @@ use crate::{
     audit::{Audit, Recorder},
     base::{clock::Clock, task::InFlight},
     ca::Ca,
-    config::{Config, Loaded, Seen},
+    config::{Config, Loaded, Origin},
     manage::Desk,
     proxy::{
         self, Worker,
@@ -50,7 +50,7 @@ pub struct Server {
     /// For what the daemon itself does.
     recorder: Recorder,
     /// The files of its configuration.
-    seen: Vec<Seen>,
+    origin: Origin,
 }
 
 impl Server {
@@ -59,7 +59,8 @@ impl Server {
     /// # Errors
     /// See [`AppError`]; nothing was served then.
     pub fn start(loaded: Loaded, store: FileStore, rollback: Rollback) -> Result<Self, AppError> {
-        let Loaded { config, seen, file: _ } = loaded;
+        let Loaded { config, origin } = loaded;
+        reload::warn_of_unmatched(&origin);
         let (listener, bound) = bind(config.server.bind)?;
         let socket = config.server.socket.as_deref().map(Door::bind).transpose()?;
         let workers = thread::available_parallelism()?.get();
@@ -76,7 +77,7 @@ impl Server {
         let control = runtime()?;
         let running = within(&control, Running::new)?;
         let running = start(&plan, running, (listener, socket), recorders)?;
-        Ok(Self { bound, running, control, audit, published, recorder, seen })
+        Ok(Self { bound, running, control, audit, published, recorder, origin })
     }
 
     /// Where.
@@ -100,7 +101,7 @@ impl Server {
     /// # Errors
     /// The last audit lines cannot be written.
     pub fn until_signal(mut self, load: Load<'_>) -> Result<(), AppError> {
-        let reload = Reload::new(load, self.recorder, self.seen);
+        let reload = Reload::new(load, self.recorder, self.origin);
         let mut upkeep = Upkeep::new(self.published, reload);
         self.control.block_on(async {
             self.running.until_signal(&mut upkeep).await;

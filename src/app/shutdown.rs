@@ -9,6 +9,7 @@ use std::{
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, watch},
+    time::MissedTickBehavior,
 };
 
 use crate::{
@@ -58,13 +59,16 @@ impl Running {
 
     /// Keeps things up until a signal says to end.
     pub async fn until_signal(&mut self, upkeep: &mut Upkeep<'_>) {
+        // Goes on beside the signals: many of them must not keep it from looking.
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 asked = self.signals.next() => match asked {
                     Asked::Stop => break,
                     Asked::Reload => upkeep.take_all_up(),
                 },
-                () = tokio::time::sleep(LOOK) => upkeep.look(),
+                _ = looks.tick() => upkeep.look(),
             }
         }
         tracing::info!("stopping: requests in flight may finish; a second signal ends them");

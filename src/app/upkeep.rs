@@ -41,7 +41,7 @@ impl<'a> Upkeep<'a> {
     /// Takes everything up now, whether or not it seems to have changed.
     pub fn take_all_up(&mut self) {
         self.published.take_up_store();
-        self.reload.read(&self.published);
+        self.reload.read_anew(&self.published);
     }
 
     /// The last things, when all requests have ended.

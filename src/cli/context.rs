@@ -55,7 +55,7 @@ impl Context {
     pub(crate) fn load_files(&self, bind: Option<SocketAddr>) -> Result<Loaded, Failure> {
         let loaded = self.load_again(bind)?;
         self.start_log(&loaded.config);
-        tracing::debug!(file = ?loaded.file, store = ?loaded.config.storage.path, "configuration read");
+        tracing::debug!(file = ?loaded.origin.file, store = ?loaded.config.storage.path, "configuration read");
         Ok(loaded)
     }
 

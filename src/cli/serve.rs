@@ -29,7 +29,7 @@ Examples:
 In local mode whoever reaches it may use every credential, so it listens on loopback only.
 With mode = \"server\" in the section [server] of the configuration callers need an API key
 (`vultrino key create`), and it listens anywhere. Changes of the configuration are taken up
-within a second, or at once on SIGHUP.
+within a second; SIGHUP has it read in any case.
 
 Then, in another terminal, with a credential of the alias github-api:
   curl -H 'X-Vultrino-Credential: github-api' http://127.0.0.1:7878/https://api.github.com/user

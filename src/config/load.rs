@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::config::{
-    Config, ConfigError, Environment, Seen,
+    Config, ConfigError, Environment, Origin, Seen,
     document::Document,
     environment, later, places,
     settle::{Sections, Settings},
@@ -27,10 +27,8 @@ pub struct Flags {
 pub struct Loaded {
     /// What is set.
     pub config: Config,
-    /// The file; `None` when there is none and everything is as built in.
-    pub file: Option<PathBuf>,
-    /// Every file that had a say or would have had one, as it was before it was read.
-    pub seen: Vec<Seen>,
+    /// Its files.
+    pub origin: Origin,
 }
 
 /// Reads what is set.
@@ -41,7 +39,7 @@ pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, ConfigEr
     if let Some((file, named_by)) = named(flags, environment)? {
         let seen = vec![Seen::now(&file)];
         let text = read(&file)?.ok_or_else(|| ConfigError::Missing { path: file.clone(), named_by })?;
-        return with_file(file, &text, seen, flags, environment);
+        return with_file(&file, &text, seen, flags, environment);
     }
     // A user without a home folder has no file there.
     let candidates = [places::user_config(environment).ok(), places::SYSTEM_CONFIG.map(PathBuf::from)];
@@ -49,7 +47,7 @@ pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, ConfigEr
     for file in candidates.into_iter().flatten() {
         seen.push(Seen::now(&file));
         if let Some(text) = read(&file)? {
-            return with_file(file, &text, seen, flags, environment);
+            return with_file(&file, &text, seen, flags, environment);
         }
     }
     without_file(Path::new("."), seen, flags, environment)
@@ -82,25 +80,27 @@ fn named(flags: &Flags, environment: &Environment) -> Result<Option<(PathBuf, &'
 fn read(file: &Path) -> Result<Option<String>, ConfigError> {
     match fs::read_to_string(file) {
         Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // A link that leads nowhere is no missing file: somebody wants one to be read.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !file.is_symlink() => Ok(None),
         Err(source) => Err(ConfigError::Read { path: file.to_owned(), source }),
     }
 }
 
 fn with_file(
-    file: PathBuf,
+    file: &Path,
     text: &str,
-    mut seen: Vec<Seen>,
+    seen: Vec<Seen>,
     flags: &Flags,
     environment: &Environment,
 ) -> Result<Loaded, ConfigError> {
-    let mut document = Document::parse(&file, text)?;
+    let mut document = Document::parse(file, text)?;
     later::refuse(&mut document)?;
     let (sections, map) = document.read::<Sections>()?;
-    let folder = file.parent().unwrap_or(&file);
-    let config = Settings { sections, map: Some(map), folder }.settle(flags, environment)?;
-    seen.extend(config.policies.seen.iter().cloned());
-    Ok(Loaded { config, file: Some(file), seen })
+    let folder = file.parent().unwrap_or(file);
+    let mut origin = Origin { file: Some(file.to_owned()), seen, ..Origin::default() };
+    origin.note(file, text);
+    let config = Settings { sections, map: Some(map), folder }.settle(flags, environment, &mut origin)?;
+    Ok(Loaded { config, origin })
 }
 
 fn without_file(
@@ -109,8 +109,9 @@ fn without_file(
     flags: &Flags,
     environment: &Environment,
 ) -> Result<Loaded, ConfigError> {
-    let config = Settings { sections: Sections::default(), map: None, folder }.settle(flags, environment)?;
-    Ok(Loaded { config, file: None, seen })
+    let mut origin = Origin { seen, ..Origin::default() };
+    let settings = Settings { sections: Sections::default(), map: None, folder };
+    Ok(Loaded { config: settings.settle(flags, environment, &mut origin)?, origin })
 }
 
 /// A path of the command line or the environment: relative ones start at the working folder.

@@ -15,6 +15,7 @@ mod excerpt;
 mod later;
 pub mod load;
 pub mod logging;
+pub mod origin;
 pub mod password;
 pub mod places;
 pub mod policies;
@@ -33,9 +34,12 @@ mod written;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use load::{Flags, Loaded};
+pub use origin::Origin;
 pub use seen::Seen;
 
 use std::path::PathBuf;
+
+use crate::policy::PolicySet;
 
 /// Everything that was set, checked and with every path made absolute.
 #[derive(Clone, Debug)]
@@ -53,7 +57,7 @@ pub struct Config {
     /// `[rate_limits]`: how often callers may ask, whatever the policies say.
     pub rate_limits: rate_limits::RateLimits,
     /// `[[policies]]` and `[policy]`: what may be done with which credential.
-    pub policies: policies::Policies,
+    pub policies: PolicySet,
     /// Where `ca.pem` and, unless set otherwise, the store and the audit log lie.
     pub data_dir: PathBuf,
 }

@@ -11,9 +11,10 @@ use serde::Deserialize;
 use crate::{
     base::glob,
     config::{
-        ConfigError, Seen,
+        ConfigError, Origin, Seen,
         document::{Document, Map},
         error::Problem,
+        origin::Include,
         written::{Roots, WrittenPath},
     },
     policy::{Policy, PolicySet},
@@ -21,17 +22,6 @@ use crate::{
 
 const NAME: &str = "policies.name";
 const INCLUDE: &str = "policy.include";
-
-/// What may be done with which credential.
-#[derive(Clone, Debug, Default)]
-pub struct Policies {
-    /// All policies, those of the configuration file first.
-    pub set: PolicySet,
-    /// What `include` names, made whole: files, some with `*` in their name.
-    pub include: Vec<PathBuf>,
-    /// Every included file, and the folders that others may come into, as they were before they were read.
-    pub seen: Vec<Seen>,
-}
 
 /// `[policy]` as it is written.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -52,16 +42,16 @@ struct File {
 struct Gathered {
     policies: Vec<Policy>,
     names: HashSet<String>,
-    seen: Vec<Seen>,
 }
 
-/// The policies of the configuration file, and of all that it includes.
+/// The policies of the configuration file, and of all that it includes, in this order.
 pub(crate) fn gather(
     own: &[Policy],
     section: &Section,
     roots: Roots<'_>,
     map: Option<&Map<'_>>,
-) -> Result<Policies, ConfigError> {
+    origin: &mut Origin,
+) -> Result<PolicySet, ConfigError> {
     let place = |problem: Problem| match map {
         Some(map) => map.at_value(INCLUDE, problem),
         None => problem.anywhere(),
@@ -70,21 +60,25 @@ pub(crate) fn gather(
     gathered.take(own, map)?;
     let include = section.include.iter().map(|it| it.resolve(roots)).collect::<Result<Vec<_>, _>>().map_err(place)?;
     // Each file once, and not the one that includes.
-    let mut seen: HashSet<PathBuf> = map.map(|it| it.file().to_owned()).into_iter().collect();
-    for pattern in &include {
-        gathered.seen.extend(pattern.parent().filter(|_| has_star(pattern)).map(Seen::now));
-        for path in files(pattern).map_err(place)? {
-            if !path.exists() {
-                return Err(place(Problem::new(format!("{} does not exist", path.display()))));
+    let includer = map.map(Map::file);
+    let mut taken = HashSet::new();
+    for pattern in include {
+        origin.seen.extend(pattern.parent().filter(|_| has_star(&pattern)).map(Seen::now));
+        let mut files = files(&pattern).map_err(place)?;
+        files.retain(|it| Some(it.as_path()) != includer);
+        origin.include.push(Include { pattern, fits: !files.is_empty() });
+        for path in files {
+            if taken.contains(&path) {
+                continue;
             }
-            if seen.insert(path.clone()) {
-                gathered.seen.push(Seen::now(&path));
-                gathered.take_file(&path)?;
-            }
+            origin.seen.push(Seen::now(&path));
+            is_file(&path).map_err(place)?;
+            let text = gathered.take_file(&path)?;
+            origin.note(&path, &text);
+            taken.insert(path);
         }
     }
-    let set = PolicySet::new(gathered.policies).map_err(|it| Problem::new(it.to_string()).anywhere())?;
-    Ok(Policies { set, include, seen: gathered.seen })
+    PolicySet::new(gathered.policies).map_err(|it| Problem::new(it.to_string()).anywhere())
 }
 
 /// The policies of one file, which need not be part of any configuration.
@@ -98,10 +92,12 @@ pub fn read_file(path: &Path) -> Result<PolicySet, ConfigError> {
 }
 
 impl Gathered {
-    fn take_file(&mut self, path: &Path) -> Result<(), ConfigError> {
+    /// Gives the text of the file.
+    fn take_file(&mut self, path: &Path) -> Result<String, ConfigError> {
         let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let (file, map) = Document::parse(path, &text)?.read::<File>()?;
-        self.take(&file.policies, Some(&map))
+        self.take(&file.policies, Some(&map))?;
+        Ok(text)
     }
 
     fn take(&mut self, policies: &[Policy], map: Option<&Map<'_>>) -> Result<(), ConfigError> {
@@ -125,7 +121,19 @@ fn has_star(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().contains(&b'*')
 }
 
-/// The files that are meant, by name. A pattern may mean none; a file that is named is there.
+/// Anything but a file holds no policies, and from a pipe they could be read only once.
+fn is_file(path: &Path) -> Result<(), Problem> {
+    match fs::metadata(path) {
+        Ok(it) if it.is_file() => Ok(()),
+        Ok(_) => Err(Problem::new(format!("{} is no file", path.display()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Problem::new(format!("{} does not exist", path.display())))
+        }
+        Err(error) => Err(Problem::new(format!("{} cannot be read: {error}", path.display()))),
+    }
+}
+
+/// The files that are meant, by name. A pattern may mean none; its folder, and a file that is named, are there.
 fn files(pattern: &Path) -> Result<Vec<PathBuf>, Problem> {
     let (Some(folder), Some(name)) = (pattern.parent(), pattern.file_name()) else {
         return Err(Problem::new(format!("{} is no file", pattern.display())));
@@ -137,20 +145,19 @@ fn files(pattern: &Path) -> Result<Vec<PathBuf>, Problem> {
     if !has_star(Path::new(name)) {
         return Ok(vec![pattern.to_owned()]);
     }
-    let unreadable =
-        |error: &io::Error| Problem::new(format!("the folder {} cannot be read: {error}", folder.display()));
-    let entries = match fs::read_dir(folder) {
-        Ok(it) => it,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(unreadable(&error)),
+    let unreadable = |error: &io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Problem::new(format!("the folder {} does not exist", folder.display()))
+            .help("make it, empty if there are no policies yet"),
+        _ => Problem::new(format!("the folder {} cannot be read: {error}", folder.display())),
     };
+    let entries = fs::read_dir(folder).map_err(|error| unreadable(&error))?;
     let mut found = Vec::new();
     for entry in entries {
         let file = entry.map_err(|error| unreadable(&error))?.file_name();
-        let (file, name) = (file.as_encoded_bytes(), name.as_encoded_bytes());
         // As in a shell: editors and package managers leave hidden files behind.
-        if glob::matches(name, file) && !file.starts_with(b".") {
-            found.push(folder.join(String::from_utf8_lossy(file).as_ref()));
+        let is_hidden = file.as_encoded_bytes().starts_with(b".");
+        if glob::matches(name.as_encoded_bytes(), file.as_encoded_bytes()) && !is_hidden {
+            found.push(folder.join(file));
         }
     }
     found.sort();

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
 
@@ -16,7 +16,16 @@ pub struct Seen {
 /// Differs after every change that is worth reading. A name that leads elsewhere now is one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Stamp {
-    There { file: (u64, u64), size: u64, modified: (i64, i64), changed: (i64, i64) },
+    There {
+        file: (u64, u64),
+        size: u64,
+        modified: (i64, i64),
+        changed: (i64, i64),
+    },
+    /// A pipe or a socket: its times tell nothing, and what came out of it is gone.
+    Stream {
+        file: (u64, u64),
+    },
     Missing,
     Unreadable(io::ErrorKind),
 }
@@ -27,14 +36,9 @@ impl Seen {
         Self { path: path.to_owned(), stamp: Stamp::of(path) }
     }
 
-    /// Which file or folder.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Whether it was not there.
-    pub fn is_missing(&self) -> bool {
-        self.stamp == Stamp::Missing
+    /// What it is about, if that can be read but once.
+    pub fn stream(&self) -> Option<&Path> {
+        matches!(self.stamp, Stamp::Stream { .. }).then_some(&self.path)
     }
 
     /// The same file or folder as it is now.
@@ -47,6 +51,9 @@ impl Seen {
 impl Stamp {
     fn of(path: &Path) -> Self {
         match fs::metadata(path) {
+            Ok(it) if it.file_type().is_fifo() || it.file_type().is_socket() => {
+                Self::Stream { file: (it.dev(), it.ino()) }
+            }
             Ok(it) => Self::There {
                 file: (it.dev(), it.ino()),
                 size: it.size(),

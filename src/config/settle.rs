@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     config::{
-        Config, ConfigError, Environment, Flags, check,
+        Config, ConfigError, Environment, Flags, Origin, check,
         document::Map,
         error::Problem,
         load::absolute,
@@ -53,7 +53,13 @@ pub(crate) struct Settings<'t> {
 }
 
 impl Settings<'_> {
-    pub(crate) fn settle(mut self, flags: &Flags, environment: &Environment) -> Result<Config, ConfigError> {
+    /// `origin` is told of the files that are included.
+    pub(crate) fn settle(
+        mut self,
+        flags: &Flags,
+        environment: &Environment,
+        origin: &mut Origin,
+    ) -> Result<Config, ConfigError> {
         if let Some(bind) = flags.bind {
             self.sections.server.bind = bind;
             if let Some(map) = &mut self.map {
@@ -90,6 +96,7 @@ impl Settings<'_> {
                 &self.sections.policy,
                 Roots { home, folder: self.folder },
                 self.map.as_ref(),
+                origin,
             )?,
             data_dir,
         };

@@ -13,6 +13,7 @@ use std::{
 };
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::support::{
     Agent, Appliance, Credential, Origin, Shown, WAYS, Way,
@@ -103,12 +104,15 @@ fn what_is_changed_at_the_command_line_counts_within_a_second() {
 
 #[test]
 fn a_policy_that_is_edited_counts_within_a_second_without_a_signal() {
+    let home = TempDir::with_prefix("vultrino-").unwrap();
+    let folder = home.path().join("policies");
+    fs::create_dir(&folder).unwrap();
+    // One that says nothing about the credential stays there.
+    fs::write(folder.join("other.toml"), policy("other", "deny").replace('*', "other")).unwrap();
     let appliance = Appliance::builder()
         .set("policy.include", "[\"policies/*.toml\"]")
         .credential(Credential::key(ALIAS, KEY, &["localhost:*"]))
-        .start();
-    let folder = appliance.home().join("policies");
-    fs::create_dir(&folder).unwrap();
+        .start_in(home);
     let origin = Origin::https();
     let mut agent = Agent::via(&appliance, Way::Tunnel, &origin);
     agent.get("/").expect_origins(200);

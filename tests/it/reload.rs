@@ -2,11 +2,18 @@
 
 use std::{
     fs,
+    io::Write,
+    os::unix::fs::symlink,
+    path::Path,
+    process::Command,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
+    time::Duration,
 };
 
-use crate::support::{Agent, Appliance, Origin, WAYS, Way, agent::NAMED, appliance::ALIAS, wait::until};
+use tempfile::TempDir;
+
+use crate::support::{Agent, Appliance, Origin, WAYS, Way, agent::NAMED, appliance::ALIAS, process::run, wait::until};
 
 const IN_FORCE: &str = "is in force";
 const DEGRADED: &str = r#"{"status":"degraded","version":"0.1.0","reasons":["config"]}"#;
@@ -60,7 +67,7 @@ fn a_bad_file_leaves_the_old_one_in_force_and_says_so_until_it_is_good() {
 
 #[test]
 fn included_files_count_when_they_come_change_and_go() {
-    let appliance = Appliance::builder().set("policy.include", "[\"policies/*.toml\"]").start();
+    let appliance = including(&[]);
     let origin = Origin::https();
     let mut agents = WAYS.map(|way| Agent::via(&appliance, way, &origin));
     let file = appliance.home().join("policies/closed.toml");
@@ -70,7 +77,7 @@ fn included_files_count_when_they_come_change_and_go() {
         }
     };
     all_answer(200);
-    fs::create_dir(file.parent().unwrap()).unwrap();
+    assert!(appliance.printed().contains("no file fits this pattern of [policy] include"), "{}", appliance.printed());
     let closed = "[[policies]]\nname = \"closed\"\ncredential_pattern = \"*\"\ndefault_action = \"deny\"\n";
     fs::write(&file, closed).unwrap();
     all_answer(403);
@@ -84,8 +91,11 @@ fn included_files_count_when_they_come_change_and_go() {
     assert_eq!(appliance.health().1, OK);
     fs::write(&file, closed).unwrap();
     all_answer(403);
+    // The last one goes with its pattern.
+    fs::write(file.with_file_name("open.toml"), policy("open", "allow")).unwrap();
     fs::remove_file(&file).unwrap();
     all_answer(200);
+    assert_eq!(appliance.health().1, OK);
 }
 
 #[test]
@@ -101,7 +111,7 @@ fn a_folder_that_goes_takes_no_policy_with_it() {
     fs::rename(&folder, &aside).unwrap();
     until("it is missed", || (appliance.health().1 == DEGRADED).then_some(()));
     appliance.signal("HUP");
-    until("it is told", || appliance.printed().contains("policies is gone (").then_some(()));
+    until("it is told", || appliance.printed().contains("policies does not exist (").then_some(()));
     agent.get("/").expect_refusal(403, "policy_denied");
     fs::rename(&aside, &folder).unwrap();
     until("it is back", || (appliance.health().1 == OK).then_some(()));
@@ -125,6 +135,167 @@ fn a_file_that_is_included_by_name_must_stay() {
     appliance.set("policy.include", "[]");
     until("nobody misses it", || (agent.get("/").status() == 200).then_some(()));
     assert_eq!(appliance.health().1, OK);
+}
+
+/// The home of the appliance is where the configuration is looked for that nobody names.
+const UNNAMED: &str = r#"mkdir xdg && ln -s .. xdg/vultrino && shift 2 && XDG_CONFIG_HOME="$PWD/xdg" exec "$0" "$@""#;
+/// The configuration comes through a pipe.
+const PIPED: &str = r#"exec "$0" --config <(sed "s|origins.pem|$PWD/origins.pem|" config.toml) serve"#;
+
+fn policy(name: &str, action: &str) -> String {
+    format!("[[policies]]\nname = \"{name}\"\ncredential_pattern = \"*\"\ndefault_action = \"{action}\"\n")
+}
+
+/// Includes the files of the folder `policies`, in which there are these.
+#[track_caller]
+fn including(files: &[(&str, &str)]) -> Appliance {
+    let home = TempDir::with_prefix("vultrino-").unwrap();
+    fs::create_dir(home.path().join("policies")).unwrap();
+    for (name, text) in files {
+        fs::write(home.path().join("policies").join(name), text).unwrap();
+    }
+    Appliance::builder().set("policy.include", "[\"policies/*.toml\"]").start_in(home)
+}
+
+/// Takes something away that the policies stand in, and brings it back.
+#[track_caller]
+fn nothing_opens(appliance: &Appliance, told: &str, take_away: impl FnOnce(), bring_back: impl FnOnce()) {
+    let origin = Origin::https();
+    let mut agent = Agent::via(appliance, Way::Path, &origin);
+    let before = appliance.printed().len();
+    agent.get("/").expect_refusal(403, "policy_denied");
+    take_away();
+    until("it is missed", || (appliance.health().1 == DEGRADED).then_some(()));
+    until("it is told", || appliance.printed()[before..].contains(told).then_some(()));
+    appliance.hang_up();
+    agent.get("/").expect_refusal(403, "policy_denied");
+    bring_back();
+    until("it is back", || (appliance.health().1 == OK).then_some(()));
+    agent.get("/").expect_refusal(403, "policy_denied");
+    let taken = || appliance.printed()[before..].matches(IN_FORCE).count();
+    until("it is taken", || (taken() > 0).then_some(()));
+    assert_eq!(taken(), 1, "{}", appliance.printed());
+}
+
+#[test]
+fn a_configuration_that_nobody_named_must_stay_too() {
+    let appliance = Appliance::builder().through(&["sh", "-c", UNNAMED]).sections(&policy("closed", "deny")).start();
+    let (file, aside) = (appliance.home().join("config.toml"), appliance.home().join("aside"));
+    let moved = |from: &Path, to: &Path| fs::rename(from, to).unwrap();
+    nothing_opens(&appliance, "config.toml is gone", || moved(&file, &aside), || moved(&aside, &file));
+    let folder = appliance.home().join("xdg");
+    let aside = appliance.home().join("xdg-aside");
+    nothing_opens(&appliance, "config.toml is gone", || moved(&folder, &aside), || moved(&aside, &folder));
+    let linked = || {
+        moved(&file, &aside);
+        symlink("nowhere", &file).unwrap();
+    };
+    nothing_opens(&appliance, "cannot read the configuration", linked, || moved(&aside, &file));
+}
+
+#[test]
+fn an_empty_file_is_one_that_is_about_to_be_written() {
+    let appliance = including(&[("closed.toml", &policy("closed", "deny"))]);
+    for (name, told) in [("config.toml", "config.toml is empty"), ("policies/closed.toml", "closed.toml is empty")] {
+        let file = appliance.home().join(name);
+        let text = fs::read(&file).unwrap();
+        nothing_opens(&appliance, told, || fs::write(&file, "").unwrap(), || fs::write(&file, text).unwrap());
+    }
+}
+
+#[test]
+fn a_file_that_is_being_written_is_left_alone() {
+    let (appliance, origin) = (including(&[("closed.toml", &policy("closed", "deny"))]), Origin::https());
+    let (mut agent, file) = (Agent::via(&appliance, Way::Path, &origin), appliance.home().join("config.toml"));
+    let text = fs::read_to_string(&file).unwrap() + &policy("more", "allow");
+    // Each beginning that ends with a line is valid, and most do not include the policies.
+    let mut writer = fs::File::create(&file).unwrap();
+    for line in text.lines() {
+        writer.write_all(line.as_bytes()).and_then(|()| writer.write_all(b"\n")).unwrap();
+        appliance.hang_up();
+        agent.get("/").expect_refusal(403, "policy_denied");
+        thread::sleep(Duration::from_millis(60));
+    }
+    until("it is taken", || (appliance.printed().matches(IN_FORCE).count() == 1).then_some(()));
+    agent.get("/").expect_refusal(403, "policy_denied");
+    assert_eq!(appliance.health().1, OK);
+}
+
+#[test]
+fn a_folder_of_policies_must_stay_and_keep_some() {
+    let deny = policy("closed", "deny");
+    let appliance = including(&[("closed.toml", &deny), ("open.toml", &policy("open", "allow"))]);
+    let (folder, aside) = (appliance.home().join("policies"), appliance.home().join("aside"));
+    let moved = |from: &Path, to: &Path| fs::rename(from, to).unwrap();
+    let back = || moved(&aside, &folder);
+    nothing_opens(&appliance, "policies does not exist", || moved(&folder, &aside), back);
+    // As a deployment that has come half the way.
+    let emptied = || {
+        moved(&folder, &aside);
+        fs::create_dir(&folder).unwrap();
+    };
+    let filled = || {
+        fs::remove_dir(&folder).unwrap();
+        back();
+    };
+    nothing_opens(&appliance, "policies/*.toml brought in are gone", emptied, filled);
+    let (closed, aside) = (folder.join("closed.toml"), folder.join("aside"));
+    let replaced = || {
+        moved(&closed, &aside);
+        fs::create_dir(&closed).unwrap();
+    };
+    let restored = || {
+        fs::remove_dir(&closed).unwrap();
+        moved(&aside, &closed);
+    };
+    nothing_opens(&appliance, "closed.toml is no file", replaced, restored);
+    let piped = || {
+        moved(&closed, &aside);
+        run(Command::new("mkfifo").arg(&closed), "").expect_success();
+    };
+    nothing_opens(&appliance, "closed.toml is", piped, || moved(&aside, &closed));
+}
+
+#[test]
+fn files_that_are_swapped_by_a_link_are_taken_as_a_whole() {
+    let home = TempDir::with_prefix("vultrino-").unwrap();
+    let folder = home.path().join("policies");
+    let release = |name: &str, action: &str| {
+        fs::create_dir_all(folder.join(name)).unwrap();
+        fs::write(folder.join(name).join("p.toml"), policy("p", action)).unwrap();
+        symlink(name, folder.join("..new")).unwrap();
+        fs::rename(folder.join("..new"), folder.join("..data")).unwrap();
+    };
+    release("..1", "deny");
+    symlink("..data/p.toml", folder.join("p.toml")).unwrap();
+    let appliance = Appliance::builder().set("policy.include", "[\"policies/*.toml\"]").start_in(home);
+    let folder = appliance.home().join("policies");
+    let swap = |to: &str| {
+        symlink(to, folder.join("..new")).unwrap();
+        fs::rename(folder.join("..new"), folder.join("..data")).unwrap();
+    };
+    // The new data is not there yet.
+    nothing_opens(&appliance, "p.toml does not exist", || swap("..2"), || swap("..1"));
+    fs::create_dir(folder.join("..2")).unwrap();
+    fs::write(folder.join("..2/p.toml"), policy("p", "allow")).unwrap();
+    swap("..2");
+    let origin = Origin::https();
+    let mut agent = Agent::via(&appliance, Way::Path, &origin);
+    until("the new ones count", || (agent.get("/").status() == 200).then_some(()));
+}
+
+#[test]
+fn what_came_through_a_pipe_stays_and_cannot_be_read_again() {
+    let appliance = Appliance::builder().through(&["bash", "-c", PIPED]).sections(&policy("closed", "deny")).start();
+    let origin = Origin::https();
+    let mut agent = Agent::via(&appliance, Way::Path, &origin);
+    thread::sleep(Duration::from_secs(1));
+    agent.get("/").expect_refusal(403, "policy_denied");
+    assert_eq!(appliance.health().1, OK);
+    appliance.hang_up();
+    until("it is told", || appliance.printed().contains("is a pipe, which can be read but once").then_some(()));
+    assert_eq!(appliance.health().1, DEGRADED);
+    agent.get("/").expect_refusal(403, "policy_denied");
 }
 
 #[test]

@@ -23,9 +23,8 @@ use crate::{
     base::{clock::Clock, host::HostError, id::Id, secret::Secret},
     ca::{Root, to_pem},
     config::{
-        Config, Loaded,
+        self, Config, Loaded,
         logging::{Level, Logging},
-        policies::Policies,
         proxy::Proxy,
         rate_limits::RateLimits,
         storage::Storage,
@@ -36,6 +35,7 @@ use crate::{
         credentials::{New, add},
         setup::{Setup, certificate_path, initialise},
     },
+    policy,
     store::{FileStore, KdfParams},
     upstream,
 };
@@ -175,7 +175,7 @@ impl Demo {
 
 fn config(folder: &TempDir, ca_file: PathBuf) -> Config {
     let data_dir = folder.path().to_owned();
-    let defaults = crate::config::server::Server::default();
+    let defaults = config::server::Server::default();
     Config {
         upstream: upstream::Config {
             allow_private: vec![Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8).into()],
@@ -187,14 +187,14 @@ fn config(folder: &TempDir, ca_file: PathBuf) -> Config {
         logging: Logging { level: Level::Info, audit_file: data_dir.join("audit.log") },
         proxy: Proxy::default(),
         rate_limits: RateLimits::default(),
-        policies: Policies::default(),
+        policies: policy::PolicySet::default(),
         data_dir,
     }
 }
 
 /// There is no file, so nothing will change.
 fn loaded(config: &Config) -> Loaded {
-    Loaded { config: config.clone(), file: None, seen: Vec::new() }
+    Loaded { config: config.clone(), origin: config::Origin::default() }
 }
 
 fn store(config: &Config, origin: &Origin) -> Result<FileStore, DemoError> {

@@ -44,7 +44,7 @@ Examples:
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let (Some(alias), Some(url)) = (&args.credential, &args.url) else {
         let config = context.load(None)?;
-        return tell_all(&config.policies.set, args.json, &context.output);
+        return tell_all(&config.policies, args.json, &context.output);
     };
     let asked = Asked::new(alias, url, &args.method, args.at.as_deref(), context)?;
     let config = context.load(None)?;

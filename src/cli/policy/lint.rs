@@ -38,7 +38,7 @@ Examples:
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let mut concerns = Vec::new();
     if args.files.is_empty() {
-        concerns = policy::lint(&context.load(None)?.policies.set);
+        concerns = policy::lint(&context.load(None)?.policies);
     }
     for file in &args.files {
         concerns.extend(policy::lint(&read_file(file)?));

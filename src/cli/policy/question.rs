@@ -50,7 +50,7 @@ impl Asked {
             method: &self.method,
             now: self.now,
         };
-        Ok(examine(&config.policies.set, &question, None))
+        Ok(examine(&config.policies, &question, None))
     }
 
     fn credential(&self, config: &Config, context: &mut Context) -> Result<Option<Credential>, Failure> {

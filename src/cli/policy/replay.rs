@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let config = context.load(None)?;
     let path = args.file.clone().unwrap_or(config.logging.audit_file);
     let failed = |source| Failure::File { action: "read", path: path.clone(), source };
-    let mut replay = Replay::new(&config.policies.set);
+    let mut replay = Replay::new(&config.policies);
     let mut report = Report::default();
     for line in BufReader::new(File::open(&path).map_err(failed)?).split(b'\n') {
         let line = line.map_err(failed)?;

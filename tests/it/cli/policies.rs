@@ -79,8 +79,10 @@ fn conditions_nest_32_deep_and_no_deeper() {
 #[test]
 fn include_brings_in_the_files_that_it_names_in_their_order() {
     let home = Home::empty();
-    let config =
-        home.write("etc/config.toml", "[policy]\ninclude = [\"policies/*.toml\", \"none/*.toml\", \"one.toml\"]\n");
+    let config = home.write(
+        "etc/config.toml",
+        "[policy]\ninclude = [\"policies/*.toml\", \"none-*.toml\", \"one.toml\", \"policies/10-a.toml\"]\n",
+    );
     let policy = |name: &str| format!("[[policies]]\nname = \"{name}\"\ncredential_pattern = \"*\"\n");
     home.write("etc/one.toml", &policy("one"));
     home.write("etc/policies/20-b.toml", &policy("b"));
@@ -105,6 +107,8 @@ fn an_include_that_cannot_be_is_underlined() {
     let home = Home::empty();
     for (text, expected) in [
         ("[policy]\ninclude = [\"one.toml\"]\n", "one.toml does not exist"),
+        ("[policy]\ninclude = [\"none/*.toml\"]\n", "none does not exist"),
+        ("[policy]\ninclude = [\".\"]\n", "is no file"),
         ("[policy]\ninclude = [\"*/a.toml\"]\n", "has a `*` before its last part"),
         ("[policy]\ninclude = [\"\"]\n", "this path is empty"),
         ("[policy]\ninclude = [\"~ada/x.toml\"]\n", "`~ada` is not expanded"),

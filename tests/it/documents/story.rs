@@ -104,7 +104,8 @@ impl Story {
                 }
                 Purpose::Skip => captured(at, &self.parsed(at)),
                 Purpose::Config { .. } => {
-                    fs::create_dir(self.path(&at.to_string())).unwrap();
+                    // With the folder that the examples include.
+                    fs::create_dir_all(self.path(&format!("{at}/policies"))).unwrap();
                     fs::write(self.path(&format!("{at}/config.toml")), &block.text).unwrap();
                     captured(at, &format!("HOME=$PWD/{at} vultrino --config {at}/config.toml list || true\n"))
                 }
