@@ -128,6 +128,23 @@ fn tables_are_framed_and_coloured_unless_colour_is_unwanted() {
 }
 
 #[test]
+fn words_stay_whole_in_the_table_of_roles() {
+    let home = Home::set_up();
+    let (permissions, scopes) = ("read,write,update,delete,execute,admin", "github-*,gitlab-{a,b}-*,staging-database");
+    home.run(&["role", "create", "everything", "-p", permissions, "-s", scopes]).ok();
+    home.write("password", PASSWORD);
+    let file = home.path("password");
+    let line = format!("stty columns 80 && NO_COLOR=1 VULTRINO_PASSWORD_FILE={} vultrino role list", file.display());
+    let (shown, code) = Terminal::run(&home, &line).end();
+    assert_eq!(code, 0, "{shown}");
+    let words: Vec<&str> = shown.split([' ', '│', '\r', '\n']).map(|it| it.trim_end_matches(',')).collect();
+    for word in permissions.split(',').chain(["github-*", "gitlab-{a,b}-*", "staging-database"]) {
+        assert!(words.contains(&word), "{word} in pieces: {shown}");
+    }
+    assert!(shown.lines().all(|it| it.trim_end().chars().count() <= 80), "{shown}");
+}
+
+#[test]
 fn a_wrong_password_is_told_and_the_question_is_answered_with_no_by_default() {
     let home = Home::set_up();
     home.add("github", &[]).ok();
