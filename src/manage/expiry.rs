@@ -10,7 +10,7 @@ pub enum ExpiryError {
     #[error("not a time to expire at: write 24h, 30d, 2w, 1y, a day such as 2026-12-31, or never")]
     Form,
     /// The key would never be valid.
-    #[error("that time is over already; write one that is still to come")]
+    #[error("that time is over already; write one that is still to come, such as 2099-12-31T23:59:59Z")]
     Past,
     /// No calendar goes so far.
     #[error("that is further away than can be counted; write never")]

@@ -95,6 +95,19 @@ fn what_is_no_key_is_refused() {
 }
 
 #[test]
+fn the_end_that_a_refusal_names_is_one_that_is_taken() {
+    let appliance = Appliance::start();
+    let client = Client::of(&appliance);
+    role(&client, "reader", &["read"]);
+    let new =
+        |end: &str| client.send("POST", "/v1/keys", &json!({ "name": "k", "role_id": "reader", "expires_at": end }));
+    let message = new("2020-01-01T00:00:00Z").expect_refusal(400, "invalid_request").message;
+    let end = message.rsplit_once("such as ").unwrap_or_else(|| panic!("{message}")).1;
+    created(&new(end));
+    appliance.cli(&["key", "create", "k", "--role", "reader", "--expires", end]).expect_success();
+}
+
+#[test]
 fn a_key_makes_none_that_can_do_more_or_lives_longer() {
     let appliance = guarded().start();
     let root = Client::that_may(&appliance, "admin,read,execute,write", "");
