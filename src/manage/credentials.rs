@@ -85,7 +85,10 @@ pub fn add(desk: &Desk, caller: &Caller<'_>, new: New) -> Result<Added, ManageEr
             return Err(ManageError::AliasReserved(credential.alias.clone()));
         }
         if let Some(taken) = case.records.credentials.iter().find(|it| it.facts.alias.is_like(&credential.alias)) {
-            return Err(ManageError::AliasTaken(taken.facts.alias.clone()));
+            // How one is spelt that is outside of the scope is not told.
+            let seen = case.rights.reaches(taken.facts.alias.as_str());
+            let told = if seen { &taken.facts.alias } else { &credential.alias };
+            return Err(ManageError::AliasTaken(told.clone()));
         }
         let change = Change::PutCredential { facts: credential.clone(), material: Some(packed.open()?) };
         Ok((vec![change], ()))

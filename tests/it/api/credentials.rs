@@ -303,6 +303,19 @@ fn outside_the_scope_there_is_nothing_to_be_seen() {
 }
 
 #[test]
+fn how_an_alias_is_spelt_that_is_taken_out_of_scope_is_not_told() {
+    let appliance = guarded().start();
+    let (wide, narrow) = (Client::that_may(&appliance, "write", ""), Client::that_may(&appliance, "write", "aws-*"));
+    let new =
+        |alias: &str| json!({ "alias": alias, "type": "api_key", "data": { "key": "k" }, "hosts": ["a.example.com"] });
+    created(&wide.send("POST", "/v1/credentials", &new("AWS-prod")));
+    let refusal = narrow.send("POST", "/v1/credentials", &new("aws-prod")).expect_refusal(409, "conflict");
+    assert!(refusal.message.contains("`aws-prod`") && !refusal.text.contains("AWS-prod"), "{refusal:?}");
+    let refusal = wide.send("POST", "/v1/credentials", &new("aws-prod")).expect_refusal(409, "conflict");
+    assert!(refusal.message.contains("`AWS-prod`"), "{refusal:?}");
+}
+
+#[test]
 fn ten_changes_at_once_are_all_there() {
     let appliance = Appliance::start();
     std::thread::scope(|scope| {
