@@ -116,7 +116,7 @@ pub(crate) async fn test(State(api): State<Api>, visitor: Visitor, request: Requ
     let examination: Examination = api
         .read(move |records| {
             let principal = &visitor.principal;
-            let credential = policies::subject(principal, records, alias.as_str())?;
+            let credential = policies::subject(Clock.now(), principal, records, alias.as_str())?;
             let question = Question { alias: &alias, credential, principal, target: &target, method: &method, now };
             let (snapshot, limiter) = (worker.exchange().snapshot(), worker.exchange().limiter());
             Ok(examine(snapshot.policies(), &question, Some(limiter)))

@@ -2,6 +2,8 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
+use jiff::Timestamp;
+
 use crate::{
     audit::{Door, Entry, Outcome, Record, Recorder},
     base::clock::Clock,
@@ -66,7 +68,8 @@ impl Desk {
         let outcome = self.recorded(caller, deed, |entry| {
             loop {
                 let records = self.store.load()?;
-                let (changes, outcome) = decide(&mut deed.case(caller, &records, &mut entry.record)?)?;
+                let (changes, outcome) =
+                    decide(&mut deed.case(self.clock.now(), caller, &records, &mut entry.record)?)?;
                 entry.arm();
                 match self.store.apply(changes, records.revision) {
                     Ok(_) => return Ok(outcome),
@@ -88,7 +91,7 @@ impl Desk {
     ) -> Result<T, ManageError> {
         self.recorded(caller, deed, |entry| {
             let records = self.store.load()?;
-            deed.case(caller, &records, &mut entry.record)?;
+            deed.case(self.clock.now(), caller, &records, &mut entry.record)?;
             entry.arm();
             work(&records)
         })
@@ -155,11 +158,12 @@ impl Deed<'_> {
     /// The rights come first: whoever lacks them does not learn what there is.
     fn case<'a>(
         &self,
+        now: Timestamp,
         caller: &Caller<'_>,
         records: &'a Records,
         record: &'a mut Record,
     ) -> Result<Case<'a>, ManageError> {
-        let rights = Rights::of(caller.principal, records)?;
+        let rights = Rights::at(now, caller.principal, records)?;
         rights.may(self.needs)?;
         if let About::Credential(alias) = self.about {
             rights.reach(alias)?;

@@ -14,7 +14,7 @@ use crate::{
 /// Why a change is refused. The store is as it was.
 #[derive(Debug, Error)]
 pub enum ManageError {
-    /// The caller's key or its role is gone since the request came in.
+    /// The caller's key or its role is gone since the request came in, or the key is over.
     #[error("the API key is not valid any more")]
     Unauthorized,
     /// The caller's role does not have this permission.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::{
     credential::Credential,
     identity::{Permission, Principal},
@@ -27,11 +29,12 @@ pub fn list<'a>(
 
 /// The credential that a question about policies is about. It may not be there yet.
 pub fn subject<'a>(
+    now: Timestamp,
     principal: &Principal,
     records: &'a Records,
     alias: &str,
 ) -> Result<Option<&'a Credential>, ManageError> {
-    let rights = Rights::of(principal, records)?;
+    let rights = Rights::at(now, principal, records)?;
     rights.may(Permission::Read)?;
     rights.reach(alias)?;
     Ok(stored(records, alias).ok().map(|it| &it.facts))

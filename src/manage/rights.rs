@@ -30,6 +30,16 @@ impl<'a> Rights<'a> {
         Ok(Self { held: Some((key, &role.ok_or(ManageError::Unauthorized)?.facts)) })
     }
 
+    /// The same for what was asked a while ago: its body may have been long on its way.
+    ///
+    /// # Errors
+    /// Also a key that has expired since.
+    pub(crate) fn at(now: Timestamp, principal: &Principal, records: &'a Records) -> Result<Self, ManageError> {
+        let rights = Self::of(principal, records)?;
+        let over = rights.held.is_some_and(|(key, _)| key.is_expired(now));
+        if over { Err(ManageError::Unauthorized) } else { Ok(rights) }
+    }
+
     /// Whether the caller has this permission.
     pub(crate) fn may(&self, permission: Permission) -> Result<(), ManageError> {
         let may = self.held.is_none_or(|(_, role)| role.permissions.contains(permission));

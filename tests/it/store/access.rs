@@ -7,7 +7,7 @@ use vultrino::{
     audit::{Anchor, Door},
     base::id::Id,
     identity::{ApiKey, KeyHash, Permissions, Principal, Role, principal::Holder},
-    manage::{Caller, Description, ManageError, credentials, keys, reveal, roles, upkeep},
+    manage::{Caller, Description, ManageError, credentials, keys, policies, reveal, roles, upkeep},
     store::{Change, FileStore, StoreError},
 };
 
@@ -374,6 +374,23 @@ fn a_key_that_was_revoked_a_moment_ago_changes_nothing() {
     roles::delete(fixture.desk(), &Caller::local(), "own").unwrap();
     assert!(matches!(add_as(&fixture, &with(&narrowed), "a-2"), Err(ManageError::Unauthorized)));
     assert!(matches!(credentials::list(&narrowed, &fixture.load()), Err(ManageError::Unauthorized)));
+}
+
+/// It was valid when the request came in, whose body then took its time.
+#[test]
+fn a_key_that_has_expired_since_changes_nothing() {
+    let fixture = Fixture::new();
+    let own = made(&fixture, "own", "admin,write", "");
+    let principal = holder(&fixture, &own);
+    add_as(&fixture, &with(&principal), "before").unwrap();
+    let expires_at = Some(Timestamp::now());
+    let over = ApiKey { expires_at, ..principal.holder().unwrap().key.clone() };
+    fixture.store.apply(vec![Change::PutKey(over)], fixture.load().revision).unwrap();
+    assert!(matches!(add_as(&fixture, &with(&principal), "after"), Err(ManageError::Unauthorized)));
+    let create = keys::create(fixture.desk(), &with(&principal), &key("k", "own"));
+    assert!(matches!(create, Err(ManageError::Unauthorized)));
+    let asked = policies::subject(Timestamp::now(), &principal, &fixture.load(), "before").map(drop);
+    assert!(matches!(asked, Err(ManageError::Unauthorized)));
 }
 
 #[test]
