@@ -1,46 +1,75 @@
 //! The body of a request: bounded, JSON and nothing else, read before anything is made of it.
 
-use std::{future::poll_fn, pin::Pin};
+use std::{future::poll_fn, pin::Pin, time::Duration};
 
 use axum::extract::Request;
 use http::{HeaderMap, header, request::Parts};
 use http_body::Body as _;
 use serde::Deserialize;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::{
-    api::{failure::Failure, json},
+    api::{Api, budget::Held, failure::Failure, json},
     exchange::Refusal,
 };
 
 /// Most bytes of a request that changes something.
 pub(crate) const SMALL: usize = 64 << 10;
 
+/// Longest time from a head to the end of its body: whoever asked is known for that long, and no longer.
+const DEADLINE: Duration = Duration::from_secs(30);
+
 /// A whole body. It may hold a secret, so it is wiped.
-pub(crate) struct Text(Zeroizing<Vec<u8>>);
+#[derive(Debug)]
+pub(crate) struct Text {
+    bytes: Zeroizing<Vec<u8>>,
+    held: Held,
+}
 
 impl Text {
     /// Reads to the end.
     ///
     /// # Errors
-    /// Another type than JSON, a body that is too long, or one that does not come whole.
-    pub(crate) async fn read(request: Request, most: usize) -> Result<Self, Failure> {
+    /// Another type than JSON, a body that is too long, or one that does not come whole, or not in time; no room for it.
+    pub(crate) async fn read(api: &Api, request: Request, most: usize) -> Result<Self, Failure> {
+        let held = if most > SMALL { api.budget().of_large() } else { api.budget().of_small() };
+        Self::within(DEADLINE, held, request, most).await
+    }
+
+    async fn within(deadline: Duration, held: Held, request: Request, most: usize) -> Result<Self, Failure> {
+        let late = |_| Failure::invalid(format!("the body did not come whole within {} s", deadline.as_secs()));
+        timeout(deadline, Self::whole(held, request, most)).await.map_err(late)?
+    }
+
+    async fn whole(mut held: Held, request: Request, most: usize) -> Result<Self, Failure> {
         let (Parts { headers, .. }, mut body) = request.into_parts();
         check_type(&headers)?;
         if declared(&headers).is_some_and(|it| it > most as u64) {
             return Err(Failure::TooLarge(most));
         }
         // Never grown where it is small: a copy would stay behind.
-        let mut text = Zeroizing::new(Vec::with_capacity(most.min(SMALL)));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(most.min(SMALL)));
         while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
             let frame = frame.or(Err(Refusal::ClientGone))?;
             let Some(data) = frame.data_ref() else { continue };
-            if data.len() > most - text.len() {
+            if data.len() > most - bytes.len() {
                 return Err(Failure::TooLarge(most));
             }
-            text.extend_from_slice(data);
+            held.add(data.len())?;
+            bytes.extend_from_slice(data);
         }
-        Ok(Self(text))
+        Ok(Self { bytes, held })
+    }
+
+    /// Whether it is read in no time.
+    pub(crate) fn is_small(&self) -> bool {
+        self.bytes.len() <= SMALL
+    }
+
+    /// What it takes of the memory, to be kept for what is made of it.
+    pub(crate) fn into_held(self) -> Held {
+        self.held
     }
 
     /// What it says.
@@ -48,7 +77,7 @@ impl Text {
     /// # Errors
     /// It is no JSON, means two things, or is not what is asked for. The text quotes nothing of it.
     pub(crate) fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
-        json::read(&self.0)
+        json::read(&self.bytes)
     }
 }
 
@@ -67,4 +96,48 @@ fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
 
 fn declared(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::Pin,
+        task::{Context, Poll},
+        time::Duration,
+    };
+
+    use axum::{body::Body, extract::Request};
+    use bytes::Bytes;
+    use http_body::Frame;
+
+    use crate::api::{
+        body::{SMALL, Text},
+        budget::Budget,
+        failure::Failure,
+    };
+
+    /// Always a byte more.
+    struct Trickle(Pin<Box<tokio::time::Sleep>>);
+
+    impl http_body::Body for Trickle {
+        type Data = Bytes;
+        type Error = std::io::Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            std::task::ready!(self.0.as_mut().poll(cx));
+            self.0 = Box::pin(tokio::time::sleep(Duration::from_millis(1)));
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b" ")))))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_never_ends_is_given_up_however_much_of_it_comes() {
+        let (budget, trickle) = (Budget::default(), Trickle(Box::pin(tokio::time::sleep(Duration::ZERO))));
+        let request = Request::builder().header("Content-Type", "application/json").body(Body::new(trickle)).unwrap();
+        let read = Text::within(Duration::from_millis(50), budget.of_small(), request, SMALL).await;
+        assert!(matches!(read, Err(Failure::Invalid(_))), "{read:?}");
+    }
 }

@@ -191,7 +191,7 @@ pub(crate) async fn get(State(api): State<Api>, visitor: Visitor, Named(alias): 
     ),
 )]
 pub(crate) async fn add(State(api): State<Api>, visitor: Visitor, request: Request) -> Result<Response, Failure> {
-    let text = Text::read(request, SMALL).await?;
+    let text = Text::read(&api, request, SMALL).await?;
     let asked: NewCredential<'_> = text.json()?;
     let new = credentials::New {
         alias: alias_of(&asked.alias)?,
@@ -226,7 +226,7 @@ pub(crate) async fn change(
     request: Request,
 ) -> Result<Response, Failure> {
     let alias = alias_of(&alias)?;
-    let text = Text::read(request, SMALL).await?;
+    let text = Text::read(&api, request, SMALL).await?;
     let asked: ChangedCredential<'_> = text.json()?;
     let update = credentials::Update {
         description: asked.description,

@@ -11,12 +11,13 @@ use utoipa::ToSchema;
 
 use crate::{
     api::{
-        Api, answer,
+        Api, answer, aside,
         body::Text,
+        budget::Held,
         failure::{Failure, Problem},
         json,
-        outgoing::{self, Params},
-        replied::{Replied, collect},
+        outgoing::{self, Params, Wanted},
+        replied::{Collected, Replied},
         visitor::Visitor,
     },
     exchange::{Door, Inbound},
@@ -61,13 +62,13 @@ struct Execute<'a> {
     ),
 )]
 pub(crate) async fn run(State(api): State<Api>, visitor: Visitor, request: Request) -> Result<Response, Failure> {
-    let text = Text::read(request, most(&api)).await?;
-    let asked: Execute<'_> = text.json()?;
-    check(&asked.action)?;
-    let wanted = outgoing::read(json::part("params", asked.params)?)?;
+    let leave = api.exchange().leave(&visitor.principal)?;
+    let text = Text::read(&api, request, most(&api)).await?;
+    let (Order { alias, wanted }, held) =
+        if text.is_small() { parse(text)? } else { aside(move || parse(text)).await? };
     let mut inbound = Inbound {
         door: Door::Api,
-        presented: Presented { key: visitor.key, alias: Some(asked.credential.into()) },
+        presented: Presented { key: visitor.key, alias: Some(alias.into()) },
         method: wanted.method,
         target: wanted.target,
         fields: wanted.fields,
@@ -75,10 +76,32 @@ pub(crate) async fn run(State(api): State<Api>, visitor: Visitor, request: Reque
         body: wanted.body,
         source: visitor.arrival.source,
         keyless: visitor.arrival.keyless,
+        leave: Some(leave),
         interim: None,
     };
-    let reply = api.exchange().run(&mut inbound).await?;
-    Ok(answer::json(StatusCode::OK, &collect(reply).await?))
+    let reply = api.exchange().run(&mut inbound).await.map_err(Failure::on_record)?;
+    let reply = Collected::of(reply, api.budget().of_large()).await.map_err(Failure::on_record)?;
+    drop(held);
+    if reply.is_small() { Ok(render(reply)) } else { aside(move || Ok(render(reply))).await }
+}
+
+/// What is asked, checked.
+struct Order {
+    alias: String,
+    wanted: Wanted,
+}
+
+/// With what the text takes of the memory, which its body goes on to take.
+fn parse(text: Text) -> Result<(Order, Held), Failure> {
+    let asked: Execute<'_> = text.json()?;
+    check(&asked.action)?;
+    let wanted = outgoing::read(json::part("params", asked.params)?)?;
+    let order = Order { alias: asked.credential, wanted };
+    Ok((order, text.into_held()))
+}
+
+fn render(reply: Collected) -> Response {
+    answer::json(StatusCode::OK, &Replied::from(reply))
 }
 
 fn most(api: &Api) -> usize {

@@ -6,7 +6,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::{api::answer, audit::Unavailable, exchange::Refusal, manage::ManageError};
+use crate::{
+    api::answer,
+    audit::{Outcome, Unavailable},
+    exchange::{Refusal, open::Word},
+    manage::ManageError,
+};
 
 /// Why a request to the API does not get what it asks for.
 #[derive(Debug)]
@@ -21,6 +26,8 @@ pub(crate) enum Failure {
     Manage(ManageError),
     /// The path knows other methods.
     Method,
+    /// One of these that has its line in the audit log.
+    Recorded(Box<Self>),
 }
 
 /// An error, as every answer of Vultrino's own has it.
@@ -43,10 +50,31 @@ impl Failure {
         Self::Invalid(why.into())
     }
 
+    /// What was refused by whoever writes the line, too.
+    pub(crate) fn on_record(error: impl Into<Self>) -> Self {
+        Self::Recorded(Box::new(error.into()))
+    }
+
+    /// What the audit log shall say of it, unless it does already.
+    fn word(&self) -> Option<Word> {
+        let denied = |status, code| Word { status, code, reason: None, outcome: Outcome::Denied };
+        Some(match self {
+            Self::Recorded(_) => return None,
+            Self::Refused(refusal) => Word::of(refusal),
+            Self::Invalid(_) => denied(400, "invalid_request"),
+            Self::TooLarge(_) => denied(413, "payload_too_large"),
+            Self::Method => denied(405, "invalid_request"),
+            Self::Manage(it) => {
+                Word { status: it.status(), code: it.code(), reason: it.reason(), outcome: it.outcome() }
+            }
+        })
+    }
+
     /// Status, error type in `Proxy-Status`, and the rest.
     fn problem(self) -> Result<(u16, &'static str, Problem), Refusal> {
         let mut details = Map::new();
         let (status, kind, error, message) = match self {
+            Self::Recorded(failure) => return failure.problem(),
             Self::Refused(refusal) => return Err(refusal),
             Self::Invalid(why) => (400, INVALID, "invalid_request", format!("The request is not valid: {why}")),
             Self::TooLarge(most) => {
@@ -92,12 +120,11 @@ impl From<Refusal> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        match self.problem() {
+        let word = self.word();
+        let mut response = match self.problem() {
             Err(refusal) => {
                 let (head, body) = refusal.answer();
-                let mut response = answer::passed(&head, body);
-                response.extensions_mut().insert(refusal);
-                response
+                answer::passed(&head, body)
             }
             Ok((status, kind, problem)) => {
                 let shown = format!("vultrino; error={kind}; details=\"{}\"", problem.error);
@@ -108,7 +135,11 @@ impl IntoResponse for Failure {
                 }
                 response
             }
+        };
+        if let Some(word) = word {
+            response.extensions_mut().insert(word);
         }
+        response
     }
 }
 

@@ -1,18 +1,13 @@
 //! JSON that means one thing only: no name twice, no endless nesting; and errors that quote nothing, since what is read
 //! may be a secret.
 
-use std::{collections::HashSet, fmt};
-
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error as _, MapAccess, Visitor},
-};
+use serde::{Deserialize, Deserializer};
 use serde_json::{error::Category, value::RawValue};
 
-use crate::{api::failure::Failure, manage::Description};
-
-/// No document of ours nests deeper; metadata may, for a while.
-const DEEPEST: usize = 32;
+use crate::{
+    api::{failure::Failure, once},
+    manage::Description,
+};
 
 /// Reads a document.
 ///
@@ -21,7 +16,7 @@ const DEEPEST: usize = 32;
 pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Failure> {
     let text = std::str::from_utf8(bytes).or(Err(Failure::invalid("the body is not UTF-8")))?;
     let raw: &RawValue = serde_json::from_str(text).map_err(|it| tell(&it))?;
-    check(raw, DEEPEST)?;
+    once::check(raw.get())?;
     object(raw)?;
     serde_json::from_str(text).map_err(|it| tell(&it))
 }
@@ -49,49 +44,6 @@ pub(crate) fn description<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
-
-fn check(raw: &RawValue, depth: usize) -> Result<(), Failure> {
-    let Members(members) = match raw.get().as_bytes().first() {
-        Some(b'{') => serde_json::from_str(raw.get()),
-        Some(b'[') => serde_json::from_str(raw.get()).map(Members),
-        _ => return Ok(()),
-    }
-    .map_err(|it| Failure::invalid(why(&it)))?;
-    let depth = depth.checked_sub(1).ok_or_else(|| Failure::invalid(format!("JSON nests more than {DEEPEST} deep")))?;
-    members.into_iter().try_for_each(|it| check(it, depth))
-}
-
-/// The values of an object without a name that stands twice.
-struct Members<'a>(Vec<&'a RawValue>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Once)
-    }
-}
-
-struct Once;
-
-impl<'de> Visitor<'de> for Once {
-    type Value = Members<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-        let (mut names, mut members) = (HashSet::new(), Vec::new());
-        while let Some(name) = map.next_key::<String>()? {
-            if !names.insert(name) {
-                return Err(A::Error::custom(TWICE));
-            }
-            members.push(map.next_value()?);
-        }
-        Ok(Members(members))
-    }
-}
-
-const TWICE: &str = "expected every name once in an object";
 
 fn tell(error: &serde_json::Error) -> Failure {
     Failure::invalid(format!("{} (line {}, column {})", why(error), error.line(), error.column()))

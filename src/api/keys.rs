@@ -103,7 +103,7 @@ pub(crate) async fn list(State(api): State<Api>, visitor: Visitor) -> Result<Res
     ),
 )]
 pub(crate) async fn create(State(api): State<Api>, visitor: Visitor, request: Request) -> Result<Response, Failure> {
-    let asked: NewKey = Text::read(request, SMALL).await?.json()?;
+    let asked: NewKey = Text::read(&api, request, SMALL).await?.json()?;
     let expires_at = asked::time("expires_at", asked.expires_at.as_deref())?;
     let new = keys::New { name: asked.name, role: asked.role_id, expires_at };
     let (key, secret) = api.change(visitor, move |desk, caller| keys::create(desk, caller, &new)).await?;

@@ -6,8 +6,10 @@
 
 mod answer;
 mod asked;
+mod asking;
 mod audit;
 mod body;
+pub mod budget;
 mod credentials;
 mod execute;
 mod failure;
@@ -17,6 +19,7 @@ mod json;
 mod keys;
 mod material;
 mod metrics;
+mod once;
 mod openapi;
 mod outgoing;
 mod pace;
@@ -36,7 +39,7 @@ use std::{
 use tokio::{sync::Mutex, task::spawn_blocking};
 
 use crate::{
-    api::{failure::Failure, visitor::Visitor},
+    api::{budget::Budget, failure::Failure, visitor::Visitor},
     base::service::Service,
     exchange::{Door, Exchange, Refusal},
     manage::{Caller, Desk, ManageError, Records},
@@ -53,6 +56,7 @@ struct Parts {
     /// Held while the log is read: however many ask for it, one reads.
     reading: Arc<Mutex<()>>,
     metrics: Metrics,
+    budget: Budget,
 }
 
 /// All metrics of the daemon, as text.
@@ -60,9 +64,9 @@ pub type Metrics = Box<dyn Fn() -> String + Send + Sync>;
 
 impl Api {
     /// Over the exchange of the same worker, a desk for what is no exchange, the audit log at this place, and the
-    /// metrics of all workers.
-    pub fn new(exchange: Arc<Exchange>, desk: Desk, log: PathBuf, metrics: Metrics) -> Self {
-        Self(Arc::new(Parts { exchange, desk, log, reading: Arc::default(), metrics }))
+    /// metrics and the memory of all workers.
+    pub fn new(exchange: Arc<Exchange>, desk: Desk, log: PathBuf, metrics: Metrics, budget: Budget) -> Self {
+        Self(Arc::new(Parts { exchange, desk, log, reading: Arc::default(), metrics, budget }))
     }
 
     /// For the listener.
@@ -76,6 +80,10 @@ impl Api {
 
     pub(crate) fn metrics(&self) -> String {
         (self.0.metrics)()
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.0.budget
     }
 
     /// Looks at the records as they are now.
@@ -112,7 +120,7 @@ impl Api {
         let api = self.clone();
         aside(move || {
             let caller = Caller { principal: &visitor.principal, door: Door::Api, source: visitor.arrival.source };
-            Ok(make(&api.0.desk, &caller)?)
+            make(&api.0.desk, &caller).map_err(Failure::on_record)
         })
         .await
     }
@@ -125,6 +133,8 @@ impl fmt::Debug for Api {
 }
 
 /// Runs what may wait for a disk on another thread than the one that serves.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+pub(crate) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
     spawn_blocking(work).await.unwrap_or(Err(Failure::Refused(Refusal::Internal)))
 }

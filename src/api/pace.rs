@@ -36,10 +36,8 @@ impl Pace {
         let whom = principal.holder().map_or(&[][..], |it| it.key.id.as_bytes());
         let room = exchange.limiter().charge(LimitKey::new("management", whom), max, MINUTE);
         room.map(|it| Self::Managed(Some(it))).map_err(|exhausted| {
-            let refusal = Refusal::RateLimited(exhausted);
             exchange.metrics().limited(Limit::Management);
-            exchange.metrics().refused(&refusal);
-            refusal
+            Refusal::RateLimited(exhausted)
         })
     }
 

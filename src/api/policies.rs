@@ -106,7 +106,7 @@ pub(crate) async fn list(State(api): State<Api>, visitor: Visitor) -> Result<Res
     ),
 )]
 pub(crate) async fn test(State(api): State<Api>, visitor: Visitor, request: Request) -> Result<Response, Failure> {
-    let asked: Tested = Text::read(request, SMALL).await?.json()?;
+    let asked: Tested = Text::read(&api, request, SMALL).await?.json()?;
     let alias: Alias = asked.credential.parse().map_err(ManageError::from)?;
     let target = Target::parse(&asked.url).map_err(Refusal::from)?;
     let method = asked.method.as_deref().unwrap_or("GET");

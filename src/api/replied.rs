@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    api::{body::SMALL, budget::Held},
     base::{body::BodyError, fields::Fields},
     exchange::{Recorded, Refusal, Reply},
 };
@@ -32,23 +33,48 @@ pub(crate) struct Replied {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     truncated: bool,
+    #[serde(skip)]
+    #[schema(ignore)]
+    _held: Held,
 }
 
-/// Reads an answer to its end, or to the bound; then the exchange is over.
-///
-/// # Errors
-/// It ended before its end, or the right to it was taken away.
-pub(crate) async fn collect(reply: Reply) -> Result<Replied, Refusal> {
-    let (status, headers) = (reply.head.status, headers(&reply.head.fields));
-    let (bytes, truncated) = read(reply.body).await?;
-    let (body, encoding) = match String::from_utf8(bytes) {
-        Ok(text) => (text, None),
-        Err(error) => (STANDARD.encode(error.as_bytes()), Some("base64")),
-    };
-    Ok(Replied { status, headers, body, encoding, truncated })
+/// The same as it came.
+pub(crate) struct Collected {
+    status: u16,
+    headers: BTreeMap<String, String>,
+    bytes: Vec<u8>,
+    truncated: bool,
+    held: Held,
 }
 
-async fn read(mut body: Recorded) -> Result<(Vec<u8>, bool), Refusal> {
+impl Collected {
+    /// Reads an answer to its end, or to the bound; then the exchange is over.
+    ///
+    /// # Errors
+    /// It ended before its end, or the right to it was taken away; there is no room for it.
+    pub(crate) async fn of(reply: Reply, mut held: Held) -> Result<Self, Refusal> {
+        let (status, headers) = (reply.head.status, headers(&reply.head.fields));
+        let (bytes, truncated) = read(reply.body, &mut held).await?;
+        Ok(Self { status, headers, bytes, truncated, held })
+    }
+
+    /// Whether it is written in no time.
+    pub(crate) fn is_small(&self) -> bool {
+        self.bytes.len() <= SMALL
+    }
+}
+
+impl From<Collected> for Replied {
+    fn from(Collected { status, headers, bytes, truncated, held }: Collected) -> Self {
+        let (body, encoding) = match String::from_utf8(bytes) {
+            Ok(text) => (text, None),
+            Err(error) => (STANDARD.encode(error.as_bytes()), Some("base64")),
+        };
+        Self { status, headers, body, encoding, truncated, _held: held }
+    }
+}
+
+async fn read(mut body: Recorded, held: &mut Held) -> Result<(Vec<u8>, bool), Refusal> {
     let mut bytes = Vec::new();
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame = frame.map_err(|error| match error {
@@ -56,9 +82,10 @@ async fn read(mut body: Recorded) -> Result<(Vec<u8>, bool), Refusal> {
             _ => Refusal::BadAnswer,
         })?;
         let Some(data) = frame.data_ref() else { continue };
-        let room = MOST - bytes.len();
-        bytes.extend_from_slice(&data[..data.len().min(room)]);
-        if data.len() > room {
+        let fits = data.len().min(MOST - bytes.len());
+        held.add(fits)?;
+        bytes.extend_from_slice(&data[..fits]);
+        if data.len() > fits {
             return Ok((bytes, true));
         }
     }

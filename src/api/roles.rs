@@ -137,7 +137,7 @@ pub(crate) async fn get(State(api): State<Api>, visitor: Visitor, Named(role): N
     ),
 )]
 pub(crate) async fn create(State(api): State<Api>, visitor: Visitor, request: Request) -> Result<Response, Failure> {
-    let asked: NewRole = Text::read(request, SMALL).await?.json()?;
+    let asked: NewRole = Text::read(&api, request, SMALL).await?.json()?;
     let new = roles::New {
         name: asked.name,
         description: asked.description,
@@ -167,7 +167,7 @@ pub(crate) async fn change(
     Named(role): Named,
     request: Request,
 ) -> Result<Response, Failure> {
-    let asked: ChangedRole = Text::read(request, SMALL).await?.json()?;
+    let asked: ChangedRole = Text::read(&api, request, SMALL).await?.json()?;
     let update = roles::Update {
         description: asked.description,
         permissions: asked.permissions.as_deref().map(permissions).transpose()?,

@@ -1,8 +1,11 @@
 //! All paths in one list, and what holds for all of them.
 
 use std::{
+    future::poll_fn,
     io,
-    pin::Pin,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -15,15 +18,15 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use tower_service::Service as _;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     api::{
-        Api, audit, credentials, execute, failure::Failure, health, keys, metrics, openapi, policies, roles, types,
-        visitor::Visitor,
+        Api, asking::Asking, audit, body::SMALL, budget::Held, credentials, execute, failure::Failure, health, keys,
+        metrics, openapi, pace::Pace, policies, roles, types, visitor::Visitor,
     },
     base::{body::BodyError, service},
     exchange::Refusal,
@@ -61,58 +64,52 @@ pub(crate) fn service(api: Api) -> service::Service {
     service::Service::new(move |request| {
         let mut router = router.clone();
         async move {
-            let Ok(response) = router.call(request.map(Body::new)).await;
-            response.map(|body| Box::pin(Answer(body)) as service::Stream)
+            let Ok(mut response) = router.call(request.map(Body::new)).await;
+            let held = response.extensions_mut().remove();
+            response.map(|body| Box::pin(Answer { body, _held: held }) as service::Stream)
         }
     })
 }
 
 /// Whoever is not known passes to `/health` only; what passes back must not be kept, nor taken for anything else.
 async fn admit(State(api): State<Api>, mut request: Request, next: Next) -> Response {
-    let mut response = match Visitor::welcome(&api, &mut request) {
-        Ok(pace) => {
-            let look = Look::of(&request);
-            let mut response = next.run(request).await;
-            if let Some(refusal) = look.and_then(|it| it.record(&api, &response)) {
-                response = Failure::from(refusal).into_response();
-            }
-            pace.tell(&api, response.headers_mut());
-            response
-        }
-        Err(refusal) => Failure::from(refusal).into_response(),
+    let mut asking = Asking::of(&request);
+    let welcome = Visitor::welcome(&api, &mut request, &mut asking);
+    let (response, pace) = match welcome {
+        Ok(pace) => (hold(&api, unharmed(next.run(request)).await), pace),
+        Err(refusal) => (Failure::from(refusal).into_response(), Pace::Free),
     };
+    let mut response = asking.note(&api, response);
     let headers = response.headers_mut();
+    pace.tell(&api, headers);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
-/// A look at something by somebody who is known. Changes and requests for the world are recorded where they are made,
-/// looks only if they are refused.
-struct Look {
-    visitor: Visitor,
-    method: Method,
-    path: String,
+/// A panic in one handler ends its own request, and no other on the connection.
+async fn unharmed(answering: impl Future<Output = Response>) -> Response {
+    let mut answering = pin!(answering);
+    poll_fn(|cx| {
+        let work = AssertUnwindSafe(|| answering.as_mut().poll(cx));
+        catch_unwind(work).unwrap_or_else(|_| Poll::Ready(Failure::from(Refusal::Internal).into_response()))
+    })
+    .await
 }
 
-impl Look {
-    fn of(request: &Request) -> Option<Self> {
-        let (method, path) = (request.method(), request.uri().path());
-        let looks = matches!(*method, Method::GET | Method::HEAD) || path == "/v1/policies/test";
-        let visitor = request.extensions().get::<Visitor>().filter(|_| looks)?.clone();
-        Some(Self { visitor, method: method.clone(), path: path.to_owned() })
+/// A large answer takes of the memory of all until it has left.
+fn hold(api: &Api, mut response: Response) -> Response {
+    let length = response.body().size_hint().exact().and_then(|it| usize::try_from(it).ok()).unwrap_or_default();
+    if length <= SMALL {
+        return response;
     }
-
-    /// Records that it was refused; tells if that cannot be.
-    fn record(self, api: &Api, response: &Response) -> Option<Refusal> {
-        let refusal = response.extensions().get::<Refusal>()?;
-        if !matches!(refusal, Refusal::Forbidden(_) | Refusal::OutOfScope(_)) {
-            return None;
+    let mut held = api.budget().of_large();
+    match held.add(length) {
+        Ok(()) => {
+            response.extensions_mut().insert(Arc::new(held));
+            response
         }
-        let Self { visitor, method, path } = self;
-        let (principal, source) = (&visitor.principal, visitor.arrival.source);
-        let told = api.exchange().refuse_to(principal, source, &method, &path, refusal.clone());
-        (told != *refusal).then_some(told)
+        Err(refusal) => Failure::from(refusal).into_response(),
     }
 }
 
@@ -122,18 +119,37 @@ async fn wrong_method(method: Method) -> Response {
 }
 
 /// An answer's body, as the listener writes it.
-struct Answer(Body);
+struct Answer {
+    body: Body,
+    _held: Option<Arc<Held>>,
+}
 
 impl http_body::Body for Answer {
     type Data = Bytes;
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = Pin::new(&mut self.0).poll_frame(cx);
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
         polled.map_err(|error| BodyError::Gone(Some(io::Error::other(error))))
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::{IntoResponse as _, Response};
+    use http::StatusCode;
+
+    use crate::api::routes::unharmed;
+
+    #[tokio::test]
+    async fn a_panic_in_a_handler_is_answered() {
+        let response = unharmed(async { panic!("a bug") }).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let fine: Response = unharmed(async { StatusCode::NO_CONTENT.into_response() }).await;
+        assert_eq!(fine.status(), StatusCode::NO_CONTENT);
     }
 }

@@ -4,9 +4,9 @@ use axum::extract::{FromRequestParts, Request};
 use http::{header, request::Parts};
 
 use crate::{
-    api::{Api, failure::Failure, metrics, pace::Pace},
+    api::{Api, asking::Asking, failure::Failure, pace::Pace},
     base::service::Arrival,
-    exchange::{Caller, Door, Refusal},
+    exchange::{Caller, Refusal},
     identity::{Presented, PresentedKey, Principal, presented},
 };
 
@@ -26,34 +26,34 @@ impl Visitor {
     ///
     /// # Errors
     /// A key that is missing or not valid, or stands where it is in logs already; one that asks too often.
-    pub(crate) fn welcome(api: &Api, request: &mut Request) -> Result<Pace, Refusal> {
-        let path = request.uri().path();
-        if path != metrics::PATH && path != "/v1" && !path.starts_with("/v1/") {
+    pub(crate) fn welcome(api: &Api, request: &mut Request, asking: &mut Asking) -> Result<Pace, Refusal> {
+        if !asking.counts {
             return Ok(Pace::Free);
         }
         let arrival = *request.extensions().get::<Arrival>().ok_or(Refusal::Internal)?;
-        let visitor = Self::of(api, request, arrival)
-            .map_err(|it| api.exchange().refuse(Door::Api, arrival.source, request.method(), path, it))?;
-        let pace = Pace::of(api, &visitor.principal, path)?;
-        request.extensions_mut().insert(visitor);
-        Ok(pace)
-    }
-
-    fn of(api: &Api, request: &Request, arrival: Arrival) -> Result<Self, Refusal> {
-        let query = request.uri().query().unwrap_or_default();
-        if presented::holds_a_key(query.as_bytes()) || presented::holds_a_key(request.uri().path().as_bytes()) {
-            return Err(Refusal::Unauthorized);
-        }
-        let mut fields = request.headers().get_all(header::AUTHORIZATION).iter();
-        let key = match (fields.next(), fields.next()) {
-            (None, _) => None,
-            (Some(field), None) => presented::in_authorization(field.as_bytes()),
-            (Some(_), Some(_)) => return Err(Refusal::Invalid("Authorization stands twice")),
-        };
-        let presented = Presented { key, alias: None };
+        asking.source = arrival.source;
+        asking.key = key(request)?;
+        let presented = Presented { key: asking.key, alias: None };
         let caller = Caller { presented: &presented, keyless: arrival.keyless, source: arrival.source };
         let principal = api.exchange().caller(&caller)?;
-        Ok(Self { principal, key: presented.key, arrival })
+        asking.principal = Some(principal.clone());
+        let pace = Pace::of(api, &principal, &asking.path)?;
+        request.extensions_mut().insert(Self { principal, key: presented.key, arrival });
+        Ok(pace)
+    }
+}
+
+/// The one key that a request shows.
+fn key(request: &Request) -> Result<Option<PresentedKey>, Refusal> {
+    let query = request.uri().query().unwrap_or_default();
+    if presented::holds_a_key(query.as_bytes()) || presented::holds_a_key(request.uri().path().as_bytes()) {
+        return Err(Refusal::Unauthorized);
+    }
+    let mut fields = request.headers().get_all(header::AUTHORIZATION).iter();
+    match (fields.next(), fields.next()) {
+        (None, _) => Ok(None),
+        (Some(field), None) => Ok(presented::in_authorization(field.as_bytes())),
+        (Some(_), Some(_)) => Err(Refusal::Invalid("Authorization stands twice")),
     }
 }
 

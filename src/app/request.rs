@@ -105,6 +105,7 @@ fn inbound(request: Request) -> Inbound<'static> {
         framing,
         body,
         source: None,
+        leave: None,
         interim: None,
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    api::Api,
+    api::{Api, budget::Budget},
     app::{
         AppError,
         parts::Parts,
@@ -73,7 +73,7 @@ impl Server {
         let log = config.logging.audit_file.clone();
         let published = Arc::new(Published::new(parts, Arc::new(store), audit.memory().clone(), records, config));
         let scrape = Arc::new(Scrape::new(every, Arc::clone(&ca), Arc::clone(&published)));
-        let plan = Plan { published: Arc::clone(&published), ca, log, scrape, bound };
+        let plan = Plan { published: Arc::clone(&published), ca, log, scrape, bound, budget: Budget::default() };
         let control = runtime()?;
         let running = within(&control, Running::new)?;
         let running = start(&plan, running, (listener, socket), recorders)?;
@@ -130,6 +130,7 @@ struct Plan {
     log: PathBuf,
     scrape: Arc<Scrape>,
     bound: SocketAddr,
+    budget: Budget,
 }
 
 impl Plan {
@@ -139,13 +140,13 @@ impl Plan {
         let desk = desk.on_change(move || published.take_up_store());
         let exchange = Arc::new(self.published.parts().exchange(recorder));
         let scrape = Arc::clone(&self.scrape);
-        let control =
-            Api::new(Arc::clone(&exchange), desk, self.log.clone(), Box::new(move || scrape.text())).service();
+        let metrics = Box::new(move || scrape.text());
+        let api = Api::new(Arc::clone(&exchange), desk, self.log.clone(), metrics, self.budget.clone());
         let worker = Arc::new(Worker {
             exchange,
             ca: Arc::clone(&self.ca),
             config: self.published.clients(),
-            control,
+            control: api.service(),
             bound: self.bound,
             connections: InFlight::default(),
             requests: InFlight::default(),

@@ -16,7 +16,20 @@ use crate::{
     identity::{Permission, Presented, PresentedKey, Principal, presented},
 };
 
+/// That a caller may make a request, and that it was counted: to be had before the request is read. Good for one.
+#[derive(Debug)]
+pub struct Leave(());
+
 impl Exchange {
+    /// Whether this caller may make a request at all, and again so soon. Counts it.
+    ///
+    /// # Errors
+    /// No permission; too many before it.
+    pub fn leave(&self, principal: &Principal) -> Result<Leave, Refusal> {
+        self.pace(self.snapshot.load().config(), principal, Permission::Execute)?;
+        Ok(Leave(()))
+    }
+
     /// Who calls, for what is no exchange.
     ///
     /// # Errors

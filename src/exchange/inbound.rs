@@ -12,6 +12,7 @@ use crate::{
         head::{Framing, Interim},
         target::Target,
     },
+    exchange::identify::Leave,
     identity::Presented,
 };
 
@@ -35,6 +36,8 @@ pub struct Inbound<'a> {
     pub body: Body,
     /// Where from; none at the command line and from a unix socket.
     pub source: Option<SocketAddr>,
+    /// What was settled before the request was read; without it, that is settled now.
+    pub leave: Option<Leave>,
     /// Where interim answers go; without it they are dropped.
     pub interim: Option<&'a mut (dyn Interim + 'a)>,
 }

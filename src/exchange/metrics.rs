@@ -116,12 +116,16 @@ impl Metrics {
 
     /// A request got this instead of what it asked for.
     pub fn refused(&self, refusal: &Refusal) {
-        let code = refusal.code();
-        if let Some(at) = Refusal::CODES.iter().position(|it| *it == code) {
-            self.refusals[at].one();
-        }
+        self.coded(refusal.code());
         if matches!(refusal, Refusal::Policy(_)) {
             self.policy_denials.one();
+        }
+    }
+
+    /// A request got an error with this code, if it is one of them.
+    pub fn coded(&self, code: &str) {
+        if let Some(at) = Refusal::CODES.iter().position(|it| *it == code) {
+            self.refusals[at].one();
         }
     }
 

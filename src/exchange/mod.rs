@@ -19,6 +19,7 @@ pub mod run;
 pub mod snapshot;
 
 pub use health::{Health, Part};
+pub use identify::Leave;
 pub use inbound::{Caller, Door, Inbound};
 pub use live::{Ticket, Watch};
 pub use metrics::Metrics;

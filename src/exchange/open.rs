@@ -1,8 +1,13 @@
 //! The record of one exchange while it is open, and what is counted of it: both end together.
 
+use std::{net::SocketAddr, sync::Arc};
+
+use http::Method;
+
 use crate::{
     audit::{Door, Entry, Outcome, Unavailable},
     exchange::{Exchange, Refusal, metrics::Tally},
+    identity::{PresentedKey, Principal, presented},
 };
 
 /// The right and the duty to write one line and count one exchange; dropped, its caller went away.
@@ -23,13 +28,53 @@ impl Open {
     }
 
     /// It was answered so.
-    pub fn refuse(mut self, refusal: Refusal) -> Refusal {
-        self.entry.record.status = refusal.status();
-        self.entry.record.reason = Some(refusal.reason().unwrap_or(refusal.code()));
+    pub fn refuse(self, refusal: Refusal) -> Refusal {
         self.tally.refused(&refusal);
-        self.close(refusal.outcome());
+        self.say(&Word::of(&refusal));
         refusal
     }
+
+    fn say(mut self, word: &Word) {
+        self.entry.record.status = word.status;
+        self.entry.record.reason = Some(word.reason.unwrap_or(word.code));
+        self.close(word.outcome);
+    }
+}
+
+/// What a line says of a refusal, whoever refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Word {
+    /// Of the answer.
+    pub status: u16,
+    /// The code that programs read.
+    pub code: &'static str,
+    /// More than that, from a fixed set.
+    pub reason: Option<&'static str>,
+    /// What the line ends with.
+    pub outcome: Outcome,
+}
+
+impl Word {
+    /// What is said of this one.
+    pub fn of(refusal: &Refusal) -> Self {
+        let (status, code) = (refusal.status(), refusal.code());
+        Self { status, code, reason: refusal.reason(), outcome: refusal.outcome() }
+    }
+}
+
+/// A request to the API that was refused, and is neither an exchange nor a change.
+#[derive(Clone, Copy, Debug)]
+pub struct Turned<'a> {
+    /// Where from.
+    pub source: Option<SocketAddr>,
+    /// As it was asked.
+    pub method: &'a Method,
+    /// The path; what follows it is left out.
+    pub target: &'a str,
+    /// The key that was shown.
+    pub key: Option<PresentedKey>,
+    /// Who that is, if that is known.
+    pub principal: Option<&'a Principal>,
 }
 
 impl Exchange {
@@ -53,4 +98,29 @@ impl Exchange {
             }
         }
     }
+
+    /// Records a refusal of the API.
+    ///
+    /// # Errors
+    /// There is no record to be had; that is what it is refused for then.
+    pub fn turn_away(&self, turned: &Turned<'_>, word: &Word) -> Result<(), Refusal> {
+        let mut open = self.open(Door::Api, "api_refused")?;
+        let record = &mut open.entry.record;
+        record.source = turned.source;
+        record.set_method(turned.method.as_str());
+        record.set_authority(without_values(turned.target));
+        record.name = turned.principal.map(Principal::name);
+        let holder = turned.principal.and_then(Principal::holder);
+        record.key = holder.map(|it| Arc::clone(&it.prefix)).or_else(|| turned.key.map(|it| it.prefix().into()));
+        self.metrics.coded(word.code);
+        open.say(word);
+        Ok(())
+    }
+}
+
+/// Of a target that could not be parsed: nothing that may be a value, a password or a key.
+pub(crate) fn without_values(target: &str) -> &str {
+    let path = target.split(['?', '#']).next().unwrap_or(target);
+    let may_hold_one = path.contains('@') || presented::holds_a_key(path.as_bytes());
+    if may_hold_one { "..." } else { path }
 }

@@ -27,9 +27,10 @@ use crate::{
         Caller, Config, Health, Inbound, Recorded, Refusal, Reply, Snapshot, Unmatched,
         bind::bind,
         forward::{prepare_answer, prepare_request},
-        identify::permitted,
+        identify::{Leave, permitted},
         live::{Live, Rights, Ticket},
         metrics::{Limit, Metrics},
+        open::without_values,
         snapshot,
     },
     identity::{Permission, Principal, presented},
@@ -105,7 +106,11 @@ impl Exchange {
         entry.record.generation = snapshot.generation();
         check(inbound, config)?;
         let principal = self.identify(snapshot, inbound, entry, now)?;
-        self.pace(config, &principal, Permission::Execute)?;
+        match inbound.leave.take() {
+            // The role may be another one by now.
+            Some(Leave { .. }) => permitted(&principal, Permission::Execute)?,
+            None => self.pace(config, &principal, Permission::Execute)?,
+        }
         let known = bind(snapshot, &principal, inbound)
             .inspect_err(|refusal| entry.record.credential = refusal.alias().map(Into::into))?;
         entry.record.credential = known.as_ref().map(|it| Arc::clone(&it.alias));
@@ -146,29 +151,6 @@ impl Exchange {
                 open.entry.record.source = source;
                 open.entry.record.set_method(method.as_str());
                 open.entry.record.set_authority(without_values(target));
-                open.refuse(refusal)
-            }
-            Err(unavailable) => unavailable,
-        }
-    }
-
-    /// Records what the API refuses to somebody who is known, and what is neither an exchange nor a change.
-    pub fn refuse_to(
-        &self,
-        principal: &Principal,
-        source: Option<SocketAddr>,
-        method: &Method,
-        path: &str,
-        refusal: Refusal,
-    ) -> Refusal {
-        match self.open(Door::Api, "http_request") {
-            Ok(mut open) => {
-                let record = &mut open.entry.record;
-                record.name = Some(principal.name());
-                record.key = principal.holder().map(|it| Arc::clone(&it.prefix));
-                record.source = source;
-                record.set_method(method.as_str());
-                record.set_authority(without_values(path));
                 open.refuse(refusal)
             }
             Err(unavailable) => unavailable,
@@ -307,13 +289,6 @@ fn note(entry: &mut Entry, inbound: &Inbound<'_>) {
     record.source = inbound.source;
     record.set_method(inbound.method.as_str());
     record.set_url(origin.scheme.as_str(), origin.host_field(), path);
-}
-
-/// Of a target that could not be parsed: nothing that may be a value, a password or a key.
-fn without_values(target: &str) -> &str {
-    let path = target.split(['?', '#']).next().unwrap_or(target);
-    let may_hold_one = path.contains('@') || presented::holds_a_key(path.as_bytes());
-    if may_hold_one { "..." } else { path }
 }
 
 fn request<'a>(inbound: &'a mut Inbound<'_>, meter: &Arc<Meter>, timeout: Duration) -> Request<'a> {

@@ -61,8 +61,9 @@ impl Session {
             };
         let Received { head: RequestHead { method, fields, .. }, framing, body } = received;
         let (mut interim, source, keyless) = (responder, self.peer.address(), self.is_keyless());
-        let interim = Some(&mut interim as _);
-        let mut inbound = Inbound { door, presented, keyless, method, target, fields, framing, body, source, interim };
+        let (interim, leave) = (Some(&mut interim as _), None);
+        let mut inbound =
+            Inbound { door, presented, keyless, method, target, fields, framing, body, source, leave, interim };
         match self.unless_gone(self.worker.exchange.run(&mut inbound)).await {
             None => Ok(Done::Wrote(Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()))),
             Some(Err(refusal)) => Err(refusal),

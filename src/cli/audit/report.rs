@@ -85,7 +85,7 @@ struct Counts {
 
 impl Counts {
     fn add(&mut self, fields: &Fields<'_>) {
-        if !matches!(fields.action, "http_request" | "connect") {
+        if !matches!(fields.action, "http_request" | "connect" | "api_refused") {
             self.changes += 1;
             return;
         }

@@ -23,7 +23,7 @@ fn a_key_sees_its_own_records_and_an_admin_all() {
         Agent::via(&appliance, Way::Path, &origin).ask("GET", path, &fields).expect_origins(200);
         appliance.audit_of(path);
     }
-    let own = body(&Client::with(&appliance, &one).get("/v1/audit"));
+    let own = body(&Client::with(&appliance, &one).get("/v1/audit?action=http_request"));
     assert!(values(&own, "key").iter().all(|it| *it == one[..11]), "{own}");
     assert_eq!(values(&own, "url").len(), 2);
     assert!(values(&own, "url")[0].ends_with("/one-again"), "the newest first");
@@ -39,11 +39,14 @@ fn a_key_sees_its_own_records_and_an_admin_all() {
             json!({ "events": [], "next_cursor": null })
         );
     }
-    assert_eq!(values(&body(&Client::with(&appliance, &one).get("/v1/audit?key=vk_")), "url").len(), 2);
+    assert_eq!(
+        values(&body(&Client::with(&appliance, &one).get("/v1/audit?action=http_request&key=vk_")), "url").len(),
+        2
+    );
     let all = body(&admin.get("/v1/audit?action=http_request&outcome=ok"));
     assert_eq!(values(&all, "url").len(), 3);
     assert_eq!(all["events"][0]["credential"], json!(ALIAS));
-    let some = body(&admin.get(&format!("/v1/audit?key={}", &other[..11])));
+    let some = body(&admin.get(&format!("/v1/audit?action=http_request&key={}", &other[..11])));
     assert_eq!(values(&some, "url").len(), 1);
 }
 

@@ -8,6 +8,7 @@ mod keys;
 mod limits;
 mod permissions;
 mod policies;
+mod refused;
 mod roles;
 mod strictness;
 
