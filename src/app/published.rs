@@ -135,7 +135,7 @@ impl Published {
         let records = self.store.load()?;
         let (found, seen) = (records.revision, sources.records.revision);
         if found < seen {
-            return Err(RolledBack { found, seen }.into());
+            return Err(RolledBack::Older { found, seen }.into());
         }
         if records.revision != sources.records.revision {
             self.parts.publish(&sources.config, &records);

@@ -5,7 +5,7 @@ use std::io;
 
 use crate::{
     app::AppError,
-    audit::{self, Audit, AuditError, Door, Memory, Outcome, Recorder, RolledBack},
+    audit::{self, Anchor, Audit, AuditError, Door, Memory, Outcome, Recorder, RolledBack, witness::ACCEPTED},
     config::Config,
     identity::Principal,
     manage::upkeep::set_anchor,
@@ -34,16 +34,15 @@ pub fn open_audit(
     workers: usize,
 ) -> Result<(Audit, Vec<Recorder>), AppError> {
     let records = store.load()?;
-    let found = records.revision;
     let settings = of_audit(config, store, &records);
-    let compared = compare(&Memory::of(&settings), found)?;
+    let compared = compare(&Memory::of(&settings), store, &records)?;
     if let (Err(error), Rollback::Refuse) = (compared, rollback) {
         return Err(StoreError::from(error).into());
     }
     let (audit, recorders) = Audit::open(settings, workers)?;
     match (compared, recorders.first()) {
-        (Err(error), Some(recorder)) => accept(&audit, recorder, error)?,
-        _ => see(audit.memory(), found)?,
+        (Err(error), Some(recorder)) => accept(&audit, recorder, error, records.revision)?,
+        _ => see(audit.memory(), records.revision)?,
     }
     Ok((audit, recorders))
 }
@@ -78,7 +77,7 @@ pub fn close_audit(audit: Audit, store: &FileStore) -> Result<(), AppError> {
 /// It is one, or that cannot be told.
 pub fn expect_current(config: &Config, store: &FileStore, records: &Records) -> Result<(), AppError> {
     let memory = Memory::of(&of_audit(config, store, records));
-    Ok(compare(&memory, records.revision)?.map_err(StoreError::from)?)
+    Ok(compare(&memory, store, records)?.map_err(StoreError::from)?)
 }
 
 /// The trail of a store.
@@ -87,25 +86,42 @@ pub fn of_audit(config: &Config, store: &FileStore, records: &Records) -> audit:
         file: config.logging.audit_file.clone(),
         journal_dir: config.data_dir.join("journal"),
         chain: store.opener().audit_key(),
-        anchor: records.anchor.as_ref().map(|it| it.facts),
+        anchor: anchor_of(records),
+        revision: records.revision,
     }
 }
 
-fn compare(memory: &Memory, found: u64) -> Result<Result<(), RolledBack>, AppError> {
-    let seen = memory.seen_revision().map_err(failed(memory))?;
-    Ok(if found < seen { Err(RolledBack { found, seen }) } else { Ok(()) })
+fn anchor_of(records: &Records) -> Option<Anchor> {
+    records.anchor.as_ref().map(|it| it.facts)
+}
+
+fn compare(memory: &Memory, store: &FileStore, records: &Records) -> Result<Result<(), RolledBack>, AppError> {
+    let known = anchor_of(records).unwrap_or_default();
+    let newest = memory.newest_revision(known).map_err(failed(memory))?;
+    let Some(seen) = newest else { return Ok(Err(RolledBack::Untold { known })) };
+    if records.revision >= seen {
+        return Ok(Ok(()));
+    }
+    // Somebody may have changed it after it was loaded here.
+    let found = store.load()?.revision;
+    Ok(if found < seen { Err(RolledBack::Older { found, seen }) } else { Ok(()) })
 }
 
 /// On the record, which says from which revision to which.
-fn accept(audit: &Audit, recorder: &Recorder, error: RolledBack) -> Result<(), AppError> {
+fn accept(audit: &Audit, recorder: &Recorder, error: RolledBack, found: u64) -> Result<(), AppError> {
     let memory = audit.memory();
-    let mut entry = recorder.open(Door::Admin, "store_rollback_accepted")?;
+    let mut entry = recorder.open(Door::Admin, ACCEPTED)?;
     entry.record.name = Some(Principal::Local.name());
-    entry.record.object = Some(format!("store:{}-{}", error.seen, error.found).into());
+    let object = match error {
+        RolledBack::Older { seen, .. } => format!("store:{seen}-{found}"),
+        RolledBack::Untold { .. } => format!("store:{found}"),
+    };
+    entry.record.object = Some(object.into());
+    entry.record.revision = found;
     entry.arm();
-    memory.accept_revision(error.found).map_err(failed(memory))?;
+    memory.accept_revision(found).map_err(failed(memory))?;
     entry.close(Outcome::Ok);
-    tracing::warn!(found = error.found, seen = error.seen, "a store of an earlier day was accepted");
+    tracing::warn!(%error, "the store was accepted all the same");
     Ok(())
 }
 

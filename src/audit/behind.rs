@@ -15,30 +15,35 @@ use crate::audit::{
     log::Mark,
     rotated::Files,
     scan,
+    witness::told,
 };
 
 /// Where a chain is looked for that has no head: so far before the end of a file.
 const TAIL: u64 = 256 * 1024;
 
-/// Takes up what follows `state` in the log, and in what was the log before it was rotated.
-pub(crate) fn catch_up(state: &mut State, log: &File, path: &Path, key: &ChainKey) -> io::Result<()> {
+/// Takes up what follows `state` in the log, if there is one, and in what was the log before it was rotated. Whether the
+/// log is shorter than it was, too.
+pub(crate) fn catch_up(state: &mut State, log: Option<&File>, path: &Path, key: &ChainKey) -> io::Result<bool> {
     let mark = state.mark;
-    let now = log.metadata()?;
-    if mark.is_in(&now) && now.len() >= mark.offset {
-        return follow(log, mark.offset, &mut state.anchor, key);
+    let now = log.map(File::metadata).transpose()?;
+    let is_marked = now.as_ref().is_some_and(|it| mark.is_in(it));
+    let length = now.map_or(0, |it| it.len());
+    if let Some(log) = log
+        && is_marked
+        && length >= mark.offset
+    {
+        return follow(log, mark.offset, state, key).map(|()| false);
     }
     if let Some(rotated) = rotated(mark, path)? {
-        follow(&rotated, mark.offset, &mut state.anchor, key)?;
+        follow(&rotated, mark.offset, state, key)?;
     }
-    if mark.is_in(&now) && now.len() > 0 {
-        tracing::warn!(log = %path.display(), "the audit log is shorter than it was; `vultrino audit verify` says more");
-    }
-    follow(log, 0, &mut state.anchor, key)
+    log.map_or(Ok(()), |log| follow(log, 0, state, key))?;
+    Ok(is_marked && length > 0)
 }
 
 /// Where the chain ends if nothing but the log tells it: after the last record that is authentic, but never before
 /// `known`.
-pub(crate) fn begin(path: &Path, key: &ChainKey, known: Anchor) -> io::Result<State> {
+pub(crate) fn begin(path: &Path, key: &ChainKey, known: Anchor) -> io::Result<Anchor> {
     let files = Files::of(path)?;
     let mut last = Anchor::BEGIN;
     let mut before = Anchor::BEGIN;
@@ -59,7 +64,7 @@ pub(crate) fn begin(path: &Path, key: &ChainKey, known: Anchor) -> io::Result<St
         tracing::warn!(log = %path.display(), "the audit log lacks records; `vultrino audit verify` says which");
         last = known;
     }
-    Ok(State { anchor: last, mark: Mark::default(), revision: 0 })
+    Ok(last)
 }
 
 /// What the marked file is called now, or the copy that was made of it before it was emptied.
@@ -84,12 +89,13 @@ fn rotated(mark: Mark, log: &Path) -> io::Result<Option<File>> {
     Ok(copy)
 }
 
-fn follow(file: &File, start: u64, last: &mut Anchor, key: &ChainKey) -> io::Result<()> {
+fn follow(file: &File, start: u64, state: &mut State, key: &ChainKey) -> io::Result<()> {
     each_line(file, start, |line| {
         if let Some(link) = Link::parse(line)
-            && key.follows(*last, &link)
+            && key.follows(state.anchor, &link)
         {
-            *last = link.anchor;
+            state.anchor = link.anchor;
+            state.revision = told(line, state.revision);
         }
     })
 }

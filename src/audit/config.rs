@@ -15,4 +15,6 @@ pub struct Config {
     pub chain: ChainKey,
     /// What the store remembers of the chain: it goes on from there if the log and the head of the chain are lost.
     pub anchor: Option<Anchor>,
+    /// The revision of the store that is used; a head of the chain that must be made anew remembers it.
+    pub revision: u64,
 }

@@ -50,6 +50,8 @@ pub struct Fields<'a> {
     pub policy: Option<&'a str>,
     /// `gen=`
     pub generation: Option<&'a str>,
+    /// `rev=`
+    pub revision: Option<&'a str>,
     /// `seq=`
     pub sequence: Option<&'a str>,
     /// `mac=`
@@ -94,6 +96,7 @@ impl<'a> Fields<'a> {
             "object" => &mut self.object,
             "policy" => &mut self.policy,
             "gen" => &mut self.generation,
+            "rev" => &mut self.revision,
             "seq" => &mut self.sequence,
             "mac" => &mut self.mac,
             _ => return None,
@@ -156,6 +159,8 @@ pub struct Event {
     pub policy: Option<String>,
     /// What it was judged by.
     pub generation: Option<u64>,
+    /// The store's, after a change.
+    pub revision: Option<u64>,
     /// Binds it to the record before.
     pub mac: Option<String>,
 }
@@ -184,6 +189,7 @@ impl From<&Fields<'_>> for Event {
             object: text(fields.object),
             policy: text(fields.policy),
             generation: number(fields.generation),
+            revision: number(fields.revision),
             mac: text(fields.mac),
         }
     }
@@ -191,7 +197,7 @@ impl From<&Fields<'_>> for Event {
 
 impl Event {
     /// Names and values, in the order of the line's beginning.
-    pub fn pairs<'a>(&'a self) -> [(&'static str, Option<Cow<'a, str>>); 21] {
+    pub fn pairs<'a>(&'a self) -> [(&'static str, Option<Cow<'a, str>>); 22] {
         let text = |value: &'a Option<String>| value.as_deref().map(Cow::Borrowed);
         let number = |value: Option<u64>| value.map(|it| Cow::Owned(it.to_string()));
         [
@@ -215,6 +221,7 @@ impl Event {
             ("object", text(&self.object)),
             ("policy", text(&self.policy)),
             ("generation", number(self.generation)),
+            ("revision", number(self.revision)),
             ("mac", text(&self.mac)),
         ]
     }

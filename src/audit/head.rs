@@ -70,6 +70,11 @@ impl Head {
         &self.path
     }
 
+    /// What its MACs are made with.
+    pub(crate) fn key(&self) -> &ChainKey {
+        &self.key
+    }
+
     /// What it says, for who only looks. `None` if there is none, or none of this key.
     pub fn look(&mut self) -> io::Result<Option<State>> {
         match File::open(&self.path) {

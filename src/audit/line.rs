@@ -88,6 +88,7 @@ impl Line<'_> {
         out.value(b" object=", record.object.as_deref(), LONGEST_OBJECT);
         out.value(b" policy=", record.policy.as_deref(), LONGEST_POLICY);
         out.number(b" gen=", (record.generation > 0).then_some(record.generation));
+        out.number(b" rev=", (record.revision > 0).then_some(record.revision));
         out.put(b"\n");
         out.length
     }
@@ -236,7 +237,7 @@ mod tests {
             write(&full(record(Door::Path)), Outcome::Ok, Some(12), LONGEST).0,
             "2026-11-22T10:30:00.123Z PATH http_request credential=github-api method=GET \
              url=https://api.github.com/user?x= source=127.0.0.1:53122 key=- name=local status=200 outcome=ok \
-             reason=- up=0 down=1234 ms=12 id=0123456789abcdef object=- policy=- gen=7\n"
+             reason=- up=0 down=1234 ms=12 id=0123456789abcdef object=- policy=- gen=7 rev=-\n"
         );
         let mut refused = record(Door::Tunnel);
         refused.set_authority("[::1]:443");
@@ -245,11 +246,12 @@ mod tests {
         refused.bytes_up = u64::MAX;
         refused.object = Some("role:ci".into());
         refused.policy = Some("read-only/2".into());
+        refused.revision = 12;
         assert_eq!(
             write(&refused, Outcome::Denied, None, LONGEST).0,
             "2026-11-22T10:30:00.123Z TUNNEL http_request credential=- method=- url=[::1]:443 \
              source=[2001:db8::1]:9 key=- name=- status=- outcome=denied reason=sni_mismatch \
-             up=18446744073709551615 down=0 ms=- id=0123456789abcdef object=role:ci policy=read-only/2 gen=-\n"
+             up=18446744073709551615 down=0 ms=- id=0123456789abcdef object=role:ci policy=read-only/2 gen=- rev=12\n"
         );
     }
 
@@ -264,7 +266,7 @@ mod tests {
         assert_eq!(text.matches('\n').count(), 1);
         assert!(text.trim_end().bytes().all(|b| b == b' ' || b.is_ascii_graphic()), "{text}");
         let fields: Vec<&str> = text.split(' ').collect();
-        assert_eq!(fields.len(), 19);
+        assert_eq!(fields.len(), 20);
         assert_eq!(
             fields[3], "credential=a\\x20b\\x0akey=\\x22x\\x22\\x0d\\x5c\\x7f\\xe2\\x80\\xa8\\xc3\\xa9",
             "the fourth field"
@@ -289,9 +291,10 @@ mod tests {
         longest.object = Some("\n".repeat(100).into());
         longest.policy = Some("\n".repeat(100).into());
         longest.generation = u64::MAX;
+        longest.revision = u64::MAX;
         let (text, fit) = write(&longest, Outcome::UpstreamError, Some(u64::MAX), ROOM);
         assert!(fit.cut && fit.length <= ROOM);
-        assert!(text.contains("\\... source=[fe80") && text.ends_with(" gen=18446744073709551615\n"), "{text}");
+        assert!(text.contains("\\... source=[fe80") && text.ends_with(" rev=18446744073709551615\n"), "{text}");
         let (_, fit) = write(&longest, Outcome::UpstreamError, Some(u64::MAX), LONGEST);
         assert!(!fit.cut);
     }

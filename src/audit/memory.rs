@@ -12,22 +12,38 @@ use thiserror::Error;
 
 use crate::audit::{
     anchor::Anchor,
+    behind::catch_up,
     config::Config,
     head::{Head, State},
     rotated::Files,
+    witness::{Witness, hear},
 };
 
 /// A store of a lower revision than the trail has seen: somebody put a copy of an earlier day back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-#[error(
-    "the store is older than it was: revision {seen} has been seen, and now it is at {found}, so what was deleted or \
-     revoked meanwhile is there again; if a backup was put back on purpose, `vultrino serve --accept-rollback` takes it"
-)]
-pub struct RolledBack {
-    /// What it is.
-    pub found: u64,
-    /// What it was.
-    pub seen: u64,
+pub enum RolledBack {
+    /// It is.
+    #[error(
+        "the store is older than it was: revision {seen} has been seen, and now it is at {found}, so what was deleted \
+         or revoked meanwhile is there again; if a backup was put back on purpose, `vultrino serve --accept-rollback` \
+         takes it"
+    )]
+    Older {
+        /// What it is.
+        found: u64,
+        /// What it was.
+        seen: u64,
+    },
+    /// It may be: what would tell is gone.
+    #[error(
+        "it cannot be told whether the store is older than it was: `chain` in the folder of the audit journals is \
+         missing or not as it was written, and the audit log does not hold every record after {known}, which the store \
+         knows; if the store was put there on purpose, `vultrino serve --accept-rollback` takes it"
+    )]
+    Untold {
+        /// The last record that the store knows.
+        known: Anchor,
+    },
 }
 
 /// A handle on it, also after the trail is closed. Clones share it.
@@ -65,6 +81,30 @@ impl Memory {
         Ok(state.anchor)
     }
 
+    /// The newest revision of the store that there is any trace of, for a store that knows the chain up to `known`.
+    /// `None` if what should tell it is gone.
+    ///
+    /// # Errors
+    /// The head of the chain or the log cannot be read.
+    pub fn newest_revision(&self, known: Anchor) -> io::Result<Option<u64>> {
+        let mut head = self.lock();
+        let Some(mut state) = head.look()? else {
+            return Ok(match hear(&self.log, head.key(), known)? {
+                Witness::Nothing => Some(0),
+                Witness::Unbroken(revision) => Some(revision),
+                Witness::Broken => None,
+            });
+        };
+        // Who put an older head there, too, left the log.
+        let log = match File::open(&self.log) {
+            Ok(log) if !log.metadata()?.is_file() => return Ok(Some(state.revision)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            opened => Some(opened?),
+        };
+        catch_up(&mut state, log.as_ref(), &self.log, head.key())?;
+        Ok(Some(state.revision))
+    }
+
     /// The highest revision of the store that any process has seen; 0 if none was.
     ///
     /// # Errors
@@ -80,7 +120,7 @@ impl Memory {
     pub fn see_revision(&self, found: u64) -> io::Result<Result<(), RolledBack>> {
         let seen = self.seen_revision()?;
         if found < seen {
-            return Ok(Err(RolledBack { found, seen }));
+            return Ok(Err(RolledBack::Older { found, seen }));
         }
         if found > seen {
             self.set_revision(|seen| seen.max(found))?;

@@ -32,6 +32,7 @@ pub mod sink;
 pub mod stamp;
 pub mod trail;
 pub mod verify;
+pub mod witness;
 pub mod writer;
 
 pub use anchor::Anchor;

@@ -135,6 +135,8 @@ pub struct Record {
     pub policy: Option<Arc<str>>,
     /// Of the policies and the configuration that a request was judged by, from 1; 0 if none were asked.
     pub generation: u64,
+    /// The store's, after a change; until it is made, the one before it. 0 if it is not about the store.
+    pub revision: u64,
 }
 
 impl Record {
@@ -156,6 +158,7 @@ impl Record {
             object: None,
             policy: None,
             generation: 0,
+            revision: 0,
         }
     }
 

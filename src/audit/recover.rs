@@ -147,7 +147,7 @@ mod tests {
 
     fn sink(folder: &TempDir, log: &Path) -> Sink {
         let key = ChainKey::new(&[1; 32]);
-        Sink::open(log.to_owned(), Head::new(folder.path(), key.clone()), key, Anchor::BEGIN).unwrap()
+        Sink::open(log.to_owned(), Head::new(folder.path(), key.clone()), key, Anchor::BEGIN, 0).unwrap()
     }
 
     fn line(n: u64) -> Vec<u8> {

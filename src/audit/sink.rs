@@ -15,6 +15,7 @@ use crate::audit::{
     chain::ChainKey,
     head::{Head, Locked, State},
     log::{Log, Mark},
+    witness::told,
 };
 
 /// What of a batch is in the log, and why not the rest.
@@ -35,6 +36,8 @@ pub struct Sink {
     key: ChainKey,
     /// What the store remembers; needed only where there is no head.
     known: Anchor,
+    /// The newest revision of the store that was seen; needed there, too.
+    revision: u64,
     /// The batch as it is written, and the record at each line's end. Both are reused.
     text: Vec<u8>,
     ends: Vec<(usize, Anchor)>,
@@ -42,9 +45,9 @@ pub struct Sink {
 
 impl Sink {
     /// Opens the log at `path`, and makes it if there is none.
-    pub fn open(path: PathBuf, head: Head, key: ChainKey, known: Anchor) -> io::Result<Self> {
+    pub fn open(path: PathBuf, head: Head, key: ChainKey, known: Anchor, revision: u64) -> io::Result<Self> {
         let log = Log::open(&path)?;
-        Ok(Self { path, log: Some(log), head, key, known, text: Vec::new(), ends: Vec::new() })
+        Ok(Self { path, log: Some(log), head, key, known, revision, text: Vec::new(), ends: Vec::new() })
     }
 
     /// Where the log lies.
@@ -56,7 +59,8 @@ impl Sink {
     pub fn settle(&mut self) -> io::Result<()> {
         let mut head = self.head.lock()?;
         let log = current(&mut self.log, &self.path)?;
-        let state = caught_up(&head, log, &self.path, &self.key, self.known)?;
+        let state = caught_up(&head, log, &self.path, &self.key, (self.known, self.revision))?;
+        self.revision = state.revision;
         head.set(state)
     }
 
@@ -72,19 +76,22 @@ impl Sink {
     fn try_append(&mut self, lines: &[u8], note: impl FnOnce(Mark) -> io::Result<()>) -> io::Result<Appended> {
         let mut head = self.head.lock()?;
         let log = current(&mut self.log, &self.path)?;
-        let mut state = caught_up(&head, log, &self.path, &self.key, self.known)?;
+        let mut state = caught_up(&head, log, &self.path, &self.key, (self.known, self.revision))?;
         let start = state.mark;
         note(start)?;
         chain(lines, state.anchor, &self.key, &mut self.text, &mut self.ends);
         let (length, result) = log.append(&self.text, start);
         let written = self.ends.partition_point(|(end, _)| *end <= length);
         if let Some((_, last)) = self.ends[..written].last() {
-            state = State { anchor: *last, mark: log.end()?, ..state };
+            let revision =
+                self.text[..length].split_inclusive(|b| *b == b'\n').fold(state.revision, |it, line| told(line, it));
+            state = State { anchor: *last, mark: log.end()?, revision };
             if let Err(error) = head.set(state) {
                 // The lines are there: this process knows it, and another one finds them behind the head.
                 tracing::warn!(%error, "the head of the audit chain cannot be written; the log itself goes on");
             }
         }
+        self.revision = state.revision;
         Ok(Appended { lines: written, result })
     }
 
@@ -117,18 +124,24 @@ fn current<'a>(open: &'a mut Option<Log>, path: &Path) -> io::Result<&'a Log> {
 
 /// Where the chain and the log end, whoever wrote to the log since the head was written. The log ends in a whole line
 /// then.
-fn caught_up(head: &Locked<'_>, log: &Log, path: &Path, key: &ChainKey, known: Anchor) -> io::Result<State> {
+fn caught_up(
+    head: &Locked<'_>,
+    log: &Log,
+    path: &Path,
+    key: &ChainKey,
+    (known, revision): (Anchor, u64),
+) -> io::Result<State> {
     if log.regular {
         log.mend()?;
     }
     let mut state = match head.state() {
         Some(state) => state,
-        None if log.regular => behind::begin(path, key, known)?,
-        None => State { anchor: known, mark: Mark::default(), revision: 0 },
+        None if log.regular => State { anchor: behind::begin(path, key, known)?, mark: Mark::default(), revision },
+        None => State { anchor: known, mark: Mark::default(), revision },
     };
     let end = log.end()?;
-    if log.regular && end != state.mark {
-        behind::catch_up(&mut state, &log.file, path, key)?;
+    if log.regular && end != state.mark && behind::catch_up(&mut state, Some(&log.file), path, key)? {
+        tracing::warn!(log = %path.display(), "the audit log is shorter than it was; `vultrino audit verify` says more");
     }
     state.mark = end;
     Ok(state)

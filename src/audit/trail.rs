@@ -67,9 +67,9 @@ impl Audit {
     }
 
     fn begin(config: Config, workers: usize, slots: u16) -> Result<(Self, Vec<Recorder>), AuditError> {
-        let Config { file, journal_dir, chain, anchor } = config;
+        let Config { file, journal_dir, chain, anchor, revision } = config;
         let head = Head::new(&journal_dir, chain.clone());
-        let mut sink = Sink::open(file.clone(), head, chain.clone(), anchor.unwrap_or_default())
+        let mut sink = Sink::open(file.clone(), head, chain.clone(), anchor.unwrap_or_default(), revision)
             .map_err(|source| AuditError::Log { path: file.clone(), source })?;
         let memory = Memory::new(Head::new(&journal_dir, chain), file);
         let (journal, shares) = {

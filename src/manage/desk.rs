@@ -68,11 +68,15 @@ impl Desk {
         let outcome = self.recorded(caller, deed, |entry| {
             loop {
                 let records = self.store.load()?;
+                entry.record.revision = records.revision;
                 let (changes, outcome) =
                     decide(&mut deed.case(self.clock.now(), caller, &records, &mut entry.record)?)?;
                 entry.arm();
                 match self.store.apply(changes, records.revision) {
-                    Ok(_) => return Ok(outcome),
+                    Ok(revision) => {
+                        entry.record.revision = revision;
+                        return Ok(outcome);
+                    }
                     Err(StoreError::Conflict { .. }) => (),
                     Err(error) => return Err(error.into()),
                 }
@@ -92,6 +96,7 @@ impl Desk {
         self.recorded(caller, deed, |entry| {
             let records = self.store.load()?;
             deed.case(self.clock.now(), caller, &records, &mut entry.record)?;
+            entry.record.revision = records.revision;
             entry.arm();
             work(&records)
         })

@@ -1,6 +1,6 @@
 //! A store of an earlier day in the place of today's is noticed, and taken only where a person says so (F12).
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use crate::{
     cli::home::{Home, Running, piped},
@@ -74,4 +74,99 @@ fn a_store_of_an_earlier_day_does_not_come_into_force_in_a_running_server() {
     assert_eq!((ask("new"), ask(ALIAS)), (200, 200), "the last state stays in force");
     fs::write(&store, today).unwrap();
     until("it is as it was", || (!health().contains("degraded")).then_some(()));
+}
+
+/// A home whose store was changed, a copy of the store and of the head of the chain from before, and where these lie.
+struct Changed {
+    home: Home,
+    older: Vec<u8>,
+    older_head: Vec<u8>,
+    head: PathBuf,
+}
+
+impl Changed {
+    fn new() -> Self {
+        let home = Home::set_up();
+        let head = home.path(".local/share/vultrino/journal/chain");
+        home.add("first", &[]).ok();
+        let (older, older_head) = (fs::read(home.store()).unwrap(), fs::read(&head).unwrap());
+        home.run(&["delete", "first", "--force"]).ok();
+        Self { home, older, older_head, head }
+    }
+
+    #[track_caller]
+    fn is_refused(&self, because: &str) {
+        self.home.add("third", &[]).fails_with(5).says(because).says("vultrino serve --accept-rollback");
+        self.home.run(&["serve", "--bind", "127.0.0.1:0"]).fails_with(5).says(because);
+    }
+
+    fn is_accepted(&self) {
+        let mut serve = self.home.command(&["serve", "--bind", "127.0.0.1:0", "--accept-rollback"]);
+        let serving = Running(piped(&mut serve).spawn().unwrap());
+        let file = self.home.path(".local/share/vultrino/audit.log");
+        let is_told = || fs::read_to_string(&file).is_ok_and(|it| it.contains(" store_rollback_accepted "));
+        until("it is on the record", || is_told().then_some(()));
+        drop(serving);
+        self.home.add("third", &[]).ok();
+    }
+}
+
+#[test]
+fn the_log_alone_shows_that_a_store_is_older() {
+    let changed = Changed::new();
+    let today = fs::read(changed.home.store()).unwrap();
+    fs::write(changed.home.store(), &changed.older).unwrap();
+    for head in [None, Some(&changed.older_head), Some(&vec![0xff; 256])] {
+        match head {
+            None => fs::remove_file(&changed.head).unwrap(),
+            Some(head) => fs::write(&changed.head, head).unwrap(),
+        }
+        changed.is_refused("the store is older than it was");
+    }
+    // The store of today is proved by the same log, and the head is made anew.
+    fs::write(changed.home.store(), &today).unwrap();
+    fs::remove_file(&changed.head).unwrap();
+    changed.home.add("second", &[]).ok();
+    changed.home.run(&["audit", "verify"]).ok();
+    fs::write(changed.home.store(), &changed.older).unwrap();
+    changed.is_refused("the store is older than it was");
+    changed.is_accepted();
+    assert!(log(&changed.home).contains(" object=store:"), "{}", log(&changed.home));
+    // From here on the log tells of the accepted one.
+    fs::remove_file(&changed.head).unwrap();
+    changed.home.add("fourth", &[]).ok();
+}
+
+#[test]
+fn where_nothing_tells_whether_a_store_is_older_nothing_starts() {
+    let changed = Changed::new();
+    fs::write(changed.home.store(), &changed.older).unwrap();
+    fs::remove_file(&changed.head).unwrap();
+    fs::remove_file(changed.home.path(".local/share/vultrino/audit.log")).unwrap();
+    changed.is_refused("it cannot be told whether the store is older than it was");
+    assert!(!changed.head.exists(), "nothing was made that would look like a proof tomorrow");
+    // To look is no change.
+    assert!(changed.home.run(&["list"]).ok().out.contains("first"));
+    changed.is_accepted();
+    assert!(log(&changed.home).contains(" name=local "), "{}", log(&changed.home));
+}
+
+#[test]
+fn a_head_that_is_lost_while_a_server_runs_is_made_anew_with_what_it_remembered() {
+    let home = Home::set_up();
+    home.add("first", &[]).ok();
+    let older = fs::read(home.store()).unwrap();
+    home.run(&["delete", "first", "--force"]).ok();
+    let head = home.path(".local/share/vultrino/journal/chain");
+    let (config, today) = (home.path(".config/vultrino/config.toml"), log(&home).lines().count());
+    let mut serve = home.command(&["serve", "--bind", "127.0.0.1:0"]);
+    let serving = Running(piped(&mut serve).spawn().unwrap());
+    until("it runs", || home.path(".local/share/vultrino/journal").read_dir().unwrap().count().gt(&1).then_some(()));
+    fs::remove_file(&head).unwrap();
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("{text}\n# Changed, so that there is something to tell.\n")).unwrap();
+    until("it writes a line of its own", || (log(&home).lines().count() > today).then_some(()));
+    fs::write(home.store(), &older).unwrap();
+    drop(serving);
+    home.add("second", &[]).fails_with(5).says("the store is older than it was");
 }

@@ -28,7 +28,7 @@ pub(crate) fn painted(line: &str) -> String {
 fn colour(at: usize, word: &str) -> Option<&'static str> {
     let Some((name, value)) = word.split_once('=') else { return Some(if at == 0 { DIM } else { BOLD }) };
     match (name, value) {
-        (_, "-") | ("mac" | "seq" | "id" | "gen", _) => Some(DIM),
+        (_, "-") | ("mac" | "seq" | "id" | "gen" | "rev", _) => Some(DIM),
         ("credential", _) => Some(CYAN),
         ("outcome", _) => Some(of_outcome(value)),
         ("reason" | "policy", _) => Some(RED),

@@ -42,7 +42,7 @@ written, and says which one is the first.";
 
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let Opened { config, store, .. } = context.open()?;
-    let audit::Config { file, journal_dir, chain, anchor } = of_audit(&config, &store, &store.load()?);
+    let audit::Config { file, journal_dir, chain, anchor, .. } = of_audit(&config, &store, &store.load()?);
     let mut head = Head::new(&journal_dir, chain.clone());
     let known = head.look().map_err(unreadable(head.path()))?;
     let expected = Expected { key: chain, head: known.map(|it| it.anchor), anchor, from: args.from };

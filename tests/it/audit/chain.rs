@@ -10,7 +10,7 @@ use std::{
 };
 
 use vultrino::audit::{
-    Anchor, ChainKey, Config, Outcome,
+    Anchor, ChainKey, Config, Outcome, RolledBack,
     follow::Follower,
     read::Filter,
     verify::{Expected, Fault, verify},
@@ -236,7 +236,7 @@ fn the_newest_store_is_remembered() {
     assert_eq!(memory.seen_revision().unwrap(), 7, "still there when the trail is closed");
     let (audit, _recorder) = place.open();
     let refused = audit.memory().see_revision(6).unwrap().unwrap_err();
-    assert_eq!((refused.found, refused.seen), (6, 7));
+    assert_eq!(refused, RolledBack::Older { found: 6, seen: 7 });
     audit.memory().see_revision(7).unwrap().unwrap();
     audit.memory().accept_revision(6).unwrap();
     memory.see_revision(6).unwrap().unwrap();

@@ -32,7 +32,7 @@ fn every_record_is_one_line_in_the_log() {
     let [first, second] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
     assert_eq!(first.split(' ').nth(3), Some("credential=github-api"));
     assert!(first.contains(" url=https://api.github.com/user?token= ") && first.contains(" outcome=ok "), "{first}");
-    assert!(first.contains(&format!(" id={id} object=- policy=- gen=- seq=1 mac=")), "{first}");
+    assert!(first.contains(&format!(" id={id} object=- policy=- gen=- rev=- seq=1 mac=")), "{first}");
     assert!(second.contains(" CONNECT http_request credential=- ") && second.contains(" outcome=client_abort "));
     assert_eq!(place.journals(), 0, "nothing is left to be brought in");
 }
@@ -123,7 +123,7 @@ fn hostile_values_make_no_lines() {
     audit.close().unwrap();
     let text = place.log();
     assert_eq!((text.lines().count(), text.matches(" credential=").count()), (1, 1), "{text}");
-    assert_eq!(text.split(' ').count(), 21, "{text}");
+    assert_eq!(text.split(' ').count(), 22, "{text}");
     assert!(text.trim_end().bytes().all(|b| b == b' ' || b.is_ascii_graphic()), "{text}");
 }
 

@@ -79,7 +79,7 @@ pub(crate) struct At(PathBuf);
 impl At {
     pub(crate) fn config(&self) -> Config {
         let chain = ChainKey::new(&[7; 32]);
-        Config { file: self.0.join("audit.log"), journal_dir: self.0.join("journal"), chain, anchor: None }
+        Config { file: self.0.join("audit.log"), journal_dir: self.0.join("journal"), chain, anchor: None, revision: 0 }
     }
 
     pub(crate) fn open(&self) -> (Audit, Recorder) {
