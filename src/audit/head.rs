@@ -57,12 +57,14 @@ pub struct Head {
     seen: [u8; COPY * 2],
     turn: u64,
     state: Option<State>,
+    /// Whether a copy is there that is not as it was written.
+    is_damaged: bool,
 }
 
 impl Head {
     /// Of the chain whose journals are in `folder`.
     pub fn new(folder: &Path, key: ChainKey) -> Self {
-        Self { path: folder.join(NAME), key, file: None, seen: [0; COPY * 2], turn: 0, state: None }
+        Self { path: folder.join(NAME), key, file: None, seen: [0; COPY * 2], turn: 0, state: None, is_damaged: false }
     }
 
     /// Where it lies.
@@ -79,10 +81,15 @@ impl Head {
     pub fn look(&mut self) -> io::Result<Option<State>> {
         match File::open(&self.path) {
             Ok(file) => self.read(&file)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.state = None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (self.state, self.is_damaged) = (None, false),
             Err(error) => return Err(error),
         }
         Ok(self.state)
+    }
+
+    /// Whether a copy that it had when it was read last was not as it was written: changed, or of another key.
+    pub fn is_damaged(&self) -> bool {
+        self.is_damaged
     }
 
     /// Keeps every other process from the chain until what this gives is dropped.
@@ -117,8 +124,10 @@ impl Head {
         let mut bytes = [0; COPY * 2];
         scan::read(file, &mut bytes, 0)?;
         if self.state.is_none() || bytes != self.seen {
-            let copies = bytes.chunks_exact(COPY).filter_map(|it| decode(it, &self.key));
-            let newest = copies.max_by_key(|(turn, _)| *turn);
+            let copies = bytes.chunks_exact(COPY);
+            let mut written = copies.clone().filter(|it| it.iter().any(|b| *b != 0));
+            self.is_damaged = written.any(|it| decode(it, &self.key).is_none());
+            let newest = copies.filter_map(|it| decode(it, &self.key)).max_by_key(|(turn, _)| *turn);
             (self.turn, self.state) = newest.map_or((0, None), |(turn, state)| (turn, Some(state)));
             self.seen = bytes;
         }
@@ -136,13 +145,27 @@ impl Locked<'_> {
         self.0.state
     }
 
+    /// As [`Head::is_damaged`].
+    pub fn is_damaged(&self) -> bool {
+        self.0.is_damaged
+    }
+
     /// Remembers `state`. This process goes on from it even if it cannot be written down.
     pub fn set(&mut self, state: State) -> io::Result<()> {
         let head = &mut *self.0;
-        if head.state == Some(state) {
+        if head.state == Some(state) && !head.is_damaged {
             return Ok(());
         }
+        if head.state.is_none()
+            && head.is_damaged
+            && let Some(file) = &head.file
+        {
+            file.write_all_at(&[0; COPY * 2], 0)?;
+            head.seen = [0; COPY * 2];
+        }
         head.state = Some(state);
+        // What is damaged is not the newest copy, and so it is the one that is written over.
+        head.is_damaged = false;
         let turn = head.turn + 1;
         let copy = encode(turn, &state, &head.key);
         let at = if turn.is_multiple_of(2) { 0 } else { COPY };
@@ -267,13 +290,22 @@ mod tests {
             let mut damaged = whole.clone();
             damaged[at] ^= 1;
             fs::write(head.path(), &damaged).unwrap();
-            let found = Head::new(folder.path(), key()).look().unwrap().unwrap();
+            let mut damaged = Head::new(folder.path(), key());
+            let found = damaged.look().unwrap().unwrap();
             // The second round is in the first copy.
             let is_padding = at % COPY >= 112;
             assert_eq!(found, state(if at < COPY && !is_padding { 1 } else { 2 }), "{at}");
+            assert_eq!(damaged.is_damaged(), !is_padding, "{at}");
+            damaged.lock().unwrap().set(found).unwrap();
+            let mut mended = Head::new(folder.path(), key());
+            assert_eq!((mended.look().unwrap(), mended.is_damaged()), (Some(found), false), "{at}");
         }
         fs::write(head.path(), "").unwrap();
-        assert_eq!(head.look().unwrap(), None);
+        assert_eq!((head.look().unwrap(), head.is_damaged()), (None, false));
+        fs::write(head.path(), [0xff; COPY * 2]).unwrap();
+        assert_eq!((head.look().unwrap(), head.is_damaged()), (None, true));
+        head.lock().unwrap().set(state(3)).unwrap();
+        assert_eq!((head.look().unwrap(), head.is_damaged()), (Some(state(3)), false));
     }
 
     #[test]

@@ -139,6 +139,9 @@ fn caught_up(
         None if log.regular => State { anchor: behind::begin(path, key, known)?, mark: Mark::default(), revision },
         None => State { anchor: known, mark: Mark::default(), revision },
     };
+    if head.is_damaged() && state.anchor != Anchor::BEGIN {
+        tracing::warn!("the file that remembers the end of the audit chain was not as it was written; it is made anew");
+    }
     let end = log.end()?;
     if log.regular && end != state.mark && behind::catch_up(&mut state, Some(&log.file), path, key)? {
         tracing::warn!(log = %path.display(), "the audit log is shorter than it was; `vultrino audit verify` says more");

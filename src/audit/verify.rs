@@ -22,7 +22,9 @@ pub struct Expected {
     pub head: Option<Anchor>,
     /// Where it ended, as the store has it.
     pub anchor: Option<Anchor>,
-    /// Nothing before this record is looked at.
+    /// Whether that file is as it was written.
+    pub is_head_whole: bool,
+    /// Where to begin, if not with record 1.
     pub from: u64,
 }
 
@@ -37,6 +39,8 @@ pub struct Verified {
     pub last: u64,
     /// Oldest first.
     pub files: Vec<PathBuf>,
+    /// The highest number that any line has.
+    pub newest: u64,
     /// Compressed, so not read.
     pub unread: Vec<PathBuf>,
     /// Lines before the first record of the chain, which are none of it.
@@ -53,6 +57,11 @@ pub enum Fault {
         /// The same record, if it is one.
         last: u64,
     },
+    /// The log begins later: all up to `last` are gone.
+    Begins {
+        /// As in [`Fault::Missing`].
+        last: u64,
+    },
     /// It stands elsewhere, or a second time.
     Misplaced,
     /// Another line stands where it should.
@@ -65,6 +74,8 @@ pub enum Fault {
     /// There is a record of this number, made with the same key, but it is another one: an older log, or one of
     /// another course of things.
     Replaced,
+    /// The log is as it was written up to this record, but the file that remembers the end of the chain is not.
+    Head,
 }
 
 impl Fault {
@@ -72,11 +83,12 @@ impl Fault {
     pub fn code(self) -> &'static str {
         match self {
             Self::Changed => "changed",
-            Self::Missing { .. } => "missing",
+            Self::Missing { .. } | Self::Begins { .. } => "missing",
             Self::Misplaced => "misplaced",
             Self::NoRecord => "no_record",
             Self::CutOff { .. } => "cut_off",
             Self::Replaced => "replaced",
+            Self::Head => "head",
         }
     }
 }
@@ -88,9 +100,9 @@ pub struct Finding {
     pub sequence: u64,
     /// What is wrong.
     pub fault: Fault,
-    /// The file and the line in it, from 1, where that shows; `None` at the end.
+    /// The file and the line in it, from 1, where that shows; `None` where it is no line.
     pub place: Option<(PathBuf, u64)>,
-    /// How many records before it are as they were written.
+    /// How many records are as they were written.
     pub verified: u64,
 }
 
@@ -99,13 +111,16 @@ impl fmt::Display for Finding {
         let n = self.sequence;
         match self.fault {
             Fault::Changed => write!(f, "record {n} is not as it was written"),
-            Fault::Missing { last } if last == n => write!(f, "record {n} is missing"),
-            Fault::Missing { last } => write!(f, "records {n} to {last} are missing"),
+            Fault::Missing { last } | Fault::Begins { last } if last == n => write!(f, "record {n} is missing"),
+            Fault::Missing { last } | Fault::Begins { last } => write!(f, "records {n} to {last} are missing"),
             Fault::Misplaced => write!(f, "record {n} is not where it was written"),
             Fault::NoRecord => write!(f, "what stands in the place of record {n} is no record"),
             Fault::CutOff { last } if last == n => write!(f, "record {n} is cut off at the end"),
             Fault::CutOff { last } => write!(f, "records {n} to {last} are cut off at the end"),
             Fault::Replaced => write!(f, "record {n} is not the one that the store knows: the log was replaced"),
+            Fault::Head => {
+                write!(f, "what remembers that the chain ends with record {n} is gone or not as it was written")
+            }
         }
     }
 }
@@ -123,10 +138,11 @@ pub fn verify(
     let mut walk = Walk::new(expected);
     let (total, mut before) = (reader.length(), 0);
     let mut stopped = ControlFlow::Continue(());
-    for (path, file) in reader.files() {
+    for (number, (_, file)) in reader.files().enumerate() {
         let mut line = 0;
         stopped = scan::forward(file, 0, |text, end| {
             line += 1;
+            walk.at = (number, line);
             passed(before + end, total);
             match walk.step(text) {
                 Ok(()) => ControlFlow::Continue(()),
@@ -134,7 +150,6 @@ pub fn verify(
             }
         })?;
         if stopped.is_break() {
-            walk.place = Some((path.to_owned(), line));
             break;
         }
         before += file.metadata()?.len();
@@ -150,13 +165,15 @@ pub fn verify(
             last: walk.last.sequence,
             files: reader.files().map(|(path, _)| path.to_owned()).collect(),
             unread: reader.unread().to_vec(),
+            newest: walk.newest,
             foreign: walk.foreign,
         }),
-        Err(Wrong { sequence, mut fault }) => {
+        Err(Wrong { sequence, mut fault, at }) => {
             if matches!(fault, Fault::Missing { .. }) && stands_anywhere(&reader, sequence)? {
                 fault = Fault::Misplaced;
             }
-            Err(Finding { sequence, fault, place: walk.place, verified: walk.records })
+            let place = at.and_then(|(file, line)| Some((reader.files().nth(file)?.0.to_owned(), line)));
+            Err(Finding { sequence, fault, place, verified: walk.records })
         }
     })
 }
@@ -181,7 +198,11 @@ fn stands_anywhere(reader: &Reader, sequence: u64) -> io::Result<bool> {
 struct Wrong {
     sequence: u64,
     fault: Fault,
+    at: Option<At>,
 }
+
+/// Which file and which line of it.
+type At = (usize, u64);
 
 /// Along the lines, oldest first.
 struct Walk<'a> {
@@ -196,7 +217,11 @@ struct Walk<'a> {
     foreign: u64,
     /// The first thing that is wrong, unless the chain begins only afterwards.
     doubt: Option<Wrong>,
-    place: Option<(PathBuf, u64)>,
+    /// The line that is looked at.
+    at: At,
+    /// The first record that was stood upon, and where.
+    begin: Option<(u64, At)>,
+    newest: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -218,23 +243,30 @@ impl<'a> Walk<'a> {
             unsure: 0,
             foreign: 0,
             doubt: None,
-            place: None,
+            at: (0, 0),
+            begin: None,
+            newest: 0,
         }
     }
 
     fn step(&mut self, text: &[u8]) -> Result<(), Wrong> {
         let Some(link) = Link::parse(text) else { return self.no_record() };
         let (key, found) = (&self.expected.key, link.anchor);
-        if found.sequence < self.expected.from {
+        self.newest = self.newest.max(found.sequence);
+        // The one before the first is what that one stands on.
+        if found.sequence.saturating_add(1) < self.expected.from {
             return Ok(());
         }
         if self.standing != Standing::Sure && key.follows(Anchor::BEGIN, &link) {
             (self.foreign, self.doubt) = (self.unsure, None);
+            self.begin = Some((1, self.at));
         } else if self.standing == Standing::Nowhere {
             self.unsure += 1;
             self.standing = Standing::Perhaps;
+            self.begin = Some((found.sequence, self.at));
             if found.sequence == 1 {
-                self.doubt.get_or_insert(Wrong { sequence: 1, fault: Fault::Changed });
+                let wrong = self.wrong(1, Fault::Changed);
+                self.doubt.get_or_insert(wrong);
             }
             return self.move_on(found);
         } else if !key.follows(self.last, &link) {
@@ -261,14 +293,14 @@ impl<'a> Walk<'a> {
     fn move_on(&mut self, found: Anchor) -> Result<(), Wrong> {
         let known = [self.expected.head, self.expected.anchor].into_iter().flatten();
         if { known }.any(|it| it.sequence == found.sequence && it.mac != found.mac) && self.standing == Standing::Sure {
-            return Err(Wrong { sequence: found.sequence, fault: Fault::Replaced });
+            return Err(self.wrong(found.sequence, Fault::Replaced));
         }
         self.last = found;
         Ok(())
     }
 
     fn no_record(&mut self) -> Result<(), Wrong> {
-        let wrong = Wrong { sequence: self.last.sequence + 1, fault: Fault::NoRecord };
+        let wrong = self.wrong(self.last.sequence + 1, Fault::NoRecord);
         match self.standing {
             Standing::Sure => return Err(wrong),
             Standing::Nowhere if self.expected.from > 0 => (),
@@ -284,10 +316,14 @@ impl<'a> Walk<'a> {
     fn misfit(&self, sequence: u64) -> Wrong {
         let due = self.last.sequence + 1;
         match sequence {
-            _ if sequence > due => Wrong { sequence: due, fault: Fault::Missing { last: sequence - 1 } },
-            _ if sequence == due => Wrong { sequence, fault: Fault::Changed },
-            _ => Wrong { sequence, fault: Fault::Misplaced },
+            _ if sequence > due => self.wrong(due, Fault::Missing { last: sequence - 1 }),
+            _ if sequence == due => self.wrong(sequence, Fault::Changed),
+            _ => self.wrong(sequence, Fault::Misplaced),
         }
+    }
+
+    fn wrong(&self, sequence: u64, fault: Fault) -> Wrong {
+        Wrong { sequence, fault, at: Some(self.at) }
     }
 
     fn end(&mut self) -> Result<(), Wrong> {
@@ -303,6 +339,16 @@ impl<'a> Walk<'a> {
             return Err(doubt);
         }
         let last = self.last.sequence.max(self.expected.from.saturating_sub(1));
-        if last >= known { Ok(()) } else { Err(Wrong { sequence: last + 1, fault: Fault::CutOff { last: known } }) }
+        if last < known {
+            return Err(Wrong { sequence: last + 1, fault: Fault::CutOff { last: known }, at: None });
+        }
+        let due = self.expected.from.max(1);
+        match self.begin {
+            Some((begin, at)) if begin > due => {
+                Err(Wrong { sequence: due, fault: Fault::Begins { last: begin - 1 }, at: Some(at) })
+            }
+            _ if self.expected.is_head_whole => Ok(()),
+            _ => Err(Wrong { sequence: last, fault: Fault::Head, at: None }),
+        }
     }
 }

@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Begin with this record: for a log whose older part is known to be broken
+    /// Begin with this record: what is older is known to be broken, or was taken away on purpose
     #[arg(long, value_name = "SEQ", default_value_t = 0, hide_default_value = true)]
     from: u64,
 
@@ -45,11 +45,16 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let audit::Config { file, journal_dir, chain, anchor, .. } = of_audit(&config, &store, &store.load()?);
     let mut head = Head::new(&journal_dir, chain.clone());
     let known = head.look().map_err(unreadable(head.path()))?;
-    let expected = Expected { key: chain, head: known.map(|it| it.anchor), anchor, from: args.from };
+    let is_head_whole = known.is_some() && !head.is_damaged();
+    let expected = Expected { key: chain, head: known.map(|it| it.anchor), anchor, is_head_whole, from: args.from };
     let mut progress = Progress::new(&context.output);
     let verified = verify(&file, &expected, |at, total| progress.at(at, total));
     drop(progress);
     match verified.map_err(unreadable(&file))? {
+        Ok(verified) if args.from > end(&verified, &expected) => Err(Failure::usage(
+            format!("there is no record {} yet; the last one is {}", args.from, end(&verified, &expected)),
+            "choose a lower number for --from",
+        )),
         Ok(verified) if args.json => context.output.json(&as_json(&verified)),
         Ok(verified) => tell(&verified, context),
         Err(finding) => {
@@ -59,6 +64,12 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
             Err(Failure::Refused { what: sentence(&finding), help: Some(help(&finding)) })
         }
     }
+}
+
+/// The last record that anything knows of; a log without any may be asked for all of them.
+fn end(verified: &Verified, expected: &Expected) -> u64 {
+    let known = [expected.head, expected.anchor].into_iter().flatten().map(|it| it.sequence);
+    known.chain([verified.newest, 1]).max().unwrap_or(1)
 }
 
 fn tell(it: &Verified, context: &Context) -> Result<(), Failure> {
@@ -73,9 +84,7 @@ fn tell(it: &Verified, context: &Context) -> Result<(), Failure> {
     };
     context.output.line(verified)?;
     if it.first > 1 {
-        context
-            .output
-            .note(format_args!("Not in these files, so not verified: record {} and all before", it.first - 1));
+        context.output.note(format_args!("Not verified: record {} and all before", it.first - 1));
     }
     if it.foreign > 0 {
         context.output.note(format_args!("Before the first record stand lines of another store: {}", it.foreign));
@@ -123,12 +132,16 @@ fn sentence(finding: &Finding) -> String {
 }
 
 fn help(finding: &Finding) -> String {
+    if let Fault::Begins { last } = finding.fault {
+        return format!("if they were rotated away on purpose, say where to begin: --from {}", last + 1);
+    }
     let verified = match finding.verified {
         0 => "no record before it is verified".to_owned(),
         1 => "the record before it is as it was written".to_owned(),
         many => format!("{many} records before it are as they were written"),
     };
     match finding.fault {
+        Fault::Head => "the next change makes it anew from the log; see who wrote to journal/chain".to_owned(),
         Fault::CutOff { .. } => format!("{verified}; a log that was rotated must lie beside the log, uncompressed"),
         _ => format!("{verified}; --from SEQ verifies what comes after a place that is known to be broken"),
     }

@@ -56,7 +56,7 @@ impl Place {
     pub(crate) fn expected(&self) -> Expected {
         let Config { journal_dir, chain, .. } = self.config();
         let head = Head::new(&journal_dir, chain.clone()).look().unwrap().map(|it| it.anchor);
-        Expected { key: chain, head, anchor: None, from: 0 }
+        Expected { key: chain, head, anchor: None, is_head_whole: head.is_some(), from: 0 }
     }
 
     #[track_caller]

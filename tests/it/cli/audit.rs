@@ -147,12 +147,39 @@ fn verify_needs_the_password_and_finds_what_was_done() {
     fs::write(log(&home), lines[..5].concat()).unwrap();
     verify().fails_with(1).says("records 6 to 7 are cut off at the end");
     // Who can write the log can remove the head of the chain, too. The store knows.
-    fs::remove_file(home.path(".local/share/vultrino/journal/chain")).unwrap();
+    let head = home.path(".local/share/vultrino/journal/chain");
+    let whole = fs::read(&head).unwrap();
+    fs::remove_file(&head).unwrap();
     verify().fails_with(1).says("records 6 to 7 are cut off at the end");
     fs::remove_file(log(&home)).unwrap();
     verify().fails_with(1).says("records 1 to 7 are cut off at the end");
-    fs::write(log(&home), text).unwrap();
+    fs::write(log(&home), &text).unwrap();
+    let gone = "what remembers that the chain ends with record 7 is gone or not as it was written";
+    verify().fails_with(1).says(gone);
+    let noise = |at: usize| [&whole[..at], &[0x5a; 20], &whole[at + 20..]].concat();
+    for at in [0, 40, 128] {
+        fs::write(&head, noise(at)).unwrap();
+        verify().fails_with(1).says(gone);
+    }
+    home.run(&["bind", "github", "d.example"]).ok().says("is made anew");
     verify().ok();
+}
+
+#[test]
+fn a_log_whose_beginning_is_gone_is_verified_only_from_where_somebody_says() {
+    let home = used();
+    let text = fs::read_to_string(log(&home)).unwrap();
+    let rest = |from: usize| text.split_inclusive('\n').skip(from).collect::<String>();
+    let verify = |more: &[&str]| home.run(&[&["audit", "verify"], more].concat());
+    fs::write(log(&home), rest(3)).unwrap();
+    verify(&[]).fails_with(1).says("records 1 to 3 are missing").says("say where to begin: --from 4");
+    assert_eq!(verify(&["--from", "4"]).ok().out, "Verified 3 records, 5 to 7, in 1 file\n");
+    verify(&["--from", "3"]).fails_with(1).says("record 3 is missing");
+    verify(&["--from", "8"]).fails_with(2).says("there is no record 8 yet; the last one is 7");
+    fs::write(log(&home), rest(1)).unwrap();
+    verify(&[]).fails_with(1).says("record 1 is missing");
+    fs::write(log(&home), text.replacen(" ADMIN ", " CLI ", 1)).unwrap();
+    verify(&[]).fails_with(1).says("record 1 is not as it was written").says("audit.log, line 1");
 }
 
 #[test]
