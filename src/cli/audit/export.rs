@@ -49,7 +49,7 @@ Examples:
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let config = context.load(None)?;
     let log = &config.logging.audit_file;
-    let filter = args.filter.at(context.clock);
+    let filter = args.filter.at(context.clock)?;
     let reader = Reader::open(log).map_err(unreadable(log))?;
     let mut writer = Writer { format: args.format, text: Vec::new(), count: 0 };
     let mut failed = None;

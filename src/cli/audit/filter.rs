@@ -4,7 +4,11 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 
-use crate::{audit::read, base::clock::Clock, base::glob::Glob, cli::failure::Failure};
+use crate::{
+    audit::read,
+    base::{clock::Clock, glob::Glob},
+    cli::failure::Failure,
+};
 
 const DOORS: [&str; 7] = ["path", "forward", "connect", "tunnel", "api", "cli", "admin"];
 
@@ -59,9 +63,18 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    pub(crate) fn at(&self, clock: Clock) -> read::Filter {
+    /// # Errors
+    /// No record can fit.
+    pub(crate) fn at(&self, clock: Clock) -> Result<read::Filter, Failure> {
         let now = clock.now();
-        read::Filter {
+        let (since, until) = (self.since.map(|it| it.at(now)), self.until.map(|it| it.at(now)));
+        if let (Some(since), Some(until)) = (since, until)
+            && since >= until
+        {
+            let what = format!("--since is {since}, and --until is {until}: nothing lies between them");
+            return Err(Failure::usage(what, "--since is the earlier one"));
+        }
+        Ok(read::Filter {
             credential: self.credential.clone(),
             key: self.key.clone(),
             name: self.name.clone(),
@@ -69,10 +82,10 @@ impl Filter {
             action: self.action.clone(),
             outcome: self.outcome.clone(),
             reason: self.reason.clone(),
-            since: self.since.map(|it| it.at(now)),
-            until: self.until.map(|it| it.at(now)),
+            since,
+            until,
             text: self.text.clone(),
-        }
+        })
     }
 }
 

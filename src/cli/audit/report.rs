@@ -47,7 +47,7 @@ Examples:
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let config = context.load(None)?;
     let log = &config.logging.audit_file;
-    let filter = args.filter.at(context.clock);
+    let filter = args.filter.at(context.clock)?;
     let reader = Reader::open(log).map_err(unreadable(log))?;
     let mut counts = Counts::default();
     let (total, mut progress) = (reader.length(), Progress::new(&context.output));

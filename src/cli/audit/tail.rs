@@ -50,7 +50,7 @@ Examples:
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let config = context.load(None)?;
     let log = &config.logging.audit_file;
-    let filter = args.filter.at(context.clock);
+    let filter = args.filter.at(context.clock)?;
     // Before the last ones are read: what is written meanwhile is not missed, and what was read is told apart by its
     // number.
     let mut follower = args.follow.then(|| Follower::from_end(log, &filter)).transpose().map_err(unreadable(log))?;

@@ -192,3 +192,16 @@ fn a_new_store_begins_a_new_chain_in_the_old_log() {
     let verified = verified.says("lines of another store: 7");
     assert!(!verified.err.contains(PASSWORD));
 }
+
+#[test]
+fn a_filter_that_fits_nothing_is_refused() {
+    let home = used();
+    for command in ["tail", "export", "report"] {
+        let wrong = |arguments: &[&str]| ask(&home, &[&[command], arguments].concat()).fails_with(2);
+        wrong(&["--door", "bogus"]).says("[possible values: path, forward, connect, tunnel, api, cli, admin]");
+        wrong(&["--outcome", "bogus"]).says("[possible values: ok, denied, client_abort");
+        wrong(&["--since", "2026-12-01", "--until", "2026-11-01"]).says("nothing lies between them");
+        wrong(&["--since", "1h", "--until", "1h"]).says("--since is the earlier one");
+    }
+    assert_eq!(ask(&home, &["tail", "--door", "ADMIN"]).ok().out.lines().count(), 5);
+}
