@@ -119,6 +119,32 @@ fn the_table_of_errors_is_whole() {
     assert_eq!(listed, made);
 }
 
+#[test]
+fn the_table_of_audited_actions_is_whole() {
+    const VERBS: [&str; 11] =
+        ["add", "update", "delete", "bind", "unbind", "reveal", "create", "revoke", "set", "change", "reload"];
+    let is_action = |it: &str| {
+        let plain = it.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        plain && it.split_once('_').is_some_and(|(_, verb)| VERBS.contains(&verb))
+    };
+    let mut made = BTreeSet::from(["http_request", "connect", "store_rollback_accepted"].map(str::to_owned));
+    for room in ["src/manage", "src/app", "src/exchange"] {
+        for entry in fs::read_dir(Path::new(ROOT).join(room)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                let source = fs::read_to_string(path).unwrap();
+                made.extend(source.split('"').filter(|it| is_action(it)).map(str::to_owned));
+            }
+        }
+    }
+    let page = read("docs/src/audit-log.md");
+    let table = page.split_once("| Action |").unwrap().1.split_once("\n\n").unwrap().0;
+    let names = table.lines().skip(2).filter_map(|it| it.split('|').nth(1));
+    let listed: BTreeSet<_> = names.flat_map(|it| it.split('`').skip(1).step_by(2)).map(str::to_owned).collect();
+    assert!(made.len() > 15, "the source is not understood: {made:?}");
+    assert_eq!(listed, made);
+}
+
 fn tell(pages: impl IntoIterator<Item = String>) {
     let wrong: Vec<String> = pages.into_iter().flat_map(|page| Story::of(&page).told()).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
