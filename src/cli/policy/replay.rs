@@ -3,7 +3,8 @@
 use std::{
     fs::File,
     io::{BufRead, BufReader},
-    path::PathBuf,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
 };
 
 use http::Method;
@@ -11,6 +12,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
+    audit::{
+        event::Fields,
+        read::{Filter, Reader},
+    },
     base::target::Target,
     cli::{context::Context, failure::Failure},
     credential::Alias,
@@ -24,7 +29,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Audit log; the one of the configuration if it is left out
+    /// Audit log, with what was rotated away beside it; the one of the configuration if it is left out
     #[arg(value_name = "AUDIT_FILE")]
     file: Option<PathBuf>,
 
@@ -78,27 +83,35 @@ struct Change {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let config = context.load(None)?;
     let path = args.file.clone().unwrap_or(config.logging.audit_file);
-    let failed = |source| Failure::File { action: "read", path: path.clone(), source };
-    let mut replay = Replay::new(&config.policies);
-    let mut report = Report::default();
-    for line in BufReader::new(File::open(&path).map_err(failed)?).split(b'\n') {
-        let line = line.map_err(failed)?;
-        let Some(line) = str::from_utf8(&line).ok().and_then(Line::parse) else {
+    let (mut replay, mut report) = (Replay::new(&config.policies), Report::default());
+    let mut told = Ok(());
+    let source = read(&path, |text| {
+        let Some(line) = Line::parse(text) else {
             report.skipped += 1;
-            continue;
+            return ControlFlow::Continue(());
         };
         report.judged += 1;
-        if let Some(change) = changed(line, &mut replay) {
-            match change.now {
-                Action::Allow => report.allowed += 1,
-                Action::Deny => report.denied += 1,
-            }
-            if args.json {
-                report.changes.push(change);
-            } else {
-                context.output.line(change.told(context))?;
-            }
+        let Some(change) = changed(line, &mut replay) else { return ControlFlow::Continue(()) };
+        match change.now {
+            Action::Allow => report.allowed += 1,
+            Action::Deny => report.denied += 1,
         }
+        if args.json {
+            report.changes.push(change);
+        } else {
+            told = context.output.line(change.told(context));
+        }
+        if told.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    told?;
+    if report.judged + report.skipped == 0 && !source.is_empty {
+        return Err(Failure::Refused {
+            what: format!("{} is no audit log: no line of it is a record", path.display()),
+            help: None,
+        });
+    }
+    for file in &source.unread {
+        context.output.warning(format_args!("compressed, so not read: {}", file.display()));
     }
     if args.json {
         return context.output.json(&report);
@@ -107,12 +120,46 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     context.output.line(format_args!(
         "Judged {judged}: {denied} that were allowed would be denied, {allowed} that were denied would be allowed"
     ))?;
+    if source.files.len() > 1 {
+        let files: Vec<_> = source.files.iter().map(|it| it.display().to_string()).collect();
+        context.output.note(format_args!("Read, oldest first: {}", files.join(", ")));
+    }
     if skipped > 0 {
-        context
-            .output
-            .note(format_args!("Left out {skipped}: lines that are no request, or one that no policy was asked about"));
+        context.output.note(format_args!(
+            "Left out {skipped}: records that are no request, or one that no policy was asked about"
+        ));
     }
     Ok(())
+}
+
+/// What was read.
+struct Source {
+    /// Files that belong to the log and are read, if it is more than one.
+    files: Vec<PathBuf>,
+    unread: Vec<PathBuf>,
+    is_empty: bool,
+}
+
+/// Shows `see` the records of the log at `path` and of what was rotated away from it, or those of a pipe.
+fn read(path: &Path, mut see: impl FnMut(&str) -> ControlFlow<()>) -> Result<Source, Failure> {
+    let failed = |source| Failure::File { action: "read", path: path.to_owned(), source };
+    let about = path.metadata().map_err(failed)?;
+    if about.is_file() {
+        let reader = Reader::open(path).map_err(failed)?;
+        reader.oldest_first(&Filter::default(), |_| (), |it| see(it.text)).map_err(failed)?;
+        let files = reader.files().map(|(path, _)| path.to_owned()).collect();
+        return Ok(Source { files, unread: reader.unread().to_vec(), is_empty: reader.length() == 0 });
+    }
+    let mut is_empty = true;
+    for line in BufReader::new(File::open(path).map_err(failed)?).split(b'\n') {
+        is_empty = false;
+        if let Some(record) = Fields::parse(&line.map_err(failed)?)
+            && see(record.text).is_break()
+        {
+            break;
+        }
+    }
+    Ok(Source { files: Vec::new(), unread: Vec::new(), is_empty })
 }
 
 fn changed(line: Line<'_>, replay: &mut Replay<'_>) -> Option<Change> {

@@ -153,7 +153,17 @@ fn replay_tells_what_would_change() {
     assert!(lines[1].ends_with("https://api.github.com/orgs: deny -> allow"), "{ran:#?}");
     assert!(lines[2].starts_with("Judged 3: 1 that were allowed would be denied, 1 that"), "{ran:#?}");
     let told = home.json(&["policy", "replay", file.to_str().unwrap(), "--json"]);
-    assert_eq!((told["judged"].as_u64(), told["skipped"].as_u64()), (Some(3), Some(2)));
+    assert_eq!((told["judged"].as_u64(), told["skipped"].as_u64()), (Some(3), Some(1)));
     assert_eq!(told["changes"][0]["now"], "deny");
     home.run(&["policy", "replay"]).fails_with(1).says("audit.log");
+
+    // What was rotated away belongs to it.
+    home.write("audit.log.1", &log[1]);
+    home.write("audit.log.2.gz", "");
+    let ran = home.run(&["policy", "replay", file.to_str().unwrap()]).ok();
+    assert!(ran.out.contains("Judged 4: 2 that were allowed would be denied"), "{ran:#?}");
+    ran.says("audit.log.1, ").says("compressed, so not read: ").says("audit.log.2.gz");
+    let other = home.write("notes", "no line\n");
+    home.run(&["policy", "replay", other.to_str().unwrap()]).fails_with(1).says("is no audit log");
+    home.run(&["policy", "replay", "/dev/null"]).ok();
 }
