@@ -81,7 +81,8 @@ fn a_full_disk_stops_everything_and_room_lets_it_go_on() {
         assert_eq!(count(&text, &format!("{mark} ")), used(mark), "{mark} in\n{text}");
     }
     assert!(!text.contains('\0') && text.lines().all(|line| line.contains(" credential=")), "{text}");
-    let verify = appliance.command(&["audit", "verify"]);
+    // The first record was written before the small disk was put over its folder.
+    let verify = appliance.command(&["audit", "verify", "--from", "2"]);
     let mut inside = Command::new("nsenter");
     inside.args(["--mount", "--target", &appliance.pid().to_string()]).arg(VULTRINO).args(verify.get_args());
     inside.current_dir("/").env_clear().envs(verify.get_envs().filter_map(|(name, value)| Some((name, value?))));

@@ -6,7 +6,6 @@ mod description;
 mod execute;
 mod keys;
 mod limits;
-mod permissions;
 mod policies;
 mod refused;
 mod roles;

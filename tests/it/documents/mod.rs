@@ -121,8 +121,9 @@ fn the_table_of_errors_is_whole() {
 
 #[test]
 fn the_table_of_audited_actions_is_whole() {
-    const VERBS: [&str; 11] =
-        ["add", "update", "delete", "bind", "unbind", "reveal", "create", "revoke", "set", "change", "reload"];
+    const VERBS: [&str; 12] = [
+        "add", "update", "delete", "bind", "unbind", "reveal", "create", "revoke", "set", "change", "reload", "refused",
+    ];
     let is_action = |it: &str| {
         let plain = it.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
         plain && it.split_once('_').is_some_and(|(_, verb)| VERBS.contains(&verb))
