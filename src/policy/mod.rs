@@ -4,7 +4,7 @@
 //! policy together, `decide` all policies, `limit` counts. `explain` tells how a verdict came about, `lint` what in a
 //! policy is hardly meant.
 //!
-//! Not here: finding the credential, opening a secret. Main function: [`decide`].
+//! Not here: finding the credential, opening a secret. Main function: [`decide()`].
 
 pub mod decide;
 pub mod explain;
