@@ -42,7 +42,7 @@ pub enum GlobError {
 impl Glob {
     /// Whether this alias is meant.
     pub fn matches(&self, alias: &str) -> bool {
-        self.alternatives.iter().any(|it| matches(it.as_bytes(), alias.as_bytes()))
+        self.alternatives.iter().any(|it| matches(it.as_bytes(), b'*', None, alias.bytes()))
     }
 
     /// Whether every alias that `other` matches is matched here too. May say no where it could say yes, never the
@@ -129,26 +129,41 @@ pub fn expand(pattern: &str) -> Result<Vec<String>, GlobError> {
     Ok(done)
 }
 
-/// Whether `text` is what `pattern` describes, where `*` is any run of bytes. Takes time in proportion to the product of
+/// Whether `text` is what `pattern` describes, where `star` is any run of tokens without `border`. Between two borders
+/// there is only one way to go on, so going back to the last star is enough. Takes time in proportion to the product of
 /// both lengths at worst.
-pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    // Behind the last star, and how much of the text it has taken.
-    let mut last_star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        if pattern.get(p) == Some(&b'*') {
+pub fn matches<T: PartialEq + Copy>(
+    pattern: &[T],
+    star: T,
+    border: Option<T>,
+    mut text: impl Iterator<Item = T> + Clone,
+) -> bool {
+    let mut p = 0;
+    // Behind the last star, and what of the text it has not taken.
+    let mut last_star = None;
+    loop {
+        if pattern.get(p) == Some(&star) {
             p += 1;
-            last_star = Some((p, t));
-        } else if pattern.get(p) == Some(&text[t]) {
-            (p, t) = (p + 1, t + 1);
-        } else if let Some((behind, taken)) = last_star {
-            (p, t) = (behind, taken + 1);
-            last_star = Some((behind, taken + 1));
-        } else {
-            return false;
+            if p == pattern.len() {
+                return border.is_none_or(|border| text.all(|it| it != border));
+            }
+            last_star = Some((p, text.clone()));
+        }
+        match (pattern.get(p), text.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(seen)) if *wanted == seen => p += 1,
+            (Some(_), None) => return false,
+            _ => match &mut last_star {
+                None => return false,
+                Some((after, rest)) => {
+                    if rest.next() == border {
+                        return false;
+                    }
+                    (p, text) = (*after, rest.clone());
+                }
+            },
         }
     }
-    pattern[p..].iter().all(|b| *b == b'*')
 }
 
 /// Where the first brace opens, and where it closes.
@@ -187,7 +202,7 @@ fn parts(inner: &str) -> Result<Vec<&str>, GlobError> {
 
 #[cfg(test)]
 mod tests {
-    use crate::base::glob::{Glob, GlobError};
+    use crate::base::glob::{Glob, GlobError, matches};
 
     fn glob(text: &str) -> Glob {
         text.parse().unwrap()
@@ -213,6 +228,21 @@ mod tests {
             ("github-api", "github-api2", false),
         ] {
             assert_eq!(glob(pattern).matches(alias), expected, "{pattern} {alias}");
+        }
+    }
+
+    #[test]
+    fn a_star_takes_no_border() {
+        for (pattern, text, expected) in [
+            ("api.x.com*", "api.x.com", true),
+            ("api.x.com*", "api.x.community", true),
+            ("api.x.com*", "api.x.com.evil", false),
+            ("*.x.com", "a.x.com", true),
+            ("*.x.com", "a.b.x.com", false),
+            ("a*c.x*", "abcc.xy", true),
+            ("a*c.x*", "ab.c.x", false),
+        ] {
+            assert_eq!(matches(pattern.as_bytes(), b'*', Some(b'.'), text.bytes()), expected, "{pattern} {text}");
         }
     }
 

@@ -156,7 +156,7 @@ fn files(pattern: &Path) -> Result<Vec<PathBuf>, Problem> {
         let file = entry.map_err(|error| unreadable(&error))?.file_name();
         // As in a shell: editors and package managers leave hidden files behind.
         let is_hidden = file.as_encoded_bytes().starts_with(b".");
-        if glob::matches(name.as_encoded_bytes(), file.as_encoded_bytes()) && !is_hidden {
+        if glob::matches(name.as_encoded_bytes(), b'*', None, file.as_encoded_bytes().iter().copied()) && !is_hidden {
             found.push(folder.join(file));
         }
     }

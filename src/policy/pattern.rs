@@ -288,56 +288,13 @@ fn compile(mut text: View<'_>) -> Box<[u16]> {
     iter::from_fn(|| if text.rest.first() == Some(&b'*') { text.next().map(|_| STAR) } else { text.next() }).collect()
 }
 
-/// Takes time in proportion to the product of both lengths at worst.
-fn matches(pattern: &[u16], mut text: impl Iterator<Item = u16> + Clone) -> bool {
-    let mut p = 0;
-    // Behind the last star, and what of the text it has not taken.
-    let mut last_star = None;
-    loop {
-        if pattern.get(p) == Some(&STAR) {
-            p += 1;
-            if p == pattern.len() {
-                return true;
-            }
-            last_star = Some((p, text.clone()));
-        }
-        match (pattern.get(p), text.next()) {
-            (None, None) => return true,
-            (Some(wanted), Some(seen)) if *wanted == seen => p += 1,
-            (Some(_), None) => return false,
-            _ => match &mut last_star {
-                None => return false,
-                Some((after, rest)) => {
-                    rest.next();
-                    (p, text) = (*after, rest.clone());
-                }
-            },
-        }
-    }
+fn matches(pattern: &[u16], text: impl Iterator<Item = u16> + Clone) -> bool {
+    glob::matches(pattern, STAR, None, text)
 }
 
-/// The same for hosts, where a star stays within its label. Labels are counted off by their dots, so that going back to
-/// the last star is enough here too.
+/// A star stays within its label.
 fn host_matches(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    let mut last_star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        if pattern.get(p) == Some(&b'*') {
-            p += 1;
-            last_star = Some((p, t));
-        } else if pattern.get(p) == Some(&text[t]) {
-            (p, t) = (p + 1, t + 1);
-        } else {
-            match last_star {
-                Some((after, taken)) if text[taken] != b'.' => {
-                    last_star = Some((after, taken + 1));
-                    (p, t) = (after, taken + 1);
-                }
-                _ => return false,
-            }
-        }
-    }
-    pattern[p..].iter().all(|b| *b == b'*')
+    glob::matches(pattern, b'*', Some(b'.'), text.iter().copied())
 }
 
 #[cfg(test)]
