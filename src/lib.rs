@@ -26,6 +26,8 @@ pub mod exchange;
 #[doc(hidden)]
 pub mod http1;
 #[doc(hidden)]
+pub mod http2;
+#[doc(hidden)]
 pub mod identity;
 #[doc(hidden)]
 pub mod inject;

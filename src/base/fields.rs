@@ -1,5 +1,7 @@
 //! The fields of one message (RFC 9110 section 5): one buffer and an index, order and case kept.
 
+use http::{HeaderMap, HeaderName, HeaderValue};
+
 use crate::base::secret::Secret;
 
 /// The field section of a request or an answer.
@@ -145,6 +147,23 @@ impl Fields {
     /// The names of injected fields.
     pub fn injected(&self) -> impl Iterator<Item = &str> {
         self.injected.iter().map(|(name, _)| &**name)
+    }
+
+    /// The same as a map, for HTTP/2. What is secret in it is marked: it is not kept in the tables of header compression
+    /// that other requests share (RFC 7541 section 7.1). `None` where a name or a value has no place in one.
+    pub fn to_map(&self) -> Option<HeaderMap> {
+        let mut map = HeaderMap::with_capacity(self.index.len() + self.injected.len());
+        for field in self.iter() {
+            let mut value = HeaderValue::from_bytes(field.value).ok()?;
+            value.set_sensitive(field.known == Known::Authorization || field.name.eq_ignore_ascii_case(b"cookie"));
+            map.append(HeaderName::from_bytes(field.name).ok()?, value);
+        }
+        for (name, secret) in &self.injected {
+            let mut value = HeaderValue::from_bytes(secret.expose()).ok()?;
+            value.set_sensitive(true);
+            map.append(HeaderName::from_bytes(name.as_bytes()).ok()?, value);
+        }
+        Some(map)
     }
 
     /// How many bytes [`Fields::write`] adds.

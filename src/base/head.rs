@@ -6,13 +6,15 @@ use http::Method;
 
 use crate::base::fields::Fields;
 
-/// Versions of HTTP/1 that a peer may speak.
+/// Versions of HTTP that a peer may speak.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Version {
     /// No chunked coding, no interim answers; the connection ends with the answer.
     Http10,
     /// RFC 9112.
     Http11,
+    /// RFC 9113: a message is a stream of its own.
+    Http2,
 }
 
 /// The head of a request.

@@ -127,7 +127,8 @@ fn parse_trailers(section: &[u8]) -> Result<HeaderMap, &'static str> {
     Ok(trailers)
 }
 
-fn may_trail(name: &str) -> bool {
+/// Whether a field may stand in a trailer section.
+pub fn may_trail(name: &str) -> bool {
     const NEVER: [&str; 10] = [
         "cache-control",
         "content-encoding",

@@ -90,14 +90,21 @@ fn fields(bytes: Vec<u8>, spans: &[Pair]) -> Result<Fields, Refused> {
     if size > LONGEST_HEAD {
         return Err(Refused::TooLarge);
     }
-    for field in fields.iter() {
-        let ascii_only =
-            matches!(field.known, Known::Host | Known::Authorization | Known::ProxyAuthorization | Known::Vultrino);
-        if ascii_only && !field.value.is_ascii() {
-            return Err(Refused::Malformed("a field that must be ASCII holds other bytes"));
-        }
-    }
+    check_values(&fields)?;
     Ok(fields)
+}
+
+/// Fields by which something is decided hold ASCII only.
+///
+/// # Errors
+/// One of them holds other bytes.
+pub fn check_values(fields: &Fields) -> Result<(), Refused> {
+    let decides =
+        |it: Known| matches!(it, Known::Host | Known::Authorization | Known::ProxyAuthorization | Known::Vultrino);
+    if fields.iter().any(|it| decides(it.known) && !it.value.is_ascii()) {
+        return Err(Refused::Malformed("a field that must be ASCII holds other bytes"));
+    }
+    Ok(())
 }
 
 fn version(minor: Option<u8>) -> Result<Version, Refused> {

@@ -1,0 +1,145 @@
+//! Heads of HTTP/2 messages to ours and back. The rules of [`crate::http1::head`] hold for them too, so that nothing that is
+//! refused in one version slips through in the other.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header, request, response};
+
+use crate::{
+    base::{
+        fields::{Fields, Known},
+        head::{AnswerHead, Framing, RequestHead, Version},
+        target::{LONGEST_TARGET, Target},
+    },
+    http1::{
+        Refused, framing,
+        head::{MOST_FIELDS, check_values},
+        scan::LONGEST_HEAD,
+    },
+};
+
+/// Reads a request head. `:authority` becomes the first `Host` field; a `Host` that was sent too stands behind it, for the
+/// caller to compare. `ends` tells that no body follows.
+///
+/// # Errors
+/// A scheme other than `https`, no authority, values that RFC 9113 section 8.2.1 forbids, and what HTTP/1 refuses too.
+pub fn request(parts: request::Parts, ends: bool) -> Result<(RequestHead, Framing), Refused> {
+    let request::Parts { method, uri, headers, .. } = parts;
+    let authority = uri.authority().ok_or(Refused::Malformed("the authority is missing"))?.as_str();
+    let target = if method == Method::CONNECT && uri.scheme().is_none() {
+        authority
+    } else {
+        if uri.scheme_str() != Some("https") {
+            return Err(Refused::Malformed("the scheme is another than that of the connection"));
+        }
+        uri.path_and_query().ok_or(Refused::Malformed("the path is missing"))?.as_str()
+    };
+    if target.len() > LONGEST_TARGET {
+        return Err(Refused::TargetTooLong);
+    }
+    if !target.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Refused::Malformed("the path holds bytes outside visible ASCII"));
+    }
+    let fields = fields(&headers, Some(authority))?;
+    let head = RequestHead { method, target: target.into(), version: Version::Http2, fields };
+    let framing = match framing::of_request(&head)? {
+        Framing::None if !ends => Framing::Chunked,
+        framing => framing,
+    };
+    Ok((head, framing))
+}
+
+/// Reads an answer head, interim or final. `ends` tells that no body follows.
+///
+/// # Errors
+/// As [`request`].
+pub fn answer(parts: &response::Parts, method: &Method, ends: bool) -> Result<(AnswerHead, Framing), Refused> {
+    let mut head = AnswerHead::new(parts.status.as_u16());
+    head.version = Version::Http2;
+    head.fields = fields(&parts.headers, None)?;
+    let framing = match framing::of_answer(&head, method)? {
+        Framing::UntilClose if ends => Framing::Length(0),
+        Framing::UntilClose => Framing::Chunked,
+        framing => framing,
+    };
+    Ok((head, framing))
+}
+
+/// A request head for an origin server. `trailers` says that the caller takes them (`TE: trailers`). `None` where the
+/// target's bytes would not all arrive as they were judged: such a request cannot be sent over HTTP/2.
+pub fn to_request(
+    method: &Method,
+    target: &Target,
+    fields: &Fields,
+    framing: Framing,
+    trailers: bool,
+) -> Option<Request<()>> {
+    let path = target.path_and_query();
+    let origin = &target.origin;
+    let uri = Uri::builder().scheme(origin.scheme.as_str()).authority(origin.host_field()).path_and_query(path);
+    let uri = uri.build().ok().filter(|it| it.path_and_query().is_some_and(|it| it.as_str() == path))?;
+    let mut headers = fields.to_map()?;
+    write_length(&mut headers, framing);
+    if trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    let mut request = Request::new(());
+    *request.version_mut() = http::Version::HTTP_2;
+    (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method.clone(), uri, headers);
+    Some(request)
+}
+
+/// An answer head for a client; `None` where its fields cannot be told in HTTP/2.
+pub fn to_response(head: &AnswerHead, framing: Framing) -> Option<Response<()>> {
+    let mut headers = head.fields.to_map()?;
+    write_length(&mut headers, framing);
+    let mut response = Response::new(());
+    *response.version_mut() = http::Version::HTTP_2;
+    (*response.status_mut(), *response.headers_mut()) = (StatusCode::from_u16(head.status).ok()?, headers);
+    Some(response)
+}
+
+/// The fields that `keep` says.
+pub(crate) fn only(fields: &HeaderMap, keep: impl Fn(&HeaderName, &HeaderValue) -> bool) -> HeaderMap {
+    let kept = fields.iter().filter(|(name, value)| keep(name, value));
+    let mut only = HeaderMap::with_capacity(fields.len());
+    for (name, value) in kept {
+        only.append(name.clone(), value.clone());
+    }
+    only
+}
+
+fn write_length(headers: &mut HeaderMap, framing: Framing) {
+    if let Framing::Length(length) = framing {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+}
+
+/// Cookies that were split into several fields become one again (RFC 9113 section 8.2.3).
+fn fields(headers: &HeaderMap, authority: Option<&str>) -> Result<Fields, Refused> {
+    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if size > LONGEST_HEAD || headers.len() > MOST_FIELDS {
+        return Err(Refused::TooLarge);
+    }
+    let room = size + authority.map_or(0, str::len) + 32;
+    let mut fields = Fields::over(Vec::with_capacity(room), headers.len() + 2);
+    if let Some(authority) = authority {
+        fields.append("Host", authority.as_bytes());
+    }
+    for (name, value) in headers {
+        let value = value.as_bytes();
+        if value.trim_ascii().len() != value.len() {
+            return Err(Refused::Malformed("a field value has blanks at its ends"));
+        }
+        if name != header::COOKIE {
+            fields.append(name.as_str(), value);
+        }
+    }
+    let crumbs: Vec<_> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if !crumbs.is_empty() {
+        fields.append("cookie", &crumbs.join(&b"; "[..]));
+    }
+    if fields.iter().any(|it| matches!(it.known, Known::Connection | Known::TransferEncoding)) {
+        return Err(Refused::Malformed("a field of HTTP/1 stands in HTTP/2"));
+    }
+    check_values(&fields)?;
+    Ok(fields)
+}

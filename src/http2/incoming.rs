@@ -1,0 +1,104 @@
+//! The body of an HTTP/2 message as it comes.
+
+use std::{
+    io,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use h2::RecvStream;
+use http_body::Frame;
+
+use crate::{
+    base::{
+        body::{BodyError, Source},
+        idle::Idle,
+    },
+    http1::chunked::may_trail,
+    http2::heads::only,
+};
+
+/// What one stream receives behind its head. The sender's window opens again as frames are taken, so what nobody takes
+/// waits at the sender.
+#[derive(Debug)]
+pub struct Incoming(Mutex<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    stream: RecvStream,
+    /// Ends when the peer sends nothing for too long.
+    idle: Idle,
+    /// Whether the last look found nothing new.
+    waiting: bool,
+    /// Whether only trailers can follow.
+    trailing: bool,
+}
+
+impl Incoming {
+    /// `timeout` is for silence of the peer while somebody waits for it.
+    pub fn new(stream: RecvStream, timeout: Duration) -> Self {
+        Self(Mutex::new(Inner { stream, idle: Idle::new(timeout), waiting: false, trailing: false }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Source for Incoming {
+    fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let mut inner = self.lock();
+        let polled = inner.poll_frame(cx);
+        if polled.is_ready() {
+            inner.waiting = false;
+            return polled;
+        }
+        if !std::mem::replace(&mut inner.waiting, true) {
+            inner.idle.touch();
+        }
+        ready!(inner.idle.poll_over(cx));
+        Poll::Ready(Some(Err(BodyError::Stalled)))
+    }
+
+    fn end(self: std::sync::Arc<Self>) {}
+}
+
+impl Inner {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        while !self.trailing {
+            match ready!(self.stream.poll_data(cx)) {
+                // Empty frames are nothing to pass on.
+                Some(Ok(data)) if data.is_empty() => {}
+                Some(Ok(data)) => {
+                    let released = self.stream.flow_control().release_capacity(data.len());
+                    return Poll::Ready(Some(released.map(|()| Frame::data(data)).map_err(gone)));
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(gone(error)))),
+                None => self.trailing = true,
+            }
+        }
+        Poll::Ready(match ready!(self.stream.poll_trailers(cx)) {
+            // Others could change what was already decided about the message (RFC 9110 section 6.5.1).
+            Ok(trailers) => trailers
+                .map(|it| only(&it, |name, _| may_trail(name.as_str())))
+                .filter(|it| !it.is_empty())
+                .map(|it| Ok(Frame::trailers(it))),
+            Err(error) => Some(Err(gone(error))),
+        })
+    }
+}
+
+/// What a failure of a stream or its connection is for whoever reads a body.
+pub fn gone(error: h2::Error) -> BodyError {
+    BodyError::Gone(Some(into_io(error)))
+}
+
+/// The same as an error of input and output.
+pub fn into_io(error: h2::Error) -> io::Error {
+    if error.is_io() {
+        return error.into_io().unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into());
+    }
+    io::Error::other(error)
+}
