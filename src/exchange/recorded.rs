@@ -92,6 +92,10 @@ impl http_body::Body for Recorded {
         }
         Poll::Ready(polled)
     }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_empty()
+    }
 }
 
 impl Drop for Recorded {

@@ -42,6 +42,13 @@ impl Incoming {
         Self(Mutex::new(Inner { stream, idle: Idle::new(timeout), waiting: false, trailing: false }))
     }
 
+    /// Reads and forgets. Ready when nothing more will come.
+    pub fn poll_rest(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut inner = self.lock();
+        while let Some(Ok(_)) = ready!(inner.poll_frame(cx)) {}
+        Poll::Ready(())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -148,7 +148,10 @@ impl Session {
 }
 
 /// Writes an answer for as long as whoever asked may have it. What a client does not read cannot end otherwise.
-async fn unless_revoked(watch: &Watch, writing: impl Future<Output = Result<(), SendError>>) -> Result<(), SendError> {
+pub(crate) async fn unless_revoked(
+    watch: &Watch,
+    writing: impl Future<Output = Result<(), SendError>>,
+) -> Result<(), SendError> {
     let mut writing = pin!(writing);
     poll_fn(|cx| match writing.as_mut().poll(cx) {
         Poll::Pending => watch.poll_revoked(cx).map(|()| Err(BodyError::Revoked.into())),

@@ -14,6 +14,7 @@ use crate::{
     proxy::{
         Peer, Worker,
         session::{KEEP_ALIVE, Session, Tunnel},
+        streams::Streams,
     },
 };
 
@@ -23,7 +24,8 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 
 impl Session {
-    /// The session inside the tunnel, if the client speaks TLS and accepts our certificate.
+    /// The session inside the tunnel, if the client speaks TLS and accepts our certificate. If it speaks HTTP/2 there, that
+    /// is served here to its end.
     pub(crate) async fn intercept(self, tunnel: Tunnel) -> Option<Self> {
         let Self { worker, connection, peer, counted, .. } = self;
         let Wire::Plain(tcp) = connection.into_inner()?.into_wire()? else { return None };
@@ -35,7 +37,13 @@ impl Session {
             }
             Err(_) => return None,
         };
-        let connection = Shared::new(Connection::new(Wire::Tls(Box::new(TlsStream::Server(tls))), KEEP_ALIVE));
+        let speaks_http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
+        let wire = Wire::Tls(Box::new(TlsStream::Server(tls)));
+        if speaks_http2 {
+            Streams::new(worker, peer, tunnel, counted).serve(wire).await;
+            return None;
+        }
+        let connection = Shared::new(Connection::new(wire, KEEP_ALIVE));
         Some(Self { worker, connection, peer, tunnel: Some(tunnel), counted })
     }
 }

@@ -11,6 +11,7 @@ pub mod peer;
 pub mod respond;
 pub mod session;
 pub mod socket;
+pub mod streams;
 pub mod worker;
 
 pub use listener::listen;

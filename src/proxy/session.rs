@@ -36,7 +36,7 @@ pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Longest time from the first byte of a head to its last.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a tunnel whose key was revoked is kept, so that its next request can be told why.
-const PARTING: Duration = Duration::from_secs(2);
+pub(crate) const PARTING: Duration = Duration::from_secs(2);
 /// Longest time that a connection is read from after its last answer.
 const LINGER: Duration = Duration::from_secs(2);
 

@@ -1,0 +1,274 @@
+//! A tunnel whose client speaks HTTP/2: its requests come side by side, each a stream with a task of its own.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use h2::{Reason, RecvStream, server};
+use http::Request;
+
+use crate::{
+    base::{
+        body::Body,
+        head::{AnswerHead, Framing, Interim, RequestHead},
+        idle::Idle,
+        task::{self, InFlight, Piece},
+    },
+    exchange::{Door, Inbound, Refusal, Reply},
+    http1::{Wire, send::SendError},
+    http2::{Incoming, Pump, heads},
+    proxy::{
+        Peer, Worker, classify,
+        dispatch::unless_revoked,
+        session::{KEEP_ALIVE, PARTING, Tunnel},
+    },
+};
+
+/// Most streams at once.
+const STREAMS: u32 = 100;
+/// What a client may send of one stream before it is taken, in bytes.
+const WINDOW: u32 = 65_536;
+/// The same of all streams of a connection together.
+const WINDOWS: u32 = 1 << 20;
+/// Longest field section, decompressed, in bytes.
+const FIELDS: u32 = 32_768;
+/// Most bytes of one stream that wait for the client to take them.
+const WAITING: usize = 65_536;
+/// How many more requests a client may give up than it lets us answer. Opening and resetting streams is cheap for it, and
+/// not for us (CVE-2023-44487).
+const MOST_ABANDONED: usize = 200;
+/// Longest time for the client's preface and settings.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Longest time that the last frames may take to leave, or the rest of a short request to come.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What the streams of one connection share.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    worker: Arc<Worker>,
+    peer: Peer,
+    tunnel: Tunnel,
+    open: InFlight,
+    abandoned: AtomicUsize,
+    _counted: Piece,
+}
+
+/// One stream's way back, shared by what is sent on it and by who watches whether the client still wants it.
+struct Respond(Mutex<server::SendResponse<Bytes>>);
+
+impl Streams {
+    pub(crate) fn new(worker: Arc<Worker>, peer: Peer, tunnel: Tunnel, counted: Piece) -> Arc<Self> {
+        let (open, abandoned) = (InFlight::default(), AtomicUsize::new(0));
+        Arc::new(Self { worker, peer, tunnel, open, abandoned, _counted: counted })
+    }
+
+    /// Serves the connection until it ends.
+    pub(crate) async fn serve(self: Arc<Self>, wire: Wire) {
+        match tokio::time::timeout(HANDSHAKE, builder().handshake(wire)).await {
+            Ok(Ok(connection)) => self.accept(connection).await,
+            Ok(Err(error)) => tracing::debug!(%error, peer = %self.peer, "HTTP/2 did not begin"),
+            Err(_) => {}
+        }
+    }
+
+    async fn accept(self: Arc<Self>, mut connection: server::Connection<Wire, Bytes>) {
+        let mut idle = Idle::new(KEEP_ALIVE);
+        let mut ending = Ending::default();
+        poll_fn(|cx| {
+            loop {
+                self.look_for_an_end(&mut connection, &mut idle, &mut ending, cx);
+                match connection.poll_accept(cx) {
+                    Poll::Ready(Some(Ok((request, respond)))) => {
+                        let counted = self.open.enter();
+                        task::spawn(Arc::clone(&self).answer(request, respond, counted));
+                    }
+                    Poll::Ready(Some(Err(error))) => {
+                        tracing::debug!(%error, peer = %self.peer, "an HTTP/2 connection ended");
+                        return Poll::Ready(());
+                    }
+                    Poll::Ready(None) => return Poll::Ready(()),
+                    Poll::Pending if ending.at_once => return idle.poll_over(cx),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Says once that the connection will end, and why.
+    fn look_for_an_end(
+        &self,
+        connection: &mut server::Connection<Wire, Bytes>,
+        idle: &mut Idle,
+        ending: &mut Ending,
+        cx: &mut Context<'_>,
+    ) {
+        if ending.at_once {
+            return;
+        }
+        if self.worker.is_draining() && !std::mem::replace(&mut ending.slowly, true) {
+            connection.graceful_shutdown();
+        }
+        if self.open.count() > 0 {
+            idle.touch();
+        }
+        if self.tunnel.ticket.poll_revoked(cx).is_ready() && !std::mem::replace(&mut ending.parting, true) {
+            idle.restart(PARTING);
+        }
+        let abused = self.abandoned.load(Ordering::Relaxed) > MOST_ABANDONED;
+        if abused || idle.poll_over(cx).is_ready() {
+            connection.abrupt_shutdown(if abused { Reason::ENHANCE_YOUR_CALM } else { Reason::NO_ERROR });
+            ending.at_once = true;
+            idle.restart(LINGER);
+        }
+    }
+
+    async fn answer(self: Arc<Self>, request: Request<RecvStream>, respond: server::SendResponse<Bytes>, _open: Piece) {
+        let counted = self.worker.requests.enter();
+        let respond = Respond(Mutex::new(respond));
+        let timeout = self.worker.config.load().timeout;
+        let (parts, stream) = request.into_parts();
+        let ends = stream.is_end_stream();
+        let incoming = Arc::new(Incoming::new(stream, timeout));
+        let body = if ends { Body::Empty } else { Body::Stream(Arc::clone(&incoming) as _, None) };
+        let mut is_short = false;
+        let answered = match heads::request(parts, ends) {
+            Ok((head, framing)) => {
+                is_short = matches!(framing, Framing::Length(length) if length <= u64::from(WINDOW));
+                self.exchange(head, framing, body, &respond, timeout).await
+            }
+            Err(refused) => {
+                let refusal = Refusal::from(refused);
+                self.worker.exchange.metrics().refused(&refusal);
+                respond.refuse(&refusal, timeout).await
+            }
+        };
+        if let Err(error) = answered {
+            tracing::debug!(%error, peer = %self.peer, "an answer did not leave whole");
+            self.abandoned.fetch_add(1, Ordering::Relaxed);
+        } else {
+            // One thread alone counts.
+            let left = self.abandoned.load(Ordering::Relaxed).saturating_sub(1);
+            self.abandoned.store(left, Ordering::Relaxed);
+            drop(counted);
+            // A client that is cut short is told that nothing is wrong (RFC 9113 section 8.1), which some take for an error
+            // all the same: what is on its way already is let come.
+            if is_short {
+                drop(tokio::time::timeout(LINGER, poll_fn(|cx| incoming.poll_rest(cx))).await);
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        head: RequestHead,
+        framing: Framing,
+        body: Body,
+        respond: &Respond,
+        timeout: Duration,
+    ) -> Result<(), SendError> {
+        let source = self.peer.address();
+        let (exchange, door) = (&self.worker.exchange, Door::Connect);
+        let target = match classify::classify_inside(&head, &self.tunnel.origin) {
+            Ok(target) => target,
+            Err(refusal) => {
+                let refusal = exchange.refuse(door, source, &head.method, &head.target, refusal);
+                return respond.refuse(&refusal, timeout).await;
+            }
+        };
+        let RequestHead { method, fields, .. } = head;
+        let keyless = self.worker.config.load().is_keyless(self.peer);
+        let (presented, mut interim) = (self.tunnel.presented.clone(), respond);
+        let (interim, leave) = (Some(&mut interim as _), None);
+        let mut inbound =
+            Inbound { door, presented, keyless, method, target, fields, framing, body, source, leave, interim };
+        match respond.unless_reset(exchange.run(&mut inbound)).await? {
+            Err(refusal) => respond.refuse(&refusal, timeout).await,
+            Ok(Reply { head, framing, body }) => {
+                let watch = body.watch();
+                unless_revoked(&watch, respond.send(&head, framing, body, timeout)).await
+            }
+        }
+    }
+}
+
+/// How far a connection has come with its end.
+#[derive(Debug, Default)]
+struct Ending {
+    /// No new streams are let in.
+    slowly: bool,
+    /// The key was revoked.
+    parting: bool,
+    /// Nothing is waited for any longer.
+    at_once: bool,
+}
+
+impl Respond {
+    fn lock(&self) -> MutexGuard<'_, server::SendResponse<Bytes>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `work` for as long as the client wants its result.
+    async fn unless_reset<T>(&self, work: impl Future<Output = T>) -> Result<T, SendError> {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(Ok(done));
+            }
+            drop(ready!(self.lock().poll_reset(cx)));
+            Poll::Ready(Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()))
+        })
+        .await
+    }
+
+    async fn refuse(&self, refusal: &Refusal, timeout: Duration) -> Result<(), SendError> {
+        let (head, body) = refusal.answer();
+        let length = Framing::Length(body.len() as u64);
+        self.send(&head, length, Body::Full(Bytes::from(body)), timeout).await
+    }
+
+    async fn send<B>(&self, head: &AnswerHead, framing: Framing, body: B, timeout: Duration) -> Result<(), SendError>
+    where
+        B: http_body::Body<Data = Bytes, Error = crate::base::body::BodyError> + Unpin,
+    {
+        let response = heads::to_response(head, framing).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+        let ends = body.is_end_stream();
+        let stream = self.lock().send_response(response, ends).map_err(io::Error::other)?;
+        if ends {
+            return Ok(());
+        }
+        let mut pump = Pump::new(stream, body, timeout, Reason::INTERNAL_ERROR);
+        poll_fn(|cx| pump.poll_send(cx)).await
+    }
+}
+
+impl Interim for &Respond {
+    fn pass<'a>(&'a mut self, head: AnswerHead) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move {
+            let Some(response) = heads::to_response(&head, Framing::None) else { return };
+            if let Err(error) = self.lock().send_informational(response) {
+                tracing::debug!(%error, "an interim answer could not be passed on");
+            }
+        })
+    }
+}
+
+fn builder() -> server::Builder {
+    let mut builder = server::Builder::new();
+    builder
+        .max_concurrent_streams(STREAMS)
+        .initial_window_size(WINDOW)
+        .initial_connection_window_size(WINDOWS)
+        .max_header_list_size(FIELDS)
+        .max_send_buffer_size(WAITING);
+    builder
+}
