@@ -160,10 +160,19 @@ impl Published {
 }
 
 fn of_clients(config: &Config) -> proxy::Config {
+    let limits = &config.limits;
     proxy::Config {
         connect_ports: config.proxy.connect_ports.clone(),
         allowed_hosts: config.server.allowed_hosts.clone(),
         timeout: config.server.timeout,
+        limits: proxy::Limits {
+            streams: limits.streams,
+            header_bytes: limits.header_bytes,
+            head: limits.header_timeout,
+            handshake: limits.handshake_timeout,
+            idle: limits.idle_timeout,
+            tunnel_idle: limits.tunnel_idle_timeout,
+        },
         keyless: config.server.is_keyless(),
         socket_keyless: config.server.is_socket_keyless(),
     }

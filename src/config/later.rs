@@ -17,9 +17,8 @@ enum Accepted {
 
 use Accepted::{EmptyList, Nothing, Text, True};
 
-const LATER: [(&str, Accepted); 12] = [
+const LATER: [(&str, Accepted); 11] = [
     ("web", Nothing),
-    ("limits", Nothing),
     ("ca", Nothing),
     ("mcp.enabled", True),
     ("mcp.transport", Text("stdio")),

@@ -13,6 +13,7 @@ pub mod environment;
 pub mod error;
 mod excerpt;
 mod later;
+pub mod limits;
 pub mod load;
 pub mod logging;
 pub mod origin;
@@ -54,6 +55,8 @@ pub struct Config {
     pub upstream: crate::upstream::Config,
     /// `[proxy]`: what happens to requests.
     pub proxy: proxy::Proxy,
+    /// `[limits]`: what clients may take at once, and how slow they may be.
+    pub limits: limits::Limits,
     /// `[rate_limits]`: how often callers may ask, whatever the policies say.
     pub rate_limits: rate_limits::RateLimits,
     /// `[[policies]]` and `[policy]`: what may be done with which credential.

@@ -56,6 +56,14 @@ transport = "stdio"
 # connect_ports = [80, 443]     # ports that CONNECT may name
 # inject_headers = {}           # headers that every request upstream gets
 
+# [limits]                      # what clients may take at once, and how slow they may be
+# streams = 100                 # HTTP/2 streams of a connection
+# header_bytes = 65536          # of a request; less is possible
+# header_timeout = 10           # seconds from the first byte of a head to its last
+# handshake_timeout = 10        # seconds for TLS, after CONNECT
+# idle_timeout = 75             # seconds between two requests
+# tunnel_idle_timeout = 3600    # seconds of silence in blind tunnels and WebSockets
+
 # [policy]                      # what credentials may be used for, besides [[policies]] in this file
 # include = []                  # files of policies, e.g. ["policies/*.toml"]
 
@@ -71,6 +79,7 @@ mod tests {
 
     use crate::config::{
         Environment, Flags,
+        limits::Limits,
         load::load,
         rate_limits::RateLimits,
         sample::sample,
@@ -95,6 +104,7 @@ mod tests {
             let asks_nobody = loaded.config.server.is_keyless();
             let server = Server { local_auth: None, ..loaded.config.server };
             assert_eq!((server, asks_nobody), (Server::default(), true), "{name}");
+            assert_eq!(loaded.config.limits, Limits::default(), "{name}");
             let limits = (loaded.config.rate_limits.proxy(Mode::Local), loaded.config.rate_limits.management);
             assert_eq!(limits, (None, RateLimits::default().management), "{name}");
         }

@@ -1,6 +1,6 @@
 //! A tunnel that was opened becomes TLS with a certificate of ours, and then a session like any other.
 
-use std::{io, time::Duration};
+use std::io;
 
 use http::Method;
 use rustls::{AlertDescription, server::Acceptor};
@@ -13,13 +13,11 @@ use crate::{
     http1::{Connection, Shared, Wire, wire::Socket},
     proxy::{
         Peer, Worker,
-        session::{KEEP_ALIVE, Session, Tunnel},
+        session::{Session, Tunnel},
         streams::Streams,
     },
 };
 
-/// Longest time from the answer to CONNECT to the end of the handshake.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// A fatal `unrecognized_name` alert in a record of its own (RFC 8446 section 6, RFC 6066 section 3).
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 
@@ -29,7 +27,8 @@ impl Session {
     pub(crate) async fn intercept(self, tunnel: Tunnel) -> Option<Self> {
         let Self { worker, connection, peer, counted, .. } = self;
         let Wire::Plain(tcp) = connection.into_inner()?.into_wire()? else { return None };
-        let tls = match tokio::time::timeout(HANDSHAKE, handshake(&worker, tcp, &tunnel, peer)).await {
+        let limits = worker.config.load().limits;
+        let tls = match tokio::time::timeout(limits.handshake, handshake(&worker, tcp, &tunnel, peer)).await {
             Ok(Ok(tls)) => tls,
             Ok(Err(error)) => {
                 explain(&error, &tunnel, peer);
@@ -43,7 +42,7 @@ impl Session {
             Streams::new(worker, peer, tunnel, counted).serve(wire).await;
             return None;
         }
-        let connection = Shared::new(Connection::new(wire, KEEP_ALIVE));
+        let connection = Shared::new(Connection::new(wire, limits.idle));
         Some(Self { worker, connection, peer, tunnel: Some(tunnel), counted })
     }
 }

@@ -31,10 +31,29 @@ pub struct Config {
     pub allowed_hosts: Vec<Host>,
     /// For silence of a client in the middle of a message.
     pub timeout: Duration,
+    /// What one connection may take, and how long it may be slow or silent elsewhere.
+    pub limits: Limits,
     /// Whether callers of the TCP listener need no key.
     pub keyless: bool,
     /// The same for those of the unix socket.
     pub socket_keyless: bool,
+}
+
+/// What one connection of a client may take, and for how long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// HTTP/2 streams open at once.
+    pub streams: u32,
+    /// Most bytes of a request's header fields.
+    pub header_bytes: u32,
+    /// From the first byte of a head to its last.
+    pub head: Duration,
+    /// From the answer to CONNECT to the end of the TLS handshake.
+    pub handshake: Duration,
+    /// Longest silence between two requests.
+    pub idle: Duration,
+    /// Longest silence, both ways, of a blind tunnel and of what has switched protocols.
+    pub tunnel_idle: Duration,
 }
 
 impl Config {

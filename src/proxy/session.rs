@@ -31,10 +31,6 @@ use crate::{
     },
 };
 
-/// Longest silence between two requests.
-pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Longest time from the first byte of a head to its last.
-const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a tunnel whose key was revoked is kept, so that its next request can be told why.
 pub(crate) const PARTING: Duration = Duration::from_secs(2);
 /// Longest time that a connection is read from after its last answer.
@@ -77,7 +73,8 @@ enum Next {
 /// Serves a connection until it ends. What idles between two requests is kept small: all else is boxed.
 pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: Peer) {
     let counted = worker.connections.enter();
-    let connection = Shared::new(Connection::new(Wire::Plain(Socket::new(stream)), KEEP_ALIVE));
+    let idle = worker.config.load().limits.idle;
+    let connection = Shared::new(Connection::new(Wire::Plain(Socket::new(stream)), idle));
     let mut session = Session { worker, connection, peer, tunnel: None, counted };
     loop {
         let next = match session.read_head().await {
@@ -103,7 +100,11 @@ impl Session {
     async fn read_head(&self) -> Result<Option<Vec<u8>>, HeadError> {
         let mut begun = self.connection.lock().has_input();
         let mut parting = false;
-        self.connection.lock().idle.restart(if begun { HEAD_DEADLINE } else { KEEP_ALIVE });
+        let deadline = {
+            let limits = self.worker.config.load().limits;
+            self.connection.lock().idle.restart(if begun { limits.head } else { limits.idle });
+            limits.head
+        };
         poll_fn(|cx| {
             let mut connection = self.connection.lock();
             if let Poll::Ready(head) = connection.poll_head(cx) {
@@ -111,7 +112,7 @@ impl Session {
             }
             if !begun && connection.has_input() {
                 begun = true;
-                connection.idle.restart(HEAD_DEADLINE);
+                connection.idle.restart(deadline);
             }
             let lost = self.tunnel.as_ref().is_some_and(|it| it.ticket.poll_revoked(cx).is_ready());
             if lost && !parting {
@@ -126,7 +127,7 @@ impl Session {
 
     async fn handle(&self, bytes: Vec<u8>) -> Next {
         let _request = self.worker.requests.enter();
-        let (head, framing) = match parse(bytes) {
+        let (head, framing) = match self.parse(bytes) {
             Ok(parsed) => parsed,
             Err(refused) => return Box::pin(self.refuse_head(&refused.into())).await,
         };
@@ -159,6 +160,17 @@ impl Session {
             Ok(()) if responder.last || !self.connection.lock().is_between_messages() => Next::Close,
             Ok(()) => Next::Request,
         }
+    }
+
+    fn parse(&self, bytes: Vec<u8>) -> Result<(RequestHead, Framing), Refused> {
+        let most = self.worker.config.load().limits.header_bytes as usize;
+        let may_exceed = bytes.len() > most;
+        let head = head::request(bytes)?;
+        if may_exceed && head.fields.written_len() > most {
+            return Err(Refused::TooLarge);
+        }
+        let framing = framing::of_request(&head)?;
+        Ok((head, framing))
     }
 
     /// Whether the key that opened the tunnel was revoked.
@@ -202,12 +214,6 @@ impl Session {
         self.connection.lock().idle.restart(LINGER);
         poll_fn(|cx| self.connection.lock().poll_close(cx)).await;
     }
-}
-
-fn parse(bytes: Vec<u8>) -> Result<(RequestHead, Framing), Refused> {
-    let head = head::request(bytes)?;
-    let framing = framing::of_request(&head)?;
-    Ok((head, framing))
 }
 
 fn is_last(head: &RequestHead) -> bool {

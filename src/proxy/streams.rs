@@ -27,27 +27,21 @@ use crate::{
     http1::{Wire, send::SendError},
     http2::{Incoming, Pump, heads},
     proxy::{
-        Peer, Worker, classify,
+        Limits, Peer, Worker, classify,
         dispatch::unless_revoked,
-        session::{KEEP_ALIVE, PARTING, Tunnel},
+        session::{PARTING, Tunnel},
     },
 };
 
-/// Most streams at once.
-const STREAMS: u32 = 100;
 /// What a client may send of one stream before it is taken, in bytes.
 const WINDOW: u32 = 65_536;
 /// The same of all streams of a connection together.
 const WINDOWS: u32 = 1 << 20;
-/// Longest field section, decompressed, in bytes.
-const FIELDS: u32 = 32_768;
 /// Most bytes of one stream that wait for the client to take them.
 const WAITING: usize = 65_536;
 /// How many more requests a client may give up than it lets us answer. Opening and resetting streams is cheap for it, and
 /// not for us (CVE-2023-44487).
 const MOST_ABANDONED: usize = 200;
-/// Longest time for the client's preface and settings.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Longest time that the last frames may take to leave, or the rest of a short request to come.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -73,15 +67,16 @@ impl Streams {
 
     /// Serves the connection until it ends.
     pub(crate) async fn serve(self: Arc<Self>, wire: Wire) {
-        match tokio::time::timeout(HANDSHAKE, builder().handshake(wire)).await {
-            Ok(Ok(connection)) => self.accept(connection).await,
+        let limits = self.worker.config.load().limits;
+        match tokio::time::timeout(limits.handshake, builder(&limits).handshake(wire)).await {
+            Ok(Ok(connection)) => self.accept(connection, limits.idle).await,
             Ok(Err(error)) => tracing::debug!(%error, peer = %self.peer, "HTTP/2 did not begin"),
             Err(_) => {}
         }
     }
 
-    async fn accept(self: Arc<Self>, mut connection: server::Connection<Wire, Bytes>) {
-        let mut idle = Idle::new(KEEP_ALIVE);
+    async fn accept(self: Arc<Self>, mut connection: server::Connection<Wire, Bytes>, idle: Duration) {
+        let mut idle = Idle::new(idle);
         let mut ending = Ending::default();
         poll_fn(|cx| {
             loop {
@@ -262,13 +257,13 @@ impl Interim for &Respond {
     }
 }
 
-fn builder() -> server::Builder {
+fn builder(limits: &Limits) -> server::Builder {
     let mut builder = server::Builder::new();
     builder
-        .max_concurrent_streams(STREAMS)
+        .max_concurrent_streams(limits.streams)
         .initial_window_size(WINDOW)
         .initial_connection_window_size(WINDOWS)
-        .max_header_list_size(FIELDS)
+        .max_header_list_size(limits.header_bytes)
         .max_send_buffer_size(WAITING);
     builder
 }

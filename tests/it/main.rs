@@ -77,6 +77,8 @@ mod revocation;
 #[cfg(test)]
 mod rollback;
 #[cfg(test)]
+mod slow_clients;
+#[cfg(test)]
 mod smuggling;
 #[cfg(test)]
 mod store;

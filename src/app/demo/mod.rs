@@ -24,6 +24,7 @@ use crate::{
     ca::{Root, to_pem},
     config::{
         self, Config, Loaded,
+        limits::Limits,
         logging::{Level, Logging},
         proxy::Proxy,
         rate_limits::RateLimits,
@@ -186,6 +187,7 @@ fn config(folder: &TempDir, ca_file: PathBuf) -> Config {
         storage: Storage { path: data_dir.join("credentials.enc"), kdf: KdfParams::floor() },
         logging: Logging { level: Level::Info, audit_file: data_dir.join("audit.log") },
         proxy: Proxy::default(),
+        limits: Limits::default(),
         rate_limits: RateLimits::default(),
         policies: policy::PolicySet::default(),
         data_dir,

@@ -1,0 +1,75 @@
+//! Clients that are slow, silent or long-winded are let go in time, however they come, and others do not notice.
+
+use crate::support::{Agent, Appliance, Origin, WAYS, agent::NAMED, wait::until};
+
+#[test]
+fn a_head_that_comes_byte_by_byte_is_not_waited_for() {
+    let appliance = Appliance::builder().set("limits.header_timeout", "1").start();
+    for way in WAYS {
+        let origin = Origin::https();
+        let mut agent = Agent::via(&appliance, way, &origin);
+        // The first request does not make a later one more welcome.
+        agent.get("/first").expect_origins(200);
+        let head = agent.head("GET", "/slow", &[NAMED]);
+        agent.send(head.trim_end());
+        // Each byte is a sign of life, and none counts.
+        until("the connection is closed", || agent.try_send("y").err());
+        assert!(agent.rest().is_empty(), "{way:?}");
+        assert_eq!(origin.requests().len(), 1, "{way:?}");
+    }
+}
+
+#[test]
+fn a_connection_that_idles_is_closed_in_good_order() {
+    let appliance = Appliance::builder().set("limits.idle_timeout", "1").start();
+    for way in WAYS {
+        let origin = Origin::https();
+        let mut fresh = Agent::via(&appliance, way, &origin);
+        assert!(fresh.is_closed() && fresh.ended_well(), "{way:?}");
+        let mut used = Agent::via(&appliance, way, &origin);
+        used.get("/").expect_origins(200);
+        assert!(used.is_closed() && used.ended_well(), "{way:?}");
+    }
+}
+
+#[test]
+fn a_tunnel_that_never_becomes_tls_is_closed() {
+    let appliance = Appliance::builder().set("limits.handshake_timeout", "1").start();
+    let origin = Origin::https();
+    for begun in [&b""[..], b"\x16\x03\x01\x01\x00\x01"] {
+        let mut agent = Agent::dial(appliance.address());
+        agent.connect(&origin.authority(), &[]).unwrap();
+        agent.send(begun);
+        assert!(agent.is_closed(), "{begun:?}");
+    }
+    assert_eq!(origin.connections(), 0);
+}
+
+#[test]
+fn header_fields_over_the_limit_are_refused() {
+    let appliance = Appliance::builder().set("limits.header_bytes", "2000").start();
+    let origin = Origin::https();
+    for way in WAYS {
+        let mut agent = Agent::via(&appliance, way, &origin);
+        let answer = agent.ask("GET", &format!("/{}", "p".repeat(3000)), &[NAMED, ("X-Long", &"y".repeat(1800))]);
+        answer.expect_origins(200);
+        let answer = agent.ask("GET", "/", &[NAMED, ("X-Long", &"y".repeat(2000))]);
+        answer.expect_refusal(431, "headers_too_large");
+        assert!(agent.is_closed(), "{way:?}");
+    }
+    assert_eq!(origin.requests().len(), 3);
+}
+
+#[test]
+fn a_changed_deadline_counts_for_what_begins_then() {
+    let (appliance, origin) = (Appliance::start(), Origin::https());
+    for way in WAYS {
+        Agent::via(&appliance, way, &origin).get("/").expect_origins(200);
+    }
+    appliance.set("limits.idle_timeout", "1");
+    until("it is in force", || appliance.printed().contains("is in force").then_some(()));
+    for way in WAYS {
+        let mut agent = Agent::via(&appliance, way, &origin);
+        assert!(agent.is_closed() && agent.ended_well(), "{way:?}");
+    }
+}
