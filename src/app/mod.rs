@@ -4,6 +4,7 @@
 //! [`request::run`].
 
 pub mod demo;
+mod descriptors;
 pub mod error;
 mod exposition;
 pub mod harden;

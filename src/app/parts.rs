@@ -8,7 +8,10 @@ use rustls::ClientConfig;
 use crate::{
     app::AppError,
     audit::Recorder,
-    base::clock::Clock,
+    base::{
+        capacity::{Capacity, Most},
+        clock::Clock,
+    },
     config::{self, Config, server::Mode},
     exchange::{self, Contents, Exchange, Health, RateLimits, Shared, Snapshot, Unmatched},
     policy::Limiter,
@@ -37,6 +40,7 @@ impl Parts {
         let shared = Shared {
             safe: Safe::new(store.opener(), records),
             limiter: Limiter::new(Clock.steady()),
+            open: Capacity::new(),
             clock: Clock,
             health: Health::default(),
         };
@@ -96,7 +100,7 @@ fn contents(config: &Config, records: &Records) -> Contents {
 }
 
 fn of_requests(config: &Config) -> exchange::Config {
-    let (proxy, limits) = (&config.proxy, &config.rate_limits);
+    let (proxy, limits, rates) = (&config.proxy, &config.limits, &config.rate_limits);
     exchange::Config {
         unmatched: match (proxy.unmatched, config.server.mode) {
             (Some(config::proxy::Unmatched::Deny), _) | (None, Mode::Server) => Unmatched::Deny,
@@ -110,10 +114,11 @@ fn of_requests(config: &Config) -> exchange::Config {
             .collect(),
         max_body_size: config.server.max_body_size,
         timeout: config.server.timeout,
+        requests: Most { all: limits.requests as usize, each: limits.requests_per_client() as usize },
         rate_limits: RateLimits {
-            proxy: limits.proxy(config.server.mode),
-            management: limits.management,
-            auth_failures: limits.auth_failures,
+            proxy: rates.proxy(config.server.mode),
+            management: rates.management,
+            auth_failures: rates.auth_failures,
         },
     }
 }

@@ -6,9 +6,9 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use crate::{
-    app::parts::Parts,
+    app::{descriptors, parts::Parts},
     audit::{Anchor, Memory, RolledBack},
-    base::id::Id,
+    base::{capacity::Most, id::Id},
     config::Config,
     exchange::{Part, Snapshot},
     manage::upkeep,
@@ -82,7 +82,8 @@ impl Published {
     }
 
     /// Puts a configuration in force.
-    pub fn configure(&self, config: Config) {
+    pub fn configure(&self, mut config: Config) {
+        descriptors::fit(&mut config.limits);
         let mut sources = self.lock();
         self.clients.store(Arc::new(of_clients(&config)));
         self.parts.publish(&config, &sources.records);
@@ -166,6 +167,7 @@ fn of_clients(config: &Config) -> proxy::Config {
         allowed_hosts: config.server.allowed_hosts.clone(),
         timeout: config.server.timeout,
         limits: proxy::Limits {
+            connections: Most { all: limits.connections as usize, each: limits.connections_per_client() as usize },
             streams: limits.streams,
             header_bytes: limits.header_bytes,
             head: limits.header_timeout,

@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::{
     api::{Api, budget::Budget},
     app::{
-        AppError,
+        AppError, descriptors,
         parts::Parts,
         published::Published,
         reload::{self, Load, Reload},
@@ -59,7 +59,9 @@ impl Server {
     /// # Errors
     /// See [`AppError`]; nothing was served then.
     pub fn start(loaded: Loaded, store: FileStore, rollback: Rollback) -> Result<Self, AppError> {
-        let Loaded { config, origin } = loaded;
+        let Loaded { mut config, origin } = loaded;
+        descriptors::raise();
+        descriptors::fit(&mut config.limits);
         reload::warn_of_unmatched(&origin);
         let (listener, bound) = bind(config.server.bind)?;
         let socket = config.server.socket.as_deref().map(Door::bind).transpose()?;

@@ -12,6 +12,9 @@ use crate::{
     store::{FileStore, Records, StoreError},
 };
 
+/// Records of a worker that have ended and may still be unwritten.
+const UNWRITTEN: u16 = 1024;
+
 /// What becomes of a store of an earlier day.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Rollback {
@@ -39,12 +42,17 @@ pub fn open_audit(
     if let (Err(error), Rollback::Refuse) = (compared, rollback) {
         return Err(StoreError::from(error).into());
     }
-    let (audit, recorders) = Audit::open(settings, workers)?;
+    let (audit, recorders) = Audit::open(settings, workers, slots(config))?;
     match (compared, recorders.first()) {
         (Err(error), Some(recorder)) => accept(&audit, recorder, error, records.revision)?,
         _ => see(audit.memory(), records.revision)?,
     }
     Ok((audit, recorders))
+}
+
+/// Each worker may have all the requests there are, and lines of others to write.
+fn slots(config: &Config) -> u16 {
+    u16::try_from(config.limits.requests).unwrap_or(u16::MAX).saturating_add(UNWRITTEN)
 }
 
 /// The same for a command, which does one thing and refuses a store of an earlier day.

@@ -27,10 +27,7 @@ use crate::audit::{
     writer::Writer,
 };
 
-/// Records that one worker may have open at once, or closed and not yet written.
-const SLOTS: u16 = 2048;
-
-/// The same for a process that does one thing and ends.
+/// Records that may be open at once, or closed and not yet written, of a process that does one thing and ends.
 const FEW_SLOTS: u16 = 4;
 
 /// The writer gives up earlier, unless the system holds it.
@@ -48,12 +45,13 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Brings what dead processes left into the log, makes this process's journal, and gives each worker its recorder.
+    /// Brings what dead processes left into the log, makes this process's journal, and gives each worker its recorder, with
+    /// so many slots: the records that may be open at once, or closed and not yet written.
     ///
     /// # Errors
     /// There is no log or no journal, so no credential may be used.
-    pub fn open(config: Config, workers: usize) -> Result<(Self, Vec<Recorder>), AuditError> {
-        Self::begin(config, workers, SLOTS)
+    pub fn open(config: Config, workers: usize, slots: u16) -> Result<(Self, Vec<Recorder>), AuditError> {
+        Self::begin(config, workers, slots)
     }
 
     /// The same for a process that does one thing and ends, such as a command: its journal is small.

@@ -3,6 +3,7 @@
 //! Not here: anything that names a credential, a policy, a socket or a file.
 
 pub mod body;
+pub mod capacity;
 pub mod clock;
 pub mod count;
 pub mod fields;

@@ -6,6 +6,8 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::config::server::seconds;
 
+/// What a journal of audit records has room for.
+const MOST_REQUESTS: u32 = 50_000;
 /// What the codec of HTTP/1 reads at most.
 const MOST_HEADER_BYTES: u32 = 65_536;
 
@@ -13,6 +15,18 @@ const MOST_HEADER_BYTES: u32 = 65_536;
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a section")]
 pub struct Limits {
+    /// Connections of clients that may be open.
+    #[serde(deserialize_with = "at_least_one")]
+    pub connections: u32,
+    /// The same, of one address; see [`Limits::connections_per_client`].
+    #[serde(deserialize_with = "some_at_least_one")]
+    connections_per_client: Option<u32>,
+    /// Requests that may be open.
+    #[serde(deserialize_with = "requests")]
+    pub requests: u32,
+    /// The same, of one key or address; see [`Limits::requests_per_client`].
+    #[serde(deserialize_with = "some_at_least_one")]
+    requests_per_client: Option<u32>,
     /// HTTP/2 streams that one connection may have open.
     #[serde(deserialize_with = "at_least_one")]
     pub streams: u32,
@@ -33,9 +47,33 @@ pub struct Limits {
     pub tunnel_idle_timeout: Duration,
 }
 
+impl Limits {
+    /// Connections that one client may have: where nothing is written, so many that some are left for others.
+    pub fn connections_per_client(&self) -> u32 {
+        self.connections_per_client.unwrap_or(most_of(self.connections))
+    }
+
+    /// The same for requests.
+    pub fn requests_per_client(&self) -> u32 {
+        self.requests_per_client.unwrap_or(most_of(self.requests))
+    }
+
+    /// So many are all that can be had.
+    pub fn lower(&mut self, connections: u32, requests: u32) {
+        self.connections = self.connections.min(connections);
+        self.requests = self.requests.min(requests);
+        self.connections_per_client = self.connections_per_client.map(|it| it.min(most_of(self.connections)));
+        self.requests_per_client = self.requests_per_client.map(|it| it.min(most_of(self.requests)));
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            connections: 16_000,
+            connections_per_client: None,
+            requests: 2048,
+            requests_per_client: None,
             streams: 100,
             header_bytes: MOST_HEADER_BYTES,
             header_timeout: Duration::from_secs(10),
@@ -46,10 +84,25 @@ impl Default for Limits {
     }
 }
 
+fn most_of(all: u32) -> u32 {
+    all - all / 4
+}
+
 fn at_least_one<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
     match u32::deserialize(from)? {
         0 => Err(de::Error::custom("at least 1")),
         it => Ok(it),
+    }
+}
+
+fn some_at_least_one<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    at_least_one(from).map(Some)
+}
+
+fn requests<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    match u32::deserialize(from)? {
+        it @ 1..=MOST_REQUESTS => Ok(it),
+        _ => Err(de::Error::custom(format_args!("from 1 to {MOST_REQUESTS}"))),
     }
 }
 

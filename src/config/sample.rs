@@ -57,6 +57,10 @@ transport = "stdio"
 # inject_headers = {}           # headers that every request upstream gets
 
 # [limits]                      # what clients may take at once, and how slow they may be
+# connections = 16000           # of clients, at once
+# connections_per_client = 12000    # of one address; without it three quarters of all
+# requests = 2048               # open at once
+# requests_per_client = 1536    # of one key, or address without a key
 # streams = 100                 # HTTP/2 streams of a connection
 # header_bytes = 65536          # of a request; less is possible
 # header_timeout = 10           # seconds from the first byte of a head to its last
@@ -104,7 +108,9 @@ mod tests {
             let asks_nobody = loaded.config.server.is_keyless();
             let server = Server { local_auth: None, ..loaded.config.server };
             assert_eq!((server, asks_nobody), (Server::default(), true), "{name}");
-            assert_eq!(loaded.config.limits, Limits::default(), "{name}");
+            let (of_file, defaults) = (&loaded.config.limits, Limits::default());
+            let per_client = |it: &Limits| (it.connections_per_client(), it.requests_per_client());
+            assert_eq!(per_client(of_file), per_client(&defaults), "{name}");
             let limits = (loaded.config.rate_limits.proxy(Mode::Local), loaded.config.rate_limits.management);
             assert_eq!(limits, (None, RateLimits::default().management), "{name}");
         }

@@ -1,12 +1,15 @@
 //! Who calls, whether that may be done at all, and whether again so soon.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use jiff::Timestamp;
 
 use crate::{
     audit::Entry,
-    base::fields::Known,
+    base::{
+        capacity::{Client, Network, Share},
+        fields::Known,
+    },
     exchange::{
         Caller, Config, Door, Exchange, Inbound, Refusal, Snapshot, attempts,
         metrics::{Authentication, Limit},
@@ -92,6 +95,21 @@ impl Exchange {
     pub(crate) fn pace(&self, config: &Config, principal: &Principal, permission: Permission) -> Result<(), Refusal> {
         permitted(principal, permission)?;
         pace::charge(&self.shared.limiter, config, principal).inspect_err(|_| self.metrics.limited(Limit::Proxy))
+    }
+
+    /// A share of what may be open at once, for as long as this caller's request or tunnel is.
+    ///
+    /// # Errors
+    /// The caller has as many as one may have, or all have as many as there may be.
+    pub(crate) fn share(
+        &self,
+        config: &Config,
+        principal: &Principal,
+        source: Option<SocketAddr>,
+    ) -> Result<Share, Refusal> {
+        let key = principal.holder().map(|it| Client::Key(it.key.id));
+        let client = key.unwrap_or_else(|| Client::Network(Network::of(source)));
+        self.shared.open.take(client, config.requests).map_err(Refusal::from)
     }
 
     /// The one key that a request shows. A key in the URL is in logs already: it is not taken.

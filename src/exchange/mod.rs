@@ -31,6 +31,8 @@ pub use snapshot::{Contents, Snapshot};
 
 use std::time::Duration;
 
+use crate::base::capacity::Most;
+
 /// How requests are treated on their way through.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
@@ -44,6 +46,8 @@ pub struct Config {
     pub max_body_size: Option<u64>,
     /// For silence of an origin server.
     pub timeout: Duration,
+    /// How many requests may be open at once.
+    pub requests: Most,
     /// How often callers may call.
     pub rate_limits: RateLimits,
 }

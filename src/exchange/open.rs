@@ -6,6 +6,7 @@ use http::Method;
 
 use crate::{
     audit::{Door, Entry, Outcome, Unavailable},
+    base::capacity::Share,
     exchange::{Exchange, Refusal, metrics::Tally},
     identity::{PresentedKey, Principal, presented},
 };
@@ -16,12 +17,14 @@ pub struct Open {
     /// What the line will say.
     pub entry: Entry,
     tally: Tally,
+    /// Its share of what may be open at once, from when it is known whose.
+    pub(crate) share: Option<Share>,
 }
 
 impl Open {
     /// It has ended so.
     pub fn close(self, outcome: Outcome) {
-        let Self { entry, mut tally } = self;
+        let Self { entry, mut tally, share: _share } = self;
         let (up, down) = (entry.record.bytes_up, entry.record.bytes_down);
         let took = entry.close_timed(outcome);
         tally.end(outcome, took, (up, down));
@@ -86,7 +89,7 @@ impl Exchange {
         match self.recorder.open(door, action) {
             Ok(entry) => {
                 let tally = self.metrics.begin(door, entry.opened());
-                Ok(Open { entry, tally })
+                Ok(Open { entry, tally, share: None })
             }
             Err(unavailable) => {
                 let refusal = match unavailable {

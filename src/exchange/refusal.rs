@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     audit::Outcome,
-    base::{clock::Clock, head::AnswerHead, host::HostError, target::TargetError},
+    base::{capacity::Full, clock::Clock, head::AnswerHead, host::HostError, target::TargetError},
     identity::Permission,
     policy::{Exhausted, Verdict},
 };
@@ -86,6 +86,8 @@ pub enum Refusal {
     AuditUnavailable,
     /// More exchanges are open than can be recorded.
     Overloaded,
+    /// More are open of one caller than one may have.
+    Crowding,
     /// Our own fault.
     Internal,
 }
@@ -178,6 +180,7 @@ impl Refusal {
             Self::Port => Some("port"),
             Self::ServerName => Some("sni_mismatch"),
             Self::Address | Self::Target(DISGUISED) => Some("address"),
+            Self::Crowding => Some("client_limit"),
             _ => None,
         }
     }
@@ -196,7 +199,7 @@ impl Refusal {
             Self::Unauthorized | Self::KeyMissing => {
                 head.fields.append("WWW-Authenticate", b"Bearer realm=\"vultrino\"");
             }
-            Self::AuditUnavailable | Self::Overloaded => head.fields.append("Retry-After", b"1"),
+            Self::AuditUnavailable | Self::Overloaded | Self::Crowding => head.fields.append("Retry-After", b"1"),
             Self::RateLimited(it) => tell_rate(&mut head, it),
             Self::Method => head.fields.append("Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
             _ => {}
@@ -252,7 +255,8 @@ impl Refusal {
             Self::Timeout => "The target server did not answer in time",
             Self::ClientGone => "The request ended before its end",
             Self::AuditUnavailable => "The audit log cannot be written, so no credential is used",
-            Self::Overloaded => "Too many requests are open at once",
+            Self::Overloaded => "Too much is open at once",
+            Self::Crowding => "This client has too much open at once; see [limits]",
             Self::Internal => "Something went wrong inside Vultrino",
         };
         fixed.to_owned()
@@ -311,7 +315,7 @@ impl Refusal {
             Self::BadAnswer => (502, "upstream_error", "http_protocol_error"),
             Self::Timeout => (504, "upstream_timeout", "http_response_timeout"),
             Self::AuditUnavailable => (503, "audit_unavailable", "proxy_internal_error"),
-            Self::Overloaded => (503, "overloaded", "connection_limit_reached"),
+            Self::Overloaded | Self::Crowding => (503, "overloaded", "connection_limit_reached"),
             Self::Internal => (500, "internal_error", "proxy_internal_error"),
         }
     }
@@ -331,6 +335,15 @@ pub(crate) fn unix_seconds(wait: Duration) -> i64 {
     let now = Clock.now();
     let then = now.checked_add(wait).unwrap_or(now);
     then.as_second() + i64::from(then.subsec_nanosecond() > 0)
+}
+
+impl From<Full> for Refusal {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::All => Self::Overloaded,
+            Full::Each => Self::Crowding,
+        }
+    }
 }
 
 impl From<TargetError> for Refusal {

@@ -17,6 +17,7 @@ use crate::{
     audit::{Door, Entry, Recorder},
     base::{
         body::{BodyError, Meter},
+        capacity::Capacity,
         clock::Clock,
         fields::{Fields, Known},
         head::{AnswerHead, Framing, Interim},
@@ -30,7 +31,7 @@ use crate::{
         identify::{Leave, permitted},
         live::{Live, Rights, Ticket},
         metrics::{Limit, Metrics},
-        open::without_values,
+        open::{Open, without_values},
         snapshot,
     },
     identity::{Permission, Principal, presented},
@@ -58,6 +59,8 @@ pub struct Shared {
     pub safe: Safe,
     /// Counts what may happen only so often.
     pub limiter: Limiter,
+    /// What is open.
+    pub open: Arc<Capacity>,
     /// Tells the time.
     pub clock: Clock,
     /// What is not as it should be.
@@ -79,7 +82,7 @@ impl Exchange {
         note(&mut open.entry, inbound);
         let (snapshot, ticket) = (self.snapshot.load_full(), self.live.enter());
         let meter = Arc::new(Meter::new(snapshot.config().max_body_size.unwrap_or(u64::MAX)));
-        let attempt = self.attempt(&snapshot, inbound, &mut open.entry, &ticket, &meter);
+        let attempt = self.attempt(&snapshot, inbound, &mut open, &ticket, &meter);
         let done = Guarded { attempt: pin!(attempt), ticket: &ticket }.await;
         match done {
             Ok(Answer { head, framing, body }) => {
@@ -98,14 +101,16 @@ impl Exchange {
         &self,
         snapshot: &Snapshot,
         inbound: &mut Inbound<'_>,
-        entry: &mut Entry,
+        open: &mut Open,
         ticket: &Ticket,
         meter: &Arc<Meter>,
     ) -> Result<Answer, Refusal> {
         let (now, config) = (self.shared.clock.now(), snapshot.config());
+        let Open { entry, share, .. } = open;
         entry.record.generation = snapshot.generation();
         check(inbound, config)?;
         let principal = self.identify(snapshot, inbound, entry, now)?;
+        *share = Some(self.share(config, &principal, inbound.source)?);
         match inbound.leave.take() {
             // The role may be another one by now.
             Some(Leave { .. }) => permitted(&principal, Permission::Execute)?,
@@ -211,6 +216,11 @@ impl Exchange {
         !self.recorder.is_failing()
     }
 
+    /// Closes all idle connections to origin servers: others need the descriptors.
+    pub fn close_idle(&self) {
+        self.upstream.close_idle();
+    }
+
     /// Closes idle connections to origin servers whose time is over, and ends what has lost its right.
     pub fn sweep(&self) {
         self.upstream.sweep();
@@ -309,6 +319,7 @@ fn refuse(failure: &Failure) -> Refusal {
     tracing::debug!(error = failure as &dyn std::error::Error, "no answer from the origin server");
     match failure {
         Failure::Dial(DialError::Blocked) => Refusal::Address,
+        Failure::Dial(error) if error.is_exhaustion() => Refusal::Overloaded,
         Failure::Dial(_) => Refusal::Unreachable,
         Failure::Gone(_) | Failure::Answer(_) | Failure::Unexpected(_) => Refusal::BadAnswer,
         Failure::Timeout => Refusal::Timeout,

@@ -38,6 +38,19 @@ pub enum Stream {
     Unix(UnixStream),
 }
 
+impl Stream {
+    /// Writes what the system takes at once: so few bytes on a fresh connection that it takes them all.
+    ///
+    /// # Errors
+    /// It takes none.
+    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(it) => it.try_write(bytes),
+            Self::Unix(it) => it.try_write(bytes),
+        }
+    }
+}
+
 impl Socket {
     /// Counts from here.
     pub fn new(stream: Stream) -> Self {

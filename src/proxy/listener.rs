@@ -1,23 +1,33 @@
 //! Accepts connections and gives each to the worker with the fewest.
 
-use std::{io, os::fd::OwnedFd, sync::Arc, time::Duration};
+use std::{fmt, io, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    time::Instant,
 };
 
 use crate::{
-    base::task,
+    base::{
+        capacity::{Capacity, Client, Most, Network, Share},
+        task::{self, InFlight},
+    },
+    exchange::Refusal,
     http1::wire::Stream,
     proxy::{
         Peer, Worker, session,
         socket::{Door, SocketFile},
+        turn_away::{turn_away, turn_away_at_once},
     },
 };
 
 /// Wait after an accept that failed for want of descriptors or memory, so that it does not spin.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Most clients without room whose question is waited for.
+const MOST_TOLD: usize = 256;
+/// Between two lines of the log about it.
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Where clients come in.
 #[derive(Debug)]
@@ -28,7 +38,7 @@ pub struct Listeners {
 }
 
 /// A connection that no runtime has yet.
-type Handed = (OwnedFd, Peer);
+type Handed = (OwnedFd, Peer, Share);
 
 /// Where the listener leaves connections for another worker.
 #[derive(Debug)]
@@ -76,7 +86,7 @@ pub fn handover(worker: Arc<Worker>) -> (Handover, Inbox) {
 pub async fn receive(worker: Arc<Worker>, mut inbox: Inbox) {
     while let Some(handed) = inbox.0.recv().await {
         match enter(handed) {
-            Ok((stream, peer)) => task::spawn(session::serve(Arc::clone(&worker), stream, peer)),
+            Ok((stream, peer, share)) => task::spawn(session::serve(Arc::clone(&worker), stream, peer, share)),
             Err(error) => tracing::warn!(%error, "a connection could not be taken over"),
         }
     }
@@ -84,31 +94,84 @@ pub async fn receive(worker: Arc<Worker>, mut inbox: Inbox) {
 
 /// Accepts on this worker's thread until it is dropped. Connections of its own make no hop.
 pub async fn listen(listeners: Listeners, own: Arc<Worker>, others: Vec<Handover>) {
+    let (capacity, turned_away) = (Capacity::new(), InFlight::default());
+    let mut reception = Reception { own, others, capacity, turned_away, told: None };
     loop {
         match listeners.accept().await {
-            Ok((stream, peer)) => {
-                if let Err(error) = give(stream, peer, &own, &others) {
-                    tracing::debug!(%error, "a connection ended before it began");
-                }
-            }
+            Ok((stream, peer)) => reception.receive(stream, peer),
             Err(error) => {
-                tracing::warn!(%error, "no connection can be accepted now");
+                reception.tell(&error);
+                reception.make_room();
                 tokio::time::sleep(PAUSE).await;
             }
         }
     }
 }
 
-fn give(stream: Stream, peer: Peer, own: &Arc<Worker>, others: &[Handover]) -> io::Result<()> {
-    if let Stream::Tcp(tcp) = &stream {
-        tcp.set_nodelay(true)?;
+/// Where a connection goes that was accepted.
+struct Reception {
+    own: Arc<Worker>,
+    others: Vec<Handover>,
+    capacity: Arc<Capacity>,
+    /// Clients without room whose question is waited for.
+    turned_away: InFlight,
+    /// When the log was last told that there is no room.
+    told: Option<Instant>,
+}
+
+impl Reception {
+    fn receive(&mut self, stream: Stream, peer: Peer) {
+        let most = self.own.config.load().limits.connections;
+        let given = match self.capacity.take(Client::Network(Network::of(peer.address())), most) {
+            Ok(share) => self.give(stream, peer, share),
+            Err(full) => {
+                self.tell(&full);
+                self.turn_away(stream, full.into(), most);
+                return;
+            }
+        };
+        if let Err(error) = given {
+            tracing::debug!(%error, "a connection ended before it began");
+        }
     }
-    let freest = others.iter().min_by_key(|it| it.worker.connections.count());
-    match freest.filter(|it| it.worker.connections.count() < own.connections.count()) {
-        None => task::spawn(session::serve(Arc::clone(own), stream, peer)),
-        Some(other) => other.send.send((leave(stream)?, peer)).map_err(io::Error::other)?,
+
+    fn give(&self, stream: Stream, peer: Peer, share: Share) -> io::Result<()> {
+        if let Stream::Tcp(tcp) = &stream {
+            tcp.set_nodelay(true)?;
+        }
+        let freest = self.others.iter().min_by_key(|it| it.worker.connections.count());
+        match freest.filter(|it| it.worker.connections.count() < self.own.connections.count()) {
+            None => task::spawn(session::serve(Arc::clone(&self.own), stream, peer, share)),
+            Some(other) => other.send.send((leave(stream)?, peer, share)).map_err(io::Error::other)?,
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Waits with a few for their question; who floods us shall not choose how many that are.
+    fn turn_away(&self, stream: Stream, refusal: Refusal, most: Most) {
+        self.own.exchange.metrics().refused(&refusal);
+        if self.turned_away.count() <= MOST_TOLD.min(most.all / 4) {
+            let counted = self.turned_away.enter();
+            task::spawn(turn_away(Arc::clone(&self.own), stream, refusal, counted));
+        } else {
+            turn_away_at_once(&stream, &refusal);
+        }
+    }
+
+    /// Connections that wait for a request hold descriptors, too.
+    fn make_room(&self) {
+        let others = self.others.iter().map(|it| &it.worker);
+        others.chain([&self.own]).for_each(|it| it.exchange.close_idle());
+    }
+
+    /// Says in the log why clients are not taken, but not of each.
+    fn tell(&mut self, why: &dyn fmt::Display) {
+        let now = Instant::now();
+        if self.told.is_none_or(|last| now - last >= MINUTE) {
+            self.told = Some(now);
+            tracing::warn!(%why, "clients are turned away; this is said once a minute, /metrics counts them");
+        }
+    }
 }
 
 /// Out of the runtime that accepted it.
@@ -120,10 +183,10 @@ fn leave(stream: Stream) -> io::Result<OwnedFd> {
 }
 
 /// Into the runtime that serves it.
-fn enter((connection, peer): Handed) -> io::Result<(Stream, Peer)> {
+fn enter((connection, peer, share): Handed) -> io::Result<(Stream, Peer, Share)> {
     let stream = match peer {
         Peer::Tcp(_) => Stream::Tcp(TcpStream::from_std(connection.into())?),
         Peer::Socket => Stream::Unix(UnixStream::from_std(connection.into())?),
     };
-    Ok((stream, peer))
+    Ok((stream, peer, share))
 }

@@ -12,6 +12,7 @@ pub mod respond;
 pub mod session;
 pub mod socket;
 pub mod streams;
+pub mod turn_away;
 pub mod worker;
 
 pub use listener::listen;
@@ -20,7 +21,7 @@ pub use worker::Worker;
 
 use std::time::Duration;
 
-use crate::base::host::Host;
+use crate::base::{capacity::Most, host::Host};
 
 /// How clients are served.
 #[derive(Clone, Debug)]
@@ -31,7 +32,7 @@ pub struct Config {
     pub allowed_hosts: Vec<Host>,
     /// For silence of a client in the middle of a message.
     pub timeout: Duration,
-    /// What one connection may take, and how long it may be slow or silent elsewhere.
+    /// How much they may take, and how slow or silent they may be elsewhere.
     pub limits: Limits,
     /// Whether callers of the TCP listener need no key.
     pub keyless: bool,
@@ -39,9 +40,11 @@ pub struct Config {
     pub socket_keyless: bool,
 }
 
-/// What one connection of a client may take, and for how long.
+/// What clients may take, and for how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
+    /// Connections open at once.
+    pub connections: Most,
     /// HTTP/2 streams open at once.
     pub streams: u32,
     /// Most bytes of a request's header fields.

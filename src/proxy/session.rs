@@ -12,6 +12,7 @@ use http::Method;
 use crate::{
     base::{
         body::Body,
+        capacity::Share,
         head::{Framing, RequestHead, Version},
         target::Origin,
         task::Piece,
@@ -34,7 +35,7 @@ use crate::{
 /// How long a tunnel whose key was revoked is kept, so that its next request can be told why.
 pub(crate) const PARTING: Duration = Duration::from_secs(2);
 /// Longest time that a connection is read from after its last answer.
-const LINGER: Duration = Duration::from_secs(2);
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
 
 /// A client connection.
 #[derive(Debug)]
@@ -44,7 +45,16 @@ pub struct Session {
     pub(crate) peer: Peer,
     /// Set once the connection has become a tunnel.
     pub(crate) tunnel: Option<Tunnel>,
-    pub(crate) counted: Piece,
+    pub(crate) counted: Counted,
+}
+
+/// Where a connection is counted, for as long as it is open.
+#[derive(Debug)]
+pub struct Counted {
+    /// Of this worker.
+    _here: Piece,
+    /// Of this client, and of all.
+    _share: Share,
 }
 
 /// What a CONNECT settled for all requests inside.
@@ -71,8 +81,8 @@ enum Next {
 }
 
 /// Serves a connection until it ends. What idles between two requests is kept small: all else is boxed.
-pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: Peer) {
-    let counted = worker.connections.enter();
+pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: Peer, share: Share) {
+    let counted = Counted { _here: worker.connections.enter(), _share: share };
     let idle = worker.config.load().limits.idle;
     let connection = Shared::new(Connection::new(Wire::Plain(Socket::new(stream)), idle));
     let mut session = Session { worker, connection, peer, tunnel: None, counted };

@@ -2,6 +2,8 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use hickory_resolver::net::NetError;
+use rustix::io::Errno;
 use rustls::{
     ClientConfig,
     pki_types::{InvalidDnsNameError, ServerName},
@@ -55,6 +57,18 @@ pub enum DialError {
     /// The whole took too long.
     #[error("connecting took too long")]
     Timeout,
+}
+
+impl DialError {
+    /// Whether it is we who have no descriptor left for it.
+    pub fn is_exhaustion(&self) -> bool {
+        let system = match self {
+            Self::Connect(error) => error,
+            Self::Resolve(ResolveError::Dns(NetError::Io(error))) => error.as_ref(),
+            _ => return false,
+        };
+        matches!(Errno::from_io_error(system), Some(Errno::MFILE | Errno::NFILE))
+    }
 }
 
 impl Connector {

@@ -60,6 +60,11 @@ impl Pool {
         idle.shrink_to_fit();
     }
 
+    /// Closes all.
+    pub fn clear(&self) {
+        self.lock().clear();
+    }
+
     /// How many wait.
     pub fn idle(&self) -> u64 {
         self.lock().values().map(|it| it.len() as u64).sum()

@@ -148,7 +148,13 @@ impl Upstream {
         }
         self.dials.one();
         let dialled = Box::pin(self.connector.dial(&request.target.origin)).await;
-        let wire = dialled.inspect_err(|_| self.failed_dials.one())?;
+        let wire = dialled.inspect_err(|error| {
+            self.failed_dials.one();
+            if error.is_exhaustion() {
+                // The next one finds a descriptor.
+                self.close_idle();
+            }
+        })?;
         let channel = Channel::new(wire, Arc::clone(&request.target.origin), &self.pool, request.timeout);
         self.exchange(channel, &mut request).await
     }
@@ -156,6 +162,11 @@ impl Upstream {
     /// Closes idle connections whose time is over. Call it now and then.
     pub fn sweep(&self) {
         self.pool.sweep();
+    }
+
+    /// Closes all idle connections.
+    pub fn close_idle(&self) {
+        self.pool.clear();
     }
 
     /// How its connections came to be.

@@ -27,6 +27,8 @@ mod cli;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod crowds;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod expectations;

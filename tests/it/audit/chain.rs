@@ -230,7 +230,7 @@ fn the_head_of_the_chain_may_be_lost_and_the_chain_goes_on() {
     fs::remove_dir_all(place.config().journal_dir).unwrap();
     fs::remove_file(place.config().file).unwrap();
     fs::remove_file(rotated(&place, ".1")).unwrap();
-    let (audit, recorders) = vultrino::audit::Audit::open(Config { anchor, ..place.config() }, 1).unwrap();
+    let (audit, recorders) = vultrino::audit::Audit::open(Config { anchor, ..place.config() }, 1, 2048).unwrap();
     use_once(&recorders[0]);
     audit.close().unwrap();
     assert!(place.log().contains(" seq=10 "), "{}", place.log());

@@ -171,7 +171,7 @@ fn a_full_disk_refuses_records_and_nothing_is_lost() {
     let place = Place::new();
     let Some(small) = Tmpfs::mount() else { return };
     let config = Config { file: small.0.path().join("audit.log"), ..place.config() };
-    let (audit, recorders) = Audit::open(config.clone(), 1).unwrap();
+    let (audit, recorders) = Audit::open(config.clone(), 1, 2048).unwrap();
     let recorder = &recorders[0];
     use_once(recorder);
     until(|| fs::read_to_string(&config.file).unwrap().lines().count() == 1);
@@ -225,7 +225,7 @@ fn a_start_on_a_full_disk_is_refused() {
     let Some(small) = Tmpfs::mount() else { return };
     small.fill();
     let config = Config { journal_dir: small.0.path().join("journal"), ..place.config() };
-    let refused = Audit::open(config.clone(), 1).unwrap_err();
+    let refused = Audit::open(config.clone(), 1, 2048).unwrap_err();
     assert!(matches!(refused, AuditError::Chain { .. } | AuditError::Folder { .. }), "{refused:?}");
     let left = fs::read_dir(&config.journal_dir).map_or(0, Iterator::count);
     assert_eq!(left, 0, "no half journal stays");
@@ -253,7 +253,7 @@ fn lines_that_cannot_be_written_at_the_end_wait_for_the_next_start() {
 fn a_log_that_takes_nothing_refuses_records() {
     let place = Place::new();
     let config = Config { file: "/dev/full".into(), ..place.config() };
-    let (audit, recorders) = Audit::open(config, 1).unwrap();
+    let (audit, recorders) = Audit::open(config, 1, 2048).unwrap();
     use_once(&recorders[0]);
     until(|| audit.is_failing());
     let refused = recorders[0].open(Door::Path, "http_request").unwrap_err();

@@ -72,7 +72,7 @@ fn commands_that_come_and_go_at_once_do_not_mind_each_other() {
 #[test]
 fn four_workers_lose_nothing_and_share_no_id() {
     let place = Place::new();
-    let (audit, recorders) = Audit::open(place.config(), 4).unwrap();
+    let (audit, recorders) = Audit::open(place.config(), 4, 2048).unwrap();
     assert_eq!(recorders.len(), 4);
     thread::scope(|scope| {
         for recorder in &recorders {

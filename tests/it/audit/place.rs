@@ -83,7 +83,7 @@ impl At {
     }
 
     pub(crate) fn open(&self) -> (Audit, Recorder) {
-        let (audit, recorders) = Audit::open(self.config(), 1).unwrap();
+        let (audit, recorders) = Audit::open(self.config(), 1, 2048).unwrap();
         (audit, recorders.into_iter().next().unwrap())
     }
 }

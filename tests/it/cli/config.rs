@@ -52,6 +52,8 @@ const REFUSED: &[(&str, i32, &[&str])] = &[
     ("[proxy]\ninject_headers = { \"A\" = \"x\\r\\nB: y\" }", 1, &["plain ASCII"]),
     ("[web]\nbind = \"127.0.0.1:7879\"", 1, &["`web` is not built yet"]),
     ("[limits]\nheader_timeout = 0", 1, &["`limits.header_timeout` is not valid", "at least 1 second"]),
+    ("[limits]\nconnections = 0", 1, &["`limits.connections` is not valid", "at least 1"]),
+    ("[limits]\nrequests = 50001", 1, &["`limits.requests` is not valid", "from 1 to 50000"]),
     ("[limits]\nstreams = 0", 1, &["`limits.streams` is not valid", "at least 1"]),
     ("[limits]\nheader_bytes = 65537", 1, &["`limits.header_bytes` is not valid", "from 1024 to 65536 bytes"]),
     ("[limits]\nidle = 5", 1, &["unknown key `limits.idle`", "did you mean `idle_timeout`?"]),

@@ -44,7 +44,7 @@ impl Office {
         let trail = tempfile::tempdir().unwrap();
         let (file, journal_dir) = (trail.path().join("audit.log"), trail.path().join("journal"));
         let config = audit::Config { file, journal_dir, chain: store.opener().audit_key(), anchor: None, revision: 0 };
-        let (audit, recorders) = Audit::open(config, 1).unwrap();
+        let (audit, recorders) = Audit::open(config, 1, 2048).unwrap();
         let desk = Desk::new(Arc::clone(store), recorders.into_iter().next().unwrap(), Clock);
         Self { desk, audit: Mutex::new(audit), trail }
     }

@@ -16,6 +16,8 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 
+use socket2::{Domain, Socket, Type};
+
 use crate::support::{
     answer::Answer,
     appliance::{ALIAS, Appliance},
@@ -149,7 +151,19 @@ impl Agent {
     /// Connects to the proxy's port, to say anything.
     #[track_caller]
     pub(crate) fn dial(proxy: SocketAddr) -> Self {
-        let socket = TcpStream::connect(proxy).unwrap();
+        Self::of(TcpStream::connect(proxy).unwrap(), proxy)
+    }
+
+    /// The same, from this address of the machine.
+    #[track_caller]
+    pub(crate) fn dial_from(source: [u8; 4], proxy: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
+        socket.connect(&proxy.into()).unwrap();
+        Self::of(socket.into(), proxy)
+    }
+
+    fn of(socket: TcpStream, proxy: SocketAddr) -> Self {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_write_timeout(Some(PATIENCE)).unwrap();
         socket.set_nodelay(true).unwrap();

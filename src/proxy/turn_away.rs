@@ -1,0 +1,54 @@
+//! A client for which there is no room is told so and let go. It costs a descriptor for a moment, and nothing else.
+
+use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
+
+use crate::{
+    base::{
+        head::{Framing, Version},
+        task::Piece,
+    },
+    exchange::Refusal,
+    http1::{
+        Connection, Shared, Wire,
+        wire::{Socket, Stream},
+        write,
+    },
+    proxy::{Worker, respond::Responder, session::LINGER},
+};
+
+/// Longest wait for what the client has to say first.
+const FIRST_WORD: Duration = Duration::from_secs(1);
+
+/// Answers whatever is asked with this refusal. An answer before the question confuses clients, so the question is waited
+/// for.
+pub(crate) async fn turn_away(worker: Arc<Worker>, stream: Stream, refusal: Refusal, _counted: Piece) {
+    let connection = Shared::new(Connection::new(Wire::Plain(Socket::new(stream)), FIRST_WORD));
+    poll_fn(|cx| {
+        let mut connection = connection.lock();
+        match connection.poll_head(cx) {
+            Poll::Ready(_) => Poll::Ready(()),
+            Poll::Pending => connection.idle.poll_over(cx),
+        }
+    })
+    .await;
+    connection.lock().distrust();
+    let timeout = worker.config.load().timeout;
+    let responder =
+        Responder { connection: &connection, version: Version::Http11, is_head: false, last: true, timeout };
+    if let Err(error) = responder.refuse(&refusal).await {
+        tracing::debug!(%error, "a client without room was not told");
+        return;
+    }
+    connection.lock().idle.restart(LINGER);
+    poll_fn(|cx| connection.lock().poll_close(cx)).await;
+}
+
+/// The same in passing: most clients read it even so.
+pub(crate) fn turn_away_at_once(stream: &Stream, refusal: &Refusal) {
+    let (head, body) = refusal.answer();
+    let mut answer = write::answer(&head, Framing::Length(body.len() as u64), true);
+    answer.extend_from_slice(&body);
+    if let Err(error) = stream.try_write(&answer) {
+        tracing::debug!(%error, "a client without room was not told");
+    }
+}
