@@ -78,6 +78,7 @@ pub(crate) async fn run(State(api): State<Api>, visitor: Visitor, request: Reque
         keyless: visitor.arrival.keyless,
         leave: Some(leave),
         interim: None,
+        upgrade: false,
     };
     let reply = api.exchange().run(&mut inbound).await.map_err(Failure::on_record)?;
     let reply = Collected::of(reply, api.budget().of_large()).await.map_err(Failure::on_record)?;

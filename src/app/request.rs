@@ -107,5 +107,6 @@ fn inbound(request: Request) -> Inbound<'static> {
         source: None,
         leave: None,
         interim: None,
+        upgrade: false,
     }
 }

@@ -14,6 +14,8 @@ use bytes::Bytes;
 use http_body::Frame;
 use thiserror::Error;
 
+use crate::base::splice::Side;
+
 /// What follows a head: frames of data, then perhaps trailers.
 #[derive(Debug, Default)]
 pub enum Body {
@@ -24,6 +26,8 @@ pub enum Body {
     Full(Bytes),
     /// Read from a connection as it is polled.
     Stream(Arc<dyn Source>, Option<Arc<Meter>>),
+    /// None: behind this head the connection speaks another protocol (RFC 9110 section 7.8).
+    Switched(Box<Side>),
 }
 
 /// Why a body ended before its end.
@@ -93,7 +97,7 @@ impl Body {
                 meter.seen.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 Self::Full(bytes)
             }
-            Self::Empty => Self::Empty,
+            Self::Empty | Self::Switched(_) => self,
         }
     }
 
@@ -109,7 +113,7 @@ impl http_body::Body for Body {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let (source, meter) = match &*self {
-            Self::Empty => return Poll::Ready(None),
+            Self::Empty | Self::Switched(_) => return Poll::Ready(None),
             Self::Full(_) => {
                 let Self::Full(bytes) = std::mem::take(&mut *self) else { return Poll::Ready(None) };
                 return Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))));

@@ -119,6 +119,12 @@ impl Fields {
         self.connection_options().any(|it| it.eq_ignore_ascii_case(b"close"))
     }
 
+    /// Whether `Upgrade` stands there once and says `websocket`, and nothing else (RFC 6455 section 4.1).
+    pub fn upgrades_to_websocket(&self) -> bool {
+        let mut values = self.named("upgrade");
+        values.next().is_some_and(|it| it.eq_ignore_ascii_case(b"websocket")) && values.next().is_none()
+    }
+
     /// The values of all fields of this name, in any case.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         self.iter().filter(|it| it.name.eq_ignore_ascii_case(name.as_bytes())).map(|it| it.value)

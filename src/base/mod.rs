@@ -15,5 +15,6 @@ pub mod id;
 pub mod idle;
 pub mod secret;
 pub mod service;
+pub mod splice;
 pub mod target;
 pub mod task;

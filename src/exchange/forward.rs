@@ -34,6 +34,12 @@ pub fn prepare_request(fields: &mut Fields, config: &Config, overrides: bool) ->
     stripped
 }
 
+/// Asks for it in our own words; those of the client were for us.
+pub fn ask_for_websocket(fields: &mut Fields) {
+    fields.append("Connection", b"Upgrade");
+    fields.append("Upgrade", b"websocket");
+}
+
 const OVERRIDES: [&str; 5] =
     ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method", "X-Original-URL", "X-Rewrite-URL"];
 

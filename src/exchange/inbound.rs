@@ -40,6 +40,8 @@ pub struct Inbound<'a> {
     pub leave: Option<Leave>,
     /// Where interim answers go; without it they are dropped.
     pub interim: Option<&'a mut (dyn Interim + 'a)>,
+    /// Whether it asks to go on with WebSocket, on a connection that can.
+    pub upgrade: bool,
 }
 
 /// Who asks for something, as far as is known without looking.

@@ -15,6 +15,7 @@ pub mod open;
 pub mod pace;
 pub mod recorded;
 pub mod refusal;
+pub mod relay;
 pub mod run;
 pub mod snapshot;
 

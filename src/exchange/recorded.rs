@@ -14,6 +14,7 @@ use crate::{
     base::{
         body::{Body, BodyError, Meter},
         head::{AnswerHead, Framing},
+        splice::Side,
     },
     exchange::{
         Open,
@@ -37,7 +38,7 @@ pub struct Reply {
 pub struct Recorded {
     body: Body,
     open: Option<Open>,
-    ticket: Ticket,
+    pub(crate) ticket: Ticket,
     uploaded: Arc<Meter>,
 }
 
@@ -56,9 +57,36 @@ impl Recorded {
         self.ticket.watch()
     }
 
-    fn close(&mut self, outcome: Outcome) {
+    /// Whether the connection goes on with another protocol behind the head.
+    pub fn is_switched(&self) -> bool {
+        matches!(self.body, Body::Switched(_))
+    }
+
+    /// What the other side of it is then.
+    pub(crate) fn take_switched(&mut self) -> Option<Side> {
+        match std::mem::take(&mut self.body) {
+            Body::Switched(side) => Some(*side),
+            _ => None,
+        }
+    }
+
+    /// So many bytes have been passed on so far.
+    pub(crate) fn note_passed(&mut self, (up, down): (u64, u64)) {
+        if let Some(open) = &mut self.open {
+            (open.entry.record.bytes_up, open.entry.record.bytes_down) = (up, down);
+        }
+    }
+
+    /// Why it ends.
+    pub(crate) fn explain(&mut self, reason: &'static str) {
+        if let Some(open) = &mut self.open {
+            open.entry.record.reason = Some(reason);
+        }
+    }
+
+    pub(crate) fn close(&mut self, outcome: Outcome) {
         if let Some(mut open) = self.open.take() {
-            open.entry.record.bytes_up = self.uploaded.seen();
+            open.entry.record.bytes_up += self.uploaded.seen();
             open.close(outcome);
         }
     }

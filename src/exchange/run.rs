@@ -27,7 +27,7 @@ use crate::{
     exchange::{
         Caller, Config, Health, Inbound, Recorded, Refusal, Reply, Snapshot, Unmatched,
         bind::bind,
-        forward::{prepare_answer, prepare_request},
+        forward::{ask_for_websocket, prepare_answer, prepare_request},
         identify::{Leave, permitted},
         live::{Live, Rights, Ticket},
         metrics::{Limit, Metrics},
@@ -126,6 +126,9 @@ impl Exchange {
             decide(&facts, &self.shared.limiter).map_err(|denial| self.deny(entry, denial, known.as_deref()))?;
         let judged = self.metrics.judged(entry.opened());
         let stripped = prepare_request(&mut inbound.fields, config, permit.strips_overrides());
+        if inbound.upgrade {
+            ask_for_websocket(&mut inbound.fields);
+        }
         entry.arm();
         if let Some(known) = &known {
             self.inject(&permit, &known.credential, &mut inbound.fields)?;
@@ -311,6 +314,7 @@ fn request<'a>(inbound: &'a mut Inbound<'_>, meter: &Arc<Meter>, timeout: Durati
         timeout,
         keep_trailer: None,
         interim: None,
+        upgrade: inbound.upgrade,
     }
 }
 

@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf};
 
 use crate::{
-    base::{body::BodyError, head::Framing, idle::Idle},
+    base::{body::BodyError, head::Framing, idle::Idle, splice::Side},
     http1::{
         Refused, Wire,
         chunked::{Decoder, Step},
@@ -111,6 +111,12 @@ impl Connection {
     /// Gives the wire back, for another protocol to go on with, if nothing was read ahead.
     pub fn into_wire(self) -> Option<Wire> {
         self.input.is_empty().then_some(self.wire)
+    }
+
+    /// The same for a protocol that is not ours, with what was read ahead of it.
+    pub fn into_side(mut self) -> Side {
+        let read = self.input.take(usize::MAX);
+        Side::new(self.wire, read)
     }
 
     /// The raw bytes of the next head, blank line included; `None` when the peer ended the connection instead.

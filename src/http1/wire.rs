@@ -13,6 +13,8 @@ use tokio::{
 };
 use tokio_rustls::TlsStream;
 
+use crate::base::splice::Line;
+
 /// A connected byte stream.
 #[derive(Debug)]
 pub enum Wire {
@@ -76,15 +78,6 @@ macro_rules! of_stream {
 }
 
 impl Wire {
-    /// Makes the end of this connection unmistakable: when it is dropped the peer sees a reset, never a clean end.
-    /// A failure leaves the connection as it was, and a unix socket has no reset; the peer then sees an end without
-    /// `close_notify` or final chunk.
-    pub fn abort(&self) {
-        if let Err(error) = self.socket().of_system().set_linger(Some(std::time::Duration::ZERO)) {
-            tracing::debug!(%error, "a connection could not be set to reset");
-        }
-    }
-
     /// Whether the system holds nothing for us: no byte, no end, no error. The runtime may not have heard of it yet.
     pub fn is_quiet(&self) -> bool {
         let peeked = self.socket().of_system().peek(&mut [MaybeUninit::uninit()]);
@@ -100,6 +93,16 @@ impl Wire {
         match self {
             Self::Plain(socket) => socket,
             Self::Tls(tls) => tls.get_ref().0,
+        }
+    }
+}
+
+impl Line for Wire {
+    /// The peer sees a reset, never a clean end. A failure leaves the connection as it was, and a unix socket has no
+    /// reset; the peer then sees an end without `close_notify` or final chunk.
+    fn abort(&self) {
+        if let Err(error) = self.socket().of_system().set_linger(Some(std::time::Duration::ZERO)) {
+            tracing::debug!(%error, "a connection could not be set to reset");
         }
     }
 }

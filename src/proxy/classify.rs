@@ -7,7 +7,7 @@ use http::Method;
 use crate::{
     base::{
         fields::Known,
-        head::RequestHead,
+        head::{Framing, RequestHead, Version},
         host::{Authority, Scheme},
         target::{Origin, Target},
     },
@@ -58,6 +58,15 @@ pub fn classify_inside(head: &RequestHead, origin: &Arc<Origin>) -> Result<Targe
     }
     let target = Target::parse(&head.target)?;
     if target.origin == *origin { Ok(target) } else { Err(Refusal::Misdirected) }
+}
+
+/// Whether it asks to go on with WebSocket (RFC 6455 section 4.1). What asks for anything else is asked as if it did not.
+pub fn asks_for_websocket(head: &RequestHead, framing: Framing) -> bool {
+    head.method == Method::GET
+        && head.version == Version::Http11
+        && matches!(framing, Framing::None | Framing::Length(0))
+        && head.fields.upgrades_to_websocket()
+        && head.fields.connection_options().any(|it| it.eq_ignore_ascii_case(b"upgrade"))
 }
 
 /// Who a request in proxy style says it is.

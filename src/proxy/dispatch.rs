@@ -10,7 +10,7 @@ use crate::{
         head::{Framing, RequestHead},
         target::Target,
     },
-    exchange::{Caller, Door, Inbound, Refusal, Reply, Watch},
+    exchange::{Caller, Door, Inbound, Recorded, Refusal, Reply, Watch},
     http1::send::SendError,
     identity::Presented,
     proxy::{
@@ -38,6 +38,8 @@ pub enum Done {
     Wrote(Result<(), SendError>),
     /// The connection is now a tunnel.
     Opened(Tunnel),
+    /// The connection is no longer ours to read.
+    Switched(Box<Recorded>),
 }
 
 /// What a request is for.
@@ -59,14 +61,31 @@ impl Session {
                 Aim::Control => return Box::pin(self.control(received, responder)).await,
                 Aim::Connect => return Box::pin(self.connect(&received, responder)).await,
             };
+        let upgrade = classify::asks_for_websocket(&received.head, received.framing);
         let Received { head: RequestHead { method, fields, .. }, framing, body } = received;
         let (mut interim, source, keyless) = (responder, self.peer.address(), self.is_keyless());
         let (interim, leave) = (Some(&mut interim as _), None);
-        let mut inbound =
-            Inbound { door, presented, keyless, method, target, fields, framing, body, source, leave, interim };
+        let mut inbound = Inbound {
+            door,
+            presented,
+            keyless,
+            method,
+            target,
+            fields,
+            framing,
+            body,
+            source,
+            leave,
+            interim,
+            upgrade,
+        };
         match self.unless_gone(self.worker.exchange.run(&mut inbound)).await {
             None => Ok(Done::Wrote(Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()))),
             Some(Err(refusal)) => Err(refusal),
+            Some(Ok(Reply { head, body, .. })) if body.is_switched() => Ok(match responder.switched(head).await {
+                Ok(()) => Done::Switched(Box::new(body)),
+                Err(error) => Done::Wrote(Err(error)),
+            }),
             Some(Ok(Reply { head, framing, body })) => {
                 let watch = body.watch();
                 Ok(Done::Wrote(unless_revoked(&watch, responder.stream(&head, framing, body)).await))

@@ -77,6 +77,16 @@ impl Responder<'_> {
         self.send(Outgoing::new(head, Framing::None, Body::Empty)).await
     }
 
+    /// Says that WebSocket follows.
+    ///
+    /// # Errors
+    /// As [`Responder::stream`].
+    pub async fn switched(&self, mut head: AnswerHead) -> Result<(), SendError> {
+        head.fields.append("Connection", b"Upgrade");
+        head.fields.append("Upgrade", b"websocket");
+        self.send(Outgoing::new(write::interim(&head), Framing::None, Body::Empty)).await
+    }
+
     async fn send<B>(&self, mut outgoing: Outgoing<B>) -> Result<(), SendError>
     where
         B: http_body::Body<Data = Bytes, Error = BodyError> + Unpin,

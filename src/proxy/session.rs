@@ -14,10 +14,11 @@ use crate::{
         body::Body,
         capacity::Share,
         head::{Framing, RequestHead, Version},
+        splice::Line as _,
         target::Origin,
         task::Piece,
     },
-    exchange::{Refusal, Ticket},
+    exchange::{Recorded, Refusal, Ticket},
     http1::{
         Connection, Refused, Shared, Wire,
         connection::HeadError,
@@ -78,6 +79,7 @@ enum Next {
     /// It ends at once, so that nothing looks complete that is not.
     Abort,
     Intercept(Tunnel),
+    Relay(Box<Recorded>, Piece),
 }
 
 /// Serves a connection until it ends. What idles between two requests is kept small: all else is boxed.
@@ -101,6 +103,7 @@ pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: Peer, share: Share
                 Some(inside) => session = inside,
                 None => return,
             },
+            Next::Relay(recorded, request) => return Box::pin(session.relay(recorded, request)).await,
         }
     }
 }
@@ -136,7 +139,7 @@ impl Session {
     }
 
     async fn handle(&self, bytes: Vec<u8>) -> Next {
-        let _request = self.worker.requests.enter();
+        let request = self.worker.requests.enter();
         let (head, framing) = match self.parse(bytes) {
             Ok(parsed) => parsed,
             Err(refused) => return Box::pin(self.refuse_head(&refused.into())).await,
@@ -152,6 +155,7 @@ impl Session {
         let is_connect = head.method == Method::CONNECT;
         let written = match self.dispatch(Received { head, framing, body }, responder).await {
             Ok(Done::Opened(tunnel)) => return Next::Intercept(tunnel),
+            Ok(Done::Switched(recorded)) => return Next::Relay(recorded, request),
             Ok(Done::Wrote(written)) => written,
             Err(refusal) => {
                 // What is not valid may not end where it seems to, a body that nobody reads does not end, and behind a
@@ -216,6 +220,15 @@ impl Session {
         match responder.refuse(refusal).await {
             Ok(()) => Next::Close,
             Err(_) => Next::Abort,
+        }
+    }
+
+    /// From here on nobody reads what is passed on. It counts as the request that it was, and as an open tunnel.
+    async fn relay(self, recorded: Box<Recorded>, _request: Piece) {
+        let Self { worker, connection, tunnel, counted: _counted, .. } = self;
+        let _tunnel = tunnel.map_or_else(|| worker.tunnels.enter(), |it| it.counted);
+        if let Some(connection) = connection.into_inner() {
+            recorded.relay(connection.into_side()).await;
         }
     }
 

@@ -15,6 +15,7 @@ use crate::{
     base::{
         body::{Body, BodyError, Source},
         head::{AnswerHead, Framing, Version},
+        splice::{Line as _, Side},
         target::Origin,
     },
     http1::{
@@ -96,6 +97,12 @@ impl Channel {
             }
             None => Body::Stream(self, None),
         }
+    }
+
+    /// The connection itself, for another protocol, if all of the request has left and nobody else holds it.
+    pub fn into_side(self: Arc<Self>) -> Option<Side> {
+        let inner = Arc::into_inner(self)?.inner.into_inner().unwrap_or_else(PoisonError::into_inner);
+        inner.upload.is_none().then(|| inner.connection.into_side())
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -82,6 +82,8 @@ pub struct Request<'a> {
     pub keep_trailer: Option<KeepTrailer>,
     /// Where interim answers go; without it they are dropped.
     pub interim: Option<&'a mut (dyn Interim + 'a)>,
+    /// Whether its fields ask to go on with WebSocket.
+    pub upgrade: bool,
 }
 
 impl std::fmt::Debug for Request<'_> {
@@ -93,11 +95,11 @@ impl std::fmt::Debug for Request<'_> {
 /// What came back.
 #[derive(Debug)]
 pub struct Answer {
-    /// Status 200 or above.
+    /// Status 200 or above, or 101 where that was asked for.
     pub head: AnswerHead,
     /// How the origin server tells the end of the body.
     pub framing: Framing,
-    /// Streams from the connection, and sends what is left of the request meanwhile.
+    /// Streams from the connection, and sends what is left of the request meanwhile. The connection itself behind a 101.
     pub body: Body,
 }
 
@@ -138,7 +140,9 @@ impl Upstream {
     /// # Errors
     /// See [`Failure`].
     pub async fn send(&self, mut request: Request<'_>) -> Result<Answer, Failure> {
-        if let Some(channel) = self.pool.take(&request.target.origin) {
+        // One that has switched does not come back, and what waits in the pool may speak another version.
+        let waiting = if request.upgrade { None } else { self.pool.take(&request.target.origin) };
+        if let Some(channel) = waiting {
             self.reuses.one();
             let again = may_repeat(&request);
             match self.exchange(channel, &mut request).await {
@@ -186,6 +190,7 @@ impl Upstream {
             };
             match head.status {
                 200.. => return Ok(Answer { head, framing, body: channel.into_body() }),
+                101 if request.upgrade => return switch(channel, head),
                 101 => return Err(Failure::Unexpected("it switches protocols unasked")),
                 _ => {
                     if let Some(interim) = &mut request.interim {
@@ -196,6 +201,15 @@ impl Upstream {
         }
         Err(Failure::Unexpected("it sends too many interim answers"))
     }
+}
+
+/// Only to what was asked for (RFC 9110 section 7.8).
+fn switch(channel: Arc<Channel>, head: AnswerHead) -> Result<Answer, Failure> {
+    if !head.fields.upgrades_to_websocket() {
+        return Err(Failure::Unexpected("it switches to a protocol that was not asked for"));
+    }
+    let side = channel.into_side().ok_or(Failure::Unexpected("it switches protocols before it has the request"))?;
+    Ok(Answer { head, framing: Framing::None, body: Body::Switched(Box::new(side)) })
 }
 
 fn outgoing(request: &mut Request<'_>) -> Outgoing {

@@ -97,6 +97,8 @@ mod tunnels;
 #[cfg(test)]
 mod unix_socket;
 #[cfg(test)]
+mod upgrades;
+#[cfg(test)]
 mod upstream_answers;
 #[cfg(test)]
 mod upstream_tls;

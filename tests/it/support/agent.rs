@@ -382,11 +382,17 @@ impl Agent {
 
     /// Says farewell in TLS and ends the connection.
     pub(crate) fn close(mut self) {
+        self.end_input();
+        self.break_off();
+    }
+
+    /// Says farewell, yet goes on reading.
+    pub(crate) fn end_input(&mut self) {
         if let Stream::Tls(it) = &mut self.stream {
             it.conn.send_close_notify();
             drop(it.flush());
         }
-        self.break_off();
+        drop(self.socket().shutdown(Shutdown::Write));
     }
 
     /// Ends the connection without a farewell.
