@@ -23,7 +23,7 @@ use crate::{
         trail::{Rollback, open_audit},
         upkeep::Upkeep,
     },
-    audit::{Audit, Recorder},
+    audit::{Audit, Outcome, Recorder},
     base::{clock::Clock, task::InFlight},
     ca::Ca,
     config::{Config, Loaded, Origin},
@@ -177,7 +177,7 @@ fn start(
         others.push(handover);
         running.add(&worker);
         let stop = running.stop();
-        spawn(move || run(&runtime, &worker, stop, listener::receive(Arc::clone(&worker), inbox)))?;
+        spawn(move || run(runtime, &worker, stop, listener::receive(Arc::clone(&worker), inbox)))?;
     }
     let runtime = runtime()?;
     let worker = within(&runtime, || plan.worker(first));
@@ -186,13 +186,13 @@ fn start(
     let stop = running.stop();
     spawn(move || {
         let own = Arc::clone(&worker);
-        run(&runtime, &worker, stop, proxy::listen(listeners, own, others));
+        run(runtime, &worker, stop, proxy::listen(listeners, own, others));
     })?;
     Ok(running)
 }
 
 /// A worker's thread: takes connections until it is told to stop, then waits for what is in flight.
-fn run(runtime: &Runtime, worker: &Arc<Worker>, mut stop: Stop, accept: impl Future<Output = ()>) {
+fn run(runtime: Runtime, worker: &Arc<Worker>, mut stop: Stop, accept: impl Future<Output = ()>) {
     let sweep = async {
         loop {
             tokio::time::sleep(SWEEP).await;
@@ -205,8 +205,15 @@ fn run(runtime: &Runtime, worker: &Arc<Worker>, mut stop: Stop, accept: impl Fut
             () = sweep => {}
             () = stop.requested() => {}
         }
-        worker.requests.finished().await;
+        tokio::select! {
+            () = worker.requests.finished() => {}
+            () = stop.cut() => {}
+        }
     });
+    // With the tasks their records close. Only then is this worker counted as ended.
+    Outcome::interrupt_the_rest();
+    drop(runtime);
+    drop(stop);
 }
 
 fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<()> {

@@ -19,12 +19,22 @@ use crate::{
 
 /// Longest time that requests may take to finish.
 const DRAIN: Duration = Duration::from_secs(30);
+/// Longest time until the workers have written down what they cut.
+const CUT: Duration = Duration::from_secs(5);
+
+/// What the workers are asked to do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Phase {
+    Serve,
+    Drain,
+    Cut,
+}
 
 /// The workers of a running daemon.
 #[derive(Debug)]
 pub struct Running {
     workers: Vec<Arc<Worker>>,
-    stop: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     ended: mpsc::Receiver<()>,
     end: mpsc::Sender<()>,
     signals: Signals,
@@ -33,7 +43,7 @@ pub struct Running {
 /// A worker's side of it; dropped when its thread ends.
 #[derive(Debug)]
 pub struct Stop {
-    asked: watch::Receiver<bool>,
+    phase: watch::Receiver<Phase>,
     _ended: mpsc::Sender<()>,
 }
 
@@ -44,7 +54,7 @@ impl Running {
     /// Signals cannot be caught.
     pub fn new() -> io::Result<Self> {
         let (end, ended) = mpsc::channel(1);
-        Ok(Self { workers: Vec::new(), stop: watch::Sender::new(false), ended, end, signals: Signals::new()? })
+        Ok(Self { workers: Vec::new(), phase: watch::Sender::new(Phase::Serve), ended, end, signals: Signals::new()? })
     }
 
     /// Counts a worker in.
@@ -54,7 +64,7 @@ impl Running {
 
     /// For one worker's thread.
     pub fn stop(&self) -> Stop {
-        Stop { asked: self.stop.subscribe(), _ended: self.end.clone() }
+        Stop { phase: self.phase.subscribe(), _ended: self.end.clone() }
     }
 
     /// Keeps things up until a signal says to end.
@@ -74,17 +84,21 @@ impl Running {
         tracing::info!("stopping: requests in flight may finish; a second signal ends them");
     }
 
-    /// Lets the workers finish; a signal, or too long a time, ends them.
+    /// Lets the workers finish; a signal, or too long a time, has them cut what has not.
     pub async fn finish(mut self) {
         for worker in &self.workers {
             worker.draining.store(true, Ordering::Relaxed);
         }
-        self.stop.send_replace(true);
+        self.phase.send_replace(Phase::Drain);
         drop(self.end);
         tokio::select! {
-            _ = self.ended.recv() => {}
+            _ = self.ended.recv() => return,
             () = self.signals.stop() => {}
             () = tokio::time::sleep(DRAIN) => tracing::warn!("requests are cut that did not finish in time"),
+        }
+        self.phase.send_replace(Phase::Cut);
+        if tokio::time::timeout(CUT, self.ended.recv()).await.is_err() {
+            tracing::warn!("a worker does not end");
         }
     }
 }
@@ -92,8 +106,17 @@ impl Running {
 impl Stop {
     /// Ready when the daemon should end.
     pub async fn requested(&mut self) {
+        self.reached(Phase::Drain).await;
+    }
+
+    /// Ready when it ends, whatever is in flight.
+    pub async fn cut(&mut self) {
+        self.reached(Phase::Cut).await;
+    }
+
+    async fn reached(&mut self, phase: Phase) {
         // The sender lives as long as the daemon; its end means the same.
-        if self.asked.wait_for(|it| *it).await.is_err() {
+        if self.phase.wait_for(|it| *it >= phase).await.is_err() {
             tracing::debug!("the daemon ended before it asked its workers to");
         }
     }

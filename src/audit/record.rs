@@ -1,6 +1,6 @@
 //! What one line says. Text that others chose is made harmless here, when it comes in.
 
-use std::{fmt, net::SocketAddr, sync::Arc, thread};
+use std::{cell::Cell, fmt, net::SocketAddr, sync::Arc, thread};
 
 use memchr::memchr;
 use smallvec::SmallVec;
@@ -76,7 +76,16 @@ pub enum Outcome {
 impl Outcome {
     /// Of what was dropped before anybody said how it ended.
     pub fn of_abandoned() -> Self {
-        if thread::panicking() { Self::Error } else { Self::ClientAbort }
+        match ENDING.get() {
+            _ if thread::panicking() => Self::Error,
+            true => Self::Interrupted,
+            false => Self::ClientAbort,
+        }
+    }
+
+    /// From now on whatever this thread drops is cut because the process ends.
+    pub fn interrupt_the_rest() {
+        ENDING.set(true);
     }
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -91,6 +100,10 @@ impl Outcome {
             Self::Interrupted => "interrupted",
         }
     }
+}
+
+thread_local! {
+    static ENDING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Names one record; unlike any other of any process.

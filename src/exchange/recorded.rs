@@ -129,6 +129,6 @@ impl http_body::Body for Recorded {
 impl Drop for Recorded {
     fn drop(&mut self) {
         let revoked = self.open.is_some() && self.ticket.is_revoked();
-        self.close(if revoked { Outcome::RevokedMidstream } else { Outcome::ClientAbort });
+        self.close(if revoked { Outcome::RevokedMidstream } else { Outcome::of_abandoned() });
     }
 }

@@ -8,6 +8,7 @@ use crate::support::{
     appliance::{ALIAS, BEARER, KEY},
     origin::{OK, break_off},
     visit::Visit,
+    wait::until,
 };
 
 /// What a client of RFC 6455 sends.
@@ -325,4 +326,23 @@ fn a_policy_judges_the_handshake() {
         agent.answer("GET").expect_refusal(403, "policy_denied");
         open(Agent::via(&appliance, way, &origin), "/open");
     }
+}
+
+#[test]
+fn a_websocket_is_on_the_record_once_also_when_the_server_ends_first() {
+    let mut appliance = appliance();
+    let origin = Origin::https_with(echo);
+    let mut agent = open(Agent::via(&appliance, Way::Tunnel, &origin), "/socket");
+    agent.read_until("hello, ");
+    appliance.signal("TERM");
+    until("it drains", || appliance.printed().contains("a second signal ends them").then_some(()));
+    agent.send("still there?");
+    agent.read_until("still there?");
+    let status = appliance.end();
+    assert!(status.success(), "{status}: {}", appliance.printed());
+    assert!(agent.is_closed());
+    let line = appliance.audit_of("/socket");
+    assert_eq!(["outcome", "up", "down"].map(|it| line.get(it)), ["interrupted", "12", "19"], "{}", line.text);
+    let text = appliance.restart().audit_text();
+    assert_eq!(text.lines().filter(|it| it.contains("/socket")).count(), 1, "{text}");
 }
