@@ -17,7 +17,7 @@ use crate::{
     policy::Limiter,
     safe::Safe,
     store::{FileStore, Records},
-    upstream::{self, Guard, Upstream, tls},
+    upstream::{self, Guard, Hop, Upstream, tls},
 };
 
 /// The shared half of the data plane.
@@ -27,6 +27,7 @@ pub struct Parts {
     shared: Arc<Shared>,
     guard: Arc<Guard>,
     tls: Arc<ClientConfig>,
+    hop: Option<Arc<Hop>>,
     upstream: upstream::Config,
 }
 
@@ -45,18 +46,22 @@ impl Parts {
             health: Health::default(),
         };
         let snapshot = Snapshot::new(Contents { generation: 1, ..contents(config, records) });
+        let tls = tls::client_config(upstream.ca_file.as_deref())?;
+        let hop = upstream.proxy.as_ref().map(|it| Hop::new(Arc::clone(it), upstream.no_proxy.clone(), &tls));
         Ok(Self {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             shared: Arc::new(shared),
             guard: Arc::new(Guard::new(upstream.allow_private.clone(), vec![own])),
-            tls: tls::client_config(upstream.ca_file.as_deref())?,
+            tls,
+            hop: hop.map(Arc::new),
             upstream,
         })
     }
 
     /// One worker's exchange. To be called on its runtime.
     pub fn exchange(&self, recorder: Recorder) -> Exchange {
-        let upstream = Upstream::new(&self.upstream, Arc::clone(&self.guard), Arc::clone(&self.tls));
+        let (guard, tls) = (Arc::clone(&self.guard), Arc::clone(&self.tls));
+        let upstream = Upstream::new(&self.upstream, guard, tls, self.hop.clone());
         Exchange::new(Arc::clone(&self.snapshot), Arc::clone(&self.shared), upstream, recorder)
     }
 

@@ -170,6 +170,8 @@ fn within(running: &Config, mut new: Config) -> (Config, Vec<&'static str>) {
     keep("upstream.allow_private", new.upstream.allow_private != running.upstream.allow_private);
     keep("upstream.ca_file", new.upstream.ca_file != running.upstream.ca_file);
     keep("upstream.connect_timeout", new.upstream.connect_timeout != running.upstream.connect_timeout);
+    keep("upstream.proxy", new.upstream.proxy != running.upstream.proxy);
+    keep("upstream.no_proxy", new.upstream.no_proxy != running.upstream.no_proxy);
     new.server.bind = running.server.bind;
     new.server.mode = running.server.mode;
     new.server.socket.clone_from(&running.server.socket);

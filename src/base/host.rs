@@ -43,6 +43,16 @@ impl Host {
             Self::V6(it) => Some(IpAddr::V6(*it)),
         }
     }
+
+    /// Whether this is the machine itself, wherever it is asked for: `localhost` and its subdomains (RFC 6761 section 6.3),
+    /// loopback addresses.
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Self::Name(name) => &**name == "localhost" || name.ends_with(".localhost"),
+            Self::V4(it) => it.is_loopback(),
+            Self::V6(it) => it.to_canonical().is_loopback(),
+        }
+    }
 }
 
 impl FromStr for Host {

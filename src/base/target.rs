@@ -83,6 +83,12 @@ impl Target {
         &self.path
     }
 
+    /// As a proxy is asked for it (RFC 9112 section 3.2.2). What `*` asks of has no path there.
+    pub fn absolute_form(&self) -> String {
+        let path = if &*self.path == "*" { "" } else { &self.path };
+        format!("{}{path}", self.origin)
+    }
+
     fn new(scheme: Scheme, rest: &str) -> Result<Self, TargetError> {
         let rest = without_fragment(rest);
         let end = rest.find(['/', '?', '\\']).unwrap_or(rest.len());

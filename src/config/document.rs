@@ -27,6 +27,9 @@ pub(crate) struct Map<'t> {
     keys: Vec<Key>,
 }
 
+/// Keys whose values hold passwords: they are never shown, whatever is wrong.
+const SECRET: [&str; 1] = ["upstream.proxy"];
+
 struct Key {
     /// With dots: `storage.file.path`.
     path: String,
@@ -41,7 +44,7 @@ impl<'t> Document<'t> {
         let mut map = Map { file, text, keys: Vec::new() };
         let root = DeTable::parse(text).map_err(|error| {
             let problem = Problem::new(format!("this is not TOML: {}", error.message()));
-            problem.placed(map.source(text.to_owned()), visible(text, error.span().unwrap_or_default()))
+            problem.placed(map.source(without_secrets(text)), visible(text, error.span().unwrap_or_default()))
         })?;
         walk(root.get_ref(), "", &mut map.keys);
         Ok(Self { root, map })
@@ -105,7 +108,7 @@ impl Map<'_> {
         };
         let mut text = self.text.to_owned();
         if key.is_text {
-            text.replace_range(key.value.clone(), &"*".repeat(key.value.len()));
+            star(&mut text, key.value.clone());
         }
         problem.placed(self.source(text), key.name.clone())
     }
@@ -115,7 +118,10 @@ impl Map<'_> {
         self.keys.retain(|it| it.path != path);
     }
 
-    fn source(&self, text: String) -> Excerpt {
+    fn source(&self, mut text: String) -> Excerpt {
+        for key in self.keys.iter().filter(|it| SECRET.contains(&it.path.as_str())) {
+            star(&mut text, key.value.clone());
+        }
         Excerpt { name: self.file.display().to_string(), text }
     }
 
@@ -134,6 +140,27 @@ impl Map<'_> {
         };
         problem.placed(self.source(self.text.to_owned()), at)
     }
+}
+
+/// The text of a file in which no keys can be told: what stands on a line behind a name of [`SECRET`] is not shown.
+fn without_secrets(text: &str) -> String {
+    let mut shown = text.to_owned();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let names = SECRET.iter().filter_map(|it| it.rsplit('.').next());
+        let begins = names.filter_map(|it| line.find(it)).min();
+        if let Some(at) = begins.and_then(|at| Some(at + line[at..].find('=')? + 1)) {
+            star(&mut shown, start + at..start + line.trim_end().len());
+        }
+        start += line.len();
+    }
+    shown
+}
+
+/// With as many bytes as before, so that every other place stays where it is.
+fn star(text: &mut String, at: Range<usize>) {
+    let stars: String = text[at.clone()].bytes().map(|it| if it == b'\n' { '\n' } else { '*' }).collect();
+    text.replace_range(at, &stars);
 }
 
 /// Without the middle of what stands deep inside others.

@@ -17,7 +17,7 @@ enum Accepted {
 
 use Accepted::{EmptyList, Nothing, Text, True};
 
-const LATER: [(&str, Accepted); 11] = [
+const LATER: [(&str, Accepted); 9] = [
     ("web", Nothing),
     ("ca", Nothing),
     ("mcp.enabled", True),
@@ -27,8 +27,6 @@ const LATER: [(&str, Accepted); 11] = [
     ("storage.vault", Nothing),
     ("proxy.intercept", Text("all")),
     ("proxy.tunnel_hosts", EmptyList),
-    ("upstream.proxy", Text("")),
-    ("upstream.no_proxy", EmptyList),
 ];
 
 /// Takes these keys out of the document, or underlines the first that asks for more than there is.

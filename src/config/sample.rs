@@ -50,6 +50,8 @@ transport = "stdio"
 # allow_private = []            # private networks that may be reached, e.g. ["10.1.2.0/24"]
 # ca_file = ""                  # PEM certificates trusted besides the system's
 # connect_timeout = 10          # seconds for name, connection and TLS
+# proxy = ""                    # a proxy that leads out, e.g. "http://user:password@proxy.example.com:3128"
+# no_proxy = []                 # hosts that are reached without it, e.g. ["*.corp.example", "10.0.0.0/8"]
 
 # [proxy]
 # unmatched = "forward"         # requests without a credential: "forward" or "deny", the default of server mode

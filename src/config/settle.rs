@@ -89,6 +89,8 @@ impl Settings<'_> {
                 allow_private: upstream.allow_private.clone(),
                 ca_file: self.resolve("upstream.ca_file", ca_file, home)?,
                 connect_timeout: upstream.connect_timeout,
+                proxy: upstream.proxy.clone(),
+                no_proxy: upstream.no_proxy.clone(),
             },
             limits: self.sections.limits.clone(),
             rate_limits: self.sections.rate_limits.settle(),

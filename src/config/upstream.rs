@@ -1,12 +1,15 @@
-//! `[upstream]`: which addresses may be dialled, whom TLS trusts, how long dialling may take. It becomes the
-//! [`Config`](crate::upstream::Config) of the room of that name.
+//! `[upstream]`: which addresses may be dialled, whom TLS trusts, how long dialling may take, which proxy lies between. It
+//! becomes the [`Config`](crate::upstream::Config) of the room of that name.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
-use crate::config::{server::seconds, text, written::WrittenPath};
+use crate::{
+    config::{server::seconds, text, written::WrittenPath},
+    upstream::{Bypass, Parent},
+};
 
 /// The section as it is written.
 #[derive(Clone, Debug, Deserialize)]
@@ -18,11 +21,33 @@ pub(crate) struct Section {
     pub(crate) ca_file: Option<WrittenPath>,
     #[serde(deserialize_with = "seconds")]
     pub(crate) connect_timeout: Duration,
+    /// Empty is none.
+    #[serde(deserialize_with = "parent")]
+    pub(crate) proxy: Option<Arc<Parent>>,
+    #[serde(deserialize_with = "bypasses")]
+    pub(crate) no_proxy: Vec<Bypass>,
 }
 
 impl Default for Section {
     fn default() -> Self {
-        Self { allow_private: Vec::new(), ca_file: None, connect_timeout: Duration::from_secs(10) }
+        let connect_timeout = Duration::from_secs(10);
+        Self { allow_private: Vec::new(), ca_file: None, connect_timeout, proxy: None, no_proxy: Vec::new() }
+    }
+}
+
+fn parent<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Arc<Parent>>, D::Error> {
+    text::parse(from, |text| if text.is_empty() { Ok(None) } else { text.parse().map(|it| Some(Arc::new(it))) })
+}
+
+fn bypasses<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Bypass>, D::Error> {
+    Ok(Vec::<Written>::deserialize(from)?.into_iter().map(|Written(it)| it).collect())
+}
+
+struct Written(Bypass);
+
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        text::parse(from, str::parse).map(Self)
     }
 }
 

@@ -58,6 +58,8 @@ pub enum Refusal {
     Port,
     /// An address that may not be dialled.
     Address,
+    /// A request that we have sent before.
+    Loop,
     /// No such alias.
     NotFound(String),
     /// Nothing is served under this path.
@@ -76,6 +78,8 @@ pub enum Refusal {
     Expectation,
     /// The origin server cannot be reached. One text for every cause: it must not tell open ports from closed ones.
     Unreachable,
+    /// The parent proxy wants to be shown something else.
+    ParentUnauthorized,
     /// Its answer is not valid HTTP, or ended early.
     BadAnswer,
     /// It did not answer in time.
@@ -158,7 +162,7 @@ impl Refusal {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::ClientGone => Outcome::ClientAbort,
-            Self::Unreachable | Self::BadAnswer | Self::Timeout => Outcome::UpstreamError,
+            Self::Unreachable | Self::ParentUnauthorized | Self::BadAnswer | Self::Timeout => Outcome::UpstreamError,
             Self::Revoked => Outcome::RevokedMidstream,
             Self::Internal | Self::AuditUnavailable | Self::Overloaded => Outcome::Error,
             _ => Outcome::Denied,
@@ -179,6 +183,7 @@ impl Refusal {
             Self::Unmatched => Some("unmatched"),
             Self::Port => Some("port"),
             Self::ServerName => Some("sni_mismatch"),
+            Self::Loop => Some("loop"),
             Self::Address | Self::Target(DISGUISED) => Some("address"),
             Self::Crowding => Some("client_limit"),
             _ => None,
@@ -243,6 +248,7 @@ impl Refusal {
             Self::Unmatched => "No credential is bound to this host, and other hosts are not forwarded",
             Self::Port => "Tunnels to this port are refused; see [proxy] connect_ports",
             Self::Address => "This host is not on the public internet; see [upstream] allow_private",
+            Self::Loop => "This request has been through this proxy before",
             Self::NoSuchPath => "Nothing is served here; send /https://host/path, or use this as a proxy",
             Self::Misdirected => "The request is for another host than the tunnel it came through",
             Self::ServerName => "The TLS server name is another than the tunnel's host",
@@ -251,6 +257,9 @@ impl Refusal {
             Self::HeadersTooLarge => "The header section is too large",
             Self::Expectation => "The only expectation that can be met is 100-continue",
             Self::Unreachable => "Failed to connect to target server",
+            Self::ParentUnauthorized => {
+                "The proxy in [upstream] proxy does not take the user and password that stand there"
+            }
             Self::BadAnswer => "The target server sent no valid answer",
             Self::Timeout => "The target server did not answer in time",
             Self::ClientGone => "The request ended before its end",
@@ -305,6 +314,7 @@ impl Refusal {
             | Self::HostNotBound(_)
             | Self::Unmatched
             | Self::Port => (403, "forbidden", DENIED),
+            Self::Loop => (403, "forbidden", "proxy_loop_detected"),
             Self::NotFound(_) | Self::NoSuchPath => (404, "not_found", DENIED),
             Self::Misdirected | Self::ServerName => (421, "misdirected_request", DENIED),
             Self::TooLarge => (413, "payload_too_large", INVALID),
@@ -312,6 +322,7 @@ impl Refusal {
             Self::HeadersTooLarge => (431, "headers_too_large", INVALID),
             Self::Expectation => (417, "expectation_failed", INVALID),
             Self::Unreachable => (502, "upstream_error", "destination_unavailable"),
+            Self::ParentUnauthorized => (502, "upstream_error", "proxy_configuration_error"),
             Self::BadAnswer => (502, "upstream_error", "http_protocol_error"),
             Self::Timeout => (504, "upstream_timeout", "http_response_timeout"),
             Self::AuditUnavailable => (503, "audit_unavailable", "proxy_internal_error"),

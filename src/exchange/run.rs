@@ -109,6 +109,7 @@ impl Exchange {
         let Open { entry, share, .. } = open;
         entry.record.generation = snapshot.generation();
         check(inbound, config)?;
+        self.check_loop(&inbound.fields)?;
         let principal = self.identify(snapshot, inbound, entry, now)?;
         *share = Some(self.share(config, &principal, inbound.source)?);
         match inbound.leave.take() {
@@ -187,6 +188,14 @@ impl Exchange {
         let ticket = self.live.enter();
         ticket.uses(Rights { holder: principal.holder().cloned(), ..Rights::default() });
         Ok(ticket)
+    }
+
+    /// Refuses what has come back to us through the parent proxy.
+    ///
+    /// # Errors
+    /// `Via` names us.
+    pub fn check_loop(&self, fields: &Fields) -> Result<(), Refusal> {
+        if self.upstream.has_sent(fields) { Err(Refusal::Loop) } else { Ok(()) }
     }
 
     /// Counts what may happen only so often.
@@ -320,10 +329,16 @@ fn request<'a>(inbound: &'a mut Inbound<'_>, meter: &Arc<Meter>, timeout: Durati
 
 /// Whose fault it is that there is no answer. The cause is logged; what the caller reads tells nothing of the network.
 fn refuse(failure: &Failure) -> Refusal {
-    tracing::debug!(error = failure as &dyn std::error::Error, "no answer from the origin server");
+    let error: &dyn std::error::Error = failure;
+    if let Failure::Dial(DialError::Parent(_) | DialError::ParentRefused(407)) = failure {
+        tracing::warn!(error, "[upstream] proxy leads nowhere");
+    } else {
+        tracing::debug!(error, "no answer from the origin server");
+    }
     match failure {
         Failure::Dial(DialError::Blocked) => Refusal::Address,
         Failure::Dial(error) if error.is_exhaustion() => Refusal::Overloaded,
+        Failure::Dial(DialError::ParentRefused(407)) => Refusal::ParentUnauthorized,
         Failure::Dial(_) => Refusal::Unreachable,
         Failure::Gone(_) | Failure::Answer(_) | Failure::Unexpected(_) => Refusal::BadAnswer,
         Failure::Timeout => Refusal::Timeout,

@@ -11,7 +11,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
 };
-use tokio_rustls::TlsStream;
+use tokio_rustls::{TlsStream, client};
 
 use crate::base::splice::Line;
 
@@ -24,11 +24,18 @@ pub enum Wire {
     Tls(Box<TlsStream<Socket>>),
 }
 
-/// A connection that counts what moves: what TLS holds back in its buffers has not.
+/// A connection that counts what moves: what TLS above it holds back in its buffers has not.
 #[derive(Debug)]
 pub struct Socket {
-    stream: Stream,
+    carrier: Carrier,
     moved: u64,
+}
+
+#[derive(Debug)]
+enum Carrier {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    Tls(Box<client::TlsStream<TcpStream>>),
 }
 
 /// What the system connects.
@@ -56,23 +63,34 @@ impl Stream {
 impl Socket {
     /// Counts from here.
     pub fn new(stream: Stream) -> Self {
-        Self { stream, moved: 0 }
+        let carrier = match stream {
+            Stream::Tcp(it) => Carrier::Tcp(it),
+            Stream::Unix(it) => Carrier::Unix(it),
+        };
+        Self { carrier, moved: 0 }
+    }
+
+    /// What a server that is spoken to over TLS passes on to another.
+    pub fn within(tls: client::TlsStream<TcpStream>) -> Self {
+        Self { carrier: Carrier::Tls(Box::new(tls)), moved: 0 }
     }
 
     fn of_system(&self) -> socket2::SockRef<'_> {
-        match &self.stream {
-            Stream::Tcp(it) => it.into(),
-            Stream::Unix(it) => it.into(),
+        match &self.carrier {
+            Carrier::Tcp(it) => it.into(),
+            Carrier::Unix(it) => it.into(),
+            Carrier::Tls(it) => it.get_ref().0.into(),
         }
     }
 }
 
-/// Calls the same method of whatever the stream is.
-macro_rules! of_stream {
+/// Calls the same method of whatever carries the bytes.
+macro_rules! of_carrier {
     ($socket:expr, $method:ident, $($argument:expr),*) => {
-        match &mut $socket.stream {
-            Stream::Tcp(it) => Pin::new(it).$method($($argument),*),
-            Stream::Unix(it) => Pin::new(it).$method($($argument),*),
+        match &mut $socket.carrier {
+            Carrier::Tcp(it) => Pin::new(it).$method($($argument),*),
+            Carrier::Unix(it) => Pin::new(it).$method($($argument),*),
+            Carrier::Tls(it) => Pin::new(it).$method($($argument),*),
         }
     };
 }
@@ -153,7 +171,7 @@ impl AsyncWrite for Wire {
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(of_stream!(self, poll_read, cx, buf))?;
+        ready!(of_carrier!(self, poll_read, cx, buf))?;
         self.moved += (buf.filled().len() - before) as u64;
         Poll::Ready(Ok(()))
     }
@@ -161,7 +179,7 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = ready!(of_stream!(self, poll_write, cx, buf))?;
+        let written = ready!(of_carrier!(self, poll_write, cx, buf))?;
         self.moved += written as u64;
         Poll::Ready(Ok(written))
     }
@@ -171,23 +189,24 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(of_stream!(self, poll_write_vectored, cx, bufs))?;
+        let written = ready!(of_carrier!(self, poll_write_vectored, cx, bufs))?;
         self.moved += written as u64;
         Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.stream {
-            Stream::Tcp(it) => it.is_write_vectored(),
-            Stream::Unix(it) => it.is_write_vectored(),
+        match &self.carrier {
+            Carrier::Tcp(it) => it.is_write_vectored(),
+            Carrier::Unix(it) => it.is_write_vectored(),
+            Carrier::Tls(it) => it.is_write_vectored(),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        of_stream!(self, poll_flush, cx)
+        of_carrier!(self, poll_flush, cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        of_stream!(self, poll_shutdown, cx)
+        of_carrier!(self, poll_shutdown, cx)
     }
 }

@@ -12,14 +12,23 @@ use crate::base::{
 /// Room that a small body finds behind a head, so that both leave in one write.
 pub const ROOM_FOR_BODY: usize = 4_096;
 
-/// A request head. `fields` holds neither `Host` nor framing; both are written here.
-pub fn request(method: &Method, path: &str, host: &str, fields: &Fields, framing: Framing) -> Vec<u8> {
-    let room = method.as_str().len() + path.len() + host.len() + fields.written_len() + 128;
+/// A request head. `fields` hold neither `Host` nor framing; both are written here.
+pub fn request<const N: usize>(
+    method: &Method,
+    target: &str,
+    host: &str,
+    fields: [&Fields; N],
+    framing: Framing,
+) -> Vec<u8> {
+    let fields_len: usize = fields.iter().map(|it| it.written_len()).sum();
+    let room = method.as_str().len() + target.len() + host.len() + fields_len + 128;
     let mut out = Vec::with_capacity(room + ROOM_FOR_BODY);
-    for part in [method.as_str(), " ", path, " HTTP/1.1\r\nHost: ", host, "\r\n"] {
+    for part in [method.as_str(), " ", target, " HTTP/1.1\r\nHost: ", host, "\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
-    fields.write(&mut out);
+    for some in fields {
+        some.write(&mut out);
+    }
     write_framing(&mut out, framing);
     out.extend_from_slice(b"\r\n");
     out

@@ -140,6 +140,7 @@ impl Session {
     fn admit(&self, received: &Received) -> Result<Tunnel, Refusal> {
         let head = &received.head;
         let origin = classify::connect(head)?;
+        self.worker.exchange.check_loop(&head.fields)?;
         if !matches!(received.framing, Framing::None | Framing::Length(0)) {
             return Err(Refusal::Invalid("CONNECT has no body"));
         }

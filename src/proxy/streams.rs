@@ -29,7 +29,7 @@ use crate::{
     proxy::{
         Limits, Peer, Worker, classify,
         dispatch::unless_revoked,
-        session::{PARTING, Tunnel},
+        session::{Counted, PARTING, Tunnel},
     },
 };
 
@@ -53,14 +53,14 @@ pub(crate) struct Streams {
     tunnel: Tunnel,
     open: InFlight,
     abandoned: AtomicUsize,
-    _counted: Piece,
+    _counted: Counted,
 }
 
 /// One stream's way back, shared by what is sent on it and by who watches whether the client still wants it.
 struct Respond(Mutex<server::SendResponse<Bytes>>);
 
 impl Streams {
-    pub(crate) fn new(worker: Arc<Worker>, peer: Peer, tunnel: Tunnel, counted: Piece) -> Arc<Self> {
+    pub(crate) fn new(worker: Arc<Worker>, peer: Peer, tunnel: Tunnel, counted: Counted) -> Arc<Self> {
         let (open, abandoned) = (InFlight::default(), AtomicUsize::new(0));
         Arc::new(Self { worker, peer, tunnel, open, abandoned, _counted: counted })
     }
@@ -183,9 +183,21 @@ impl Streams {
         let RequestHead { method, fields, .. } = head;
         let keyless = self.worker.config.load().is_keyless(self.peer);
         let (presented, mut interim) = (self.tunnel.presented.clone(), respond);
-        let (interim, leave) = (Some(&mut interim as _), None);
-        let mut inbound =
-            Inbound { door, presented, keyless, method, target, fields, framing, body, source, leave, interim };
+        let (interim, leave, upgrade) = (Some(&mut interim as _), None, false);
+        let mut inbound = Inbound {
+            door,
+            presented,
+            keyless,
+            method,
+            target,
+            fields,
+            framing,
+            body,
+            source,
+            leave,
+            upgrade,
+            interim,
+        };
         match respond.unless_reset(exchange.run(&mut inbound)).await? {
             Err(refusal) => respond.refuse(&refusal, timeout).await,
             Ok(Reply { head, framing, body }) => {

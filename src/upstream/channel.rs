@@ -19,12 +19,12 @@ use crate::{
         target::Origin,
     },
     http1::{
-        Connection, Wire,
+        Connection,
         connection::HeadError,
         framing, head,
         send::{Outgoing, SendError},
     },
-    upstream::{pool::Pool, send::Failure},
+    upstream::{connect::Dialled, hop::Hop, pool::Pool, send::Failure},
 };
 
 /// Shared by whoever awaits the answer's head and by the answer's body; in between by the pool.
@@ -32,6 +32,7 @@ use crate::{
 pub struct Channel {
     inner: Mutex<Inner>,
     origin: Arc<Origin>,
+    hop: Option<Arc<Hop>>,
     pool: Weak<Pool>,
 }
 
@@ -45,9 +46,15 @@ struct Inner {
 
 impl Channel {
     /// A fresh connection.
-    pub fn new(wire: Wire, origin: Arc<Origin>, pool: &Arc<Pool>, timeout: Duration) -> Arc<Self> {
+    pub fn new(dialled: Dialled, origin: Arc<Origin>, pool: &Arc<Pool>, timeout: Duration) -> Arc<Self> {
+        let Dialled { wire, hop } = dialled;
         let inner = Inner { connection: Connection::new(wire, timeout), upload: None, reusable: true };
-        Arc::new(Self { inner: Mutex::new(inner), origin, pool: Arc::downgrade(pool) })
+        Arc::new(Self { inner: Mutex::new(inner), origin, hop, pool: Arc::downgrade(pool) })
+    }
+
+    /// The parent proxy, if it reads the requests.
+    pub fn hop(&self) -> Option<&Hop> {
+        self.hop.as_deref()
     }
 
     /// Whose connection this is.

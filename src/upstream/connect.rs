@@ -14,15 +14,16 @@ use tokio_rustls::{TlsConnector, TlsStream};
 
 use crate::{
     base::{
-        host::{Host, Scheme},
+        host::{Authority, Host, Scheme},
         target::Origin,
     },
     http1::{
-        Wire,
+        Refused, Wire,
         wire::{Socket, Stream},
     },
     upstream::{
         guard::Guard,
+        hop::Hop,
         resolve::{ResolveError, Resolver},
     },
 };
@@ -33,7 +34,18 @@ pub struct Connector {
     resolver: Resolver,
     guard: Arc<Guard>,
     tls: Arc<ClientConfig>,
+    hop: Option<Arc<Hop>>,
     timeout: Duration,
+}
+
+/// A connection, ready for HTTP/1.1.
+#[derive(Debug)]
+pub struct Dialled {
+    /// The connection.
+    pub wire: Wire,
+    /// The parent proxy that it ends at, which expects absolute form and its own fields. Without it, it ends at the origin
+    /// server.
+    pub hop: Option<Arc<Hop>>,
 }
 
 /// Why an origin server cannot be reached. The texts name no address: they are shown to callers.
@@ -45,7 +57,7 @@ pub enum DialError {
     /// One of its addresses is not public, is a cloud's metadata service, or is ours.
     #[error("the host has an address that may not be dialled")]
     Blocked,
-    /// TCP.
+    /// TCP, also within another connection.
     #[error("the connection failed")]
     Connect(#[source] io::Error),
     /// TLS, the certificate included.
@@ -54,6 +66,15 @@ pub enum DialError {
     /// A host that no certificate can name.
     #[error("the host cannot be named in TLS")]
     Name(#[from] InvalidDnsNameError),
+    /// The parent proxy cannot be reached.
+    #[error("the parent proxy cannot be reached")]
+    Parent(#[source] Box<Self>),
+    /// The parent proxy did not open the tunnel, or let nothing pass.
+    #[error("the parent proxy answered with status {0}")]
+    ParentRefused(u16),
+    /// What the parent proxy answered is no valid HTTP.
+    #[error("the parent proxy's answer is not valid: {0}")]
+    ParentAnswer(#[from] Refused),
     /// The whole took too long.
     #[error("connecting took too long")]
     Timeout,
@@ -72,45 +93,88 @@ impl DialError {
 }
 
 impl Connector {
-    /// A connector with its own resolver.
-    pub fn new(guard: Arc<Guard>, tls: Arc<ClientConfig>, timeout: Duration) -> Self {
-        Self { resolver: Resolver::from_system(), guard, tls, timeout }
+    /// A connector with its own resolver; `hop` is the parent proxy.
+    pub fn new(guard: Arc<Guard>, tls: Arc<ClientConfig>, hop: Option<Arc<Hop>>, timeout: Duration) -> Self {
+        Self { resolver: Resolver::from_system(), guard, tls, hop, timeout }
     }
 
-    /// A connection to this origin, ready for HTTP/1.1.
+    /// The parent proxy.
+    pub fn hop(&self) -> Option<&Hop> {
+        self.hop.as_deref()
+    }
+
+    /// A connection to this origin, or for it to the parent proxy; `via` is what the request has come through.
     ///
     /// # Errors
     /// See [`DialError`].
-    pub async fn dial(&self, origin: &Origin) -> Result<Wire, DialError> {
-        tokio::time::timeout(self.timeout, self.dial_slowly(origin)).await.or(Err(DialError::Timeout))?
+    pub async fn dial(&self, origin: &Origin, via: &[&[u8]]) -> Result<Dialled, DialError> {
+        tokio::time::timeout(self.timeout, self.dial_slowly(origin, via)).await.or(Err(DialError::Timeout))?
     }
 
-    async fn dial_slowly(&self, origin: &Origin) -> Result<Wire, DialError> {
-        let addresses = self.addresses(origin).await?;
-        let socket = Socket::new(Stream::Tcp(connect(&addresses).await?));
-        match origin.scheme {
-            Scheme::Http => Ok(Wire::Plain(socket)),
+    /// In clear the parent proxy gets requests in absolute form, as every proxy takes them; many open tunnels to port 443
+    /// alone.
+    async fn dial_slowly(&self, origin: &Origin, via: &[&[u8]]) -> Result<Dialled, DialError> {
+        let authority = &origin.authority;
+        if origin.scheme == Scheme::Http
+            && let Some(hop) = self.hop_to(authority)?
+        {
+            let wire = Wire::Plain(self.reach_parent(hop).await?);
+            return Ok(Dialled { wire, hop: Some(Arc::clone(hop)) });
+        }
+        let socket = self.connect(authority, via).await?;
+        let wire = match origin.scheme {
+            Scheme::Http => Wire::Plain(socket),
             Scheme::Https => {
-                let name = server_name(&origin.authority.host)?;
+                let name = server_name(&authority.host)?;
                 let connector = TlsConnector::from(Arc::clone(&self.tls));
                 let tls = connector.connect(name, socket).await.map_err(DialError::Tls)?;
-                Ok(Wire::Tls(Box::new(TlsStream::Client(tls))))
+                Wire::Tls(Box::new(TlsStream::Client(tls)))
             }
+        };
+        Ok(Dialled { wire, hop: None })
+    }
+
+    /// A connection to what listens there, straight or through the parent proxy, on which nothing has been said.
+    async fn connect(&self, to: &Authority, via: &[&[u8]]) -> Result<Socket, DialError> {
+        match self.hop_to(to)? {
+            Some(hop) => hop.tunnel(self.reach_parent(hop).await?, to, via).await,
+            None => Ok(Socket::new(Stream::Tcp(connect(&self.addresses(to).await?).await?))),
         }
+    }
+
+    /// The parent proxy, if this lies behind it. It resolves names, so only an address that is spelled out can be judged here.
+    fn hop_to(&self, to: &Authority) -> Result<Option<&Arc<Hop>>, DialError> {
+        let Some(hop) = self.hop.as_ref().filter(|it| it.leads_to(&to.host)) else { return Ok(None) };
+        let is_permitted = to.host.address().is_none_or(|it| self.guard.permits(SocketAddr::new(it, to.port)));
+        if is_permitted && Guard::permits_name(&to.host) { Ok(Some(hop)) } else { Err(DialError::Blocked) }
+    }
+
+    async fn reach_parent(&self, hop: &Hop) -> Result<Socket, DialError> {
+        self.reach_parent_itself(hop).await.map_err(|it| DialError::Parent(Box::new(it)))
+    }
+
+    async fn reach_parent_itself(&self, hop: &Hop) -> Result<Socket, DialError> {
+        let Authority { host, port } = hop.authority();
+        let found = self.resolver.resolve(host).await?;
+        let addresses = found.into_iter().map(|ip| SocketAddr::new(ip, *port));
+        let addresses: Vec<_> = addresses.filter(|it| self.guard.permits_parent(*it)).collect();
+        if addresses.is_empty() {
+            return Err(DialError::Blocked);
+        }
+        hop.start(connect(&addresses).await?).await
     }
 
     /// One bad address refuses all: which of them would be dialled must not be the name's choice.
     /// The two addresses of `localhost` come from ourselves, so there the permitted one is enough.
-    async fn addresses(&self, origin: &Origin) -> Result<Vec<SocketAddr>, DialError> {
-        if !Guard::permits_name(&origin.authority.host) {
+    async fn addresses(&self, of: &Authority) -> Result<Vec<SocketAddr>, DialError> {
+        if !Guard::permits_name(&of.host) {
             return Err(DialError::Blocked);
         }
-        let port = origin.authority.port;
-        let found = self.resolver.resolve(&origin.authority.host).await?;
+        let found = self.resolver.resolve(&of.host).await?;
         let all = found.len();
         let local = found.iter().all(std::net::IpAddr::is_loopback);
         let permitted: Vec<_> =
-            found.into_iter().map(|ip| SocketAddr::new(ip, port)).filter(|it| self.guard.permits(*it)).collect();
+            found.into_iter().map(|ip| SocketAddr::new(ip, of.port)).filter(|it| self.guard.permits(*it)).collect();
         if permitted.is_empty() || (permitted.len() < all && !local) {
             return Err(DialError::Blocked);
         }
@@ -133,7 +197,7 @@ async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, DialError> {
     Err(DialError::Connect(last))
 }
 
-fn server_name(host: &Host) -> Result<ServerName<'static>, InvalidDnsNameError> {
+pub(crate) fn server_name(host: &Host) -> Result<ServerName<'static>, InvalidDnsNameError> {
     match host {
         Host::Name(name) => ServerName::try_from(name.to_string()),
         Host::V4(ip) => Ok(ServerName::from(std::net::IpAddr::V4(*ip))),

@@ -22,10 +22,13 @@ impl Guard {
     /// Whether this address may be dialled.
     pub fn permits(&self, address: SocketAddr) -> bool {
         let ip = address.ip().to_canonical();
-        if is_metadata(ip) || self.is_own(SocketAddr::new(ip, address.port())) {
-            return false;
-        }
-        is_public(ip) || self.allowed.iter().any(|net| net.contains(&ip))
+        self.permits_parent(address) && (is_public(ip) || self.allowed.iter().any(|net| net.contains(&ip)))
+    }
+
+    /// Whether the parent proxy may be dialled at this address: whoever configured it meant it, wherever it is.
+    pub fn permits_parent(&self, address: SocketAddr) -> bool {
+        let ip = address.ip().to_canonical();
+        !is_metadata(ip) && !self.is_own(SocketAddr::new(ip, address.port()))
     }
 
     /// Whether this host may be asked for at all. The name under which a cloud hands out credentials may resolve

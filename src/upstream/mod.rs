@@ -3,20 +3,27 @@
 //! The only room that opens outbound sockets. Not here: what may be sent where, and what is put into it.
 //! Main type: [`Upstream`], one a worker.
 
+pub mod bypass;
 pub mod channel;
 pub mod connect;
 pub mod guard;
+pub mod hop;
+pub mod parent;
 pub mod pool;
+pub mod pseudonym;
 pub mod resolve;
 pub mod send;
 pub mod tls;
 
 pub use crate::http1::send::KeepTrailer;
+pub use bypass::Bypass;
 pub use connect::{Connector, DialError};
 pub use guard::Guard;
+pub use hop::Hop;
+pub use parent::Parent;
 pub use send::{Answer, Connections, Failure, Request, Upstream};
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 
@@ -29,4 +36,8 @@ pub struct Config {
     pub ca_file: Option<PathBuf>,
     /// For name resolution, TCP and TLS together.
     pub connect_timeout: Duration,
+    /// The proxy that leads to them.
+    pub proxy: Option<Arc<Parent>>,
+    /// Hosts that are reached without it.
+    pub no_proxy: Vec<Bypass>,
 }

@@ -65,7 +65,7 @@ impl Resolver {
             Host::V6(it) => return Ok(vec![IpAddr::V6(*it)]),
             Host::Name(name) => name,
         };
-        if &**name == "localhost" || name.ends_with(".localhost") {
+        if host.is_loopback() {
             return Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]);
         }
         let mut name = Name::from_utf8(name).map_err(NetError::from)?;

@@ -10,7 +10,7 @@ use crate::{
     base::{
         body::{Body, BodyError},
         count::Count,
-        fields::Fields,
+        fields::{Fields, Known},
         head::{AnswerHead, Framing, Interim},
         target::Target,
     },
@@ -24,6 +24,7 @@ use crate::{
         channel::Channel,
         connect::{Connector, DialError},
         guard::Guard,
+        hop::Hop,
         pool::Pool,
     },
 };
@@ -128,8 +129,8 @@ pub enum Failure {
 
 impl Upstream {
     /// A way out with an empty pool. Must be used on one runtime only.
-    pub fn new(config: &Config, guard: Arc<Guard>, tls: Arc<ClientConfig>) -> Self {
-        let connector = Connector::new(guard, tls, config.connect_timeout);
+    pub fn new(config: &Config, guard: Arc<Guard>, tls: Arc<ClientConfig>, hop: Option<Arc<Hop>>) -> Self {
+        let connector = Connector::new(guard, tls, hop, config.connect_timeout);
         let [dials, failed_dials, reuses] = Default::default();
         Self { connector, pool: Arc::default(), dials, failed_dials, reuses }
     }
@@ -151,16 +152,22 @@ impl Upstream {
             }
         }
         self.dials.one();
-        let dialled = Box::pin(self.connector.dial(&request.target.origin)).await;
-        let wire = dialled.inspect_err(|error| {
+        let via: Vec<&[u8]> = request.fields.all(Known::Via).collect();
+        let dialled = Box::pin(self.connector.dial(&request.target.origin, &via)).await;
+        let dialled = dialled.inspect_err(|error| {
             self.failed_dials.one();
             if error.is_exhaustion() {
                 // The next one finds a descriptor.
                 self.close_idle();
             }
         })?;
-        let channel = Channel::new(wire, Arc::clone(&request.target.origin), &self.pool, request.timeout);
+        let channel = Channel::new(dialled, Arc::clone(&request.target.origin), &self.pool, request.timeout);
         self.exchange(channel, &mut request).await
+    }
+
+    /// Whether a request with these fields has been sent by us before, through the parent proxy.
+    pub fn has_sent(&self, fields: &Fields) -> bool {
+        self.connector.hop().is_some_and(|it| it.is_behind(fields))
     }
 
     /// Closes idle connections whose time is over. Call it now and then.
@@ -180,7 +187,7 @@ impl Upstream {
     }
 
     async fn exchange(&self, channel: Arc<Channel>, request: &mut Request<'_>) -> Result<Answer, Failure> {
-        channel.begin(outgoing(request), request.timeout);
+        channel.begin(outgoing(request, channel.hop()), request.timeout);
         for passed in 0..=MOST_INTERIM {
             let answer = poll_fn(|cx| channel.poll_answer(cx, request.method)).await;
             let (head, framing) = match answer {
@@ -189,6 +196,7 @@ impl Upstream {
                 answer => answer?,
             };
             match head.status {
+                407 if channel.hop().is_some() => return Err(DialError::ParentRefused(407).into()),
                 200.. => return Ok(Answer { head, framing, body: channel.into_body() }),
                 101 if request.upgrade => return switch(channel, head),
                 101 => return Err(Failure::Unexpected("it switches protocols unasked")),
@@ -212,11 +220,16 @@ fn switch(channel: Arc<Channel>, head: AnswerHead) -> Result<Answer, Failure> {
     Ok(Answer { head, framing: Framing::None, body: Body::Switched(Box::new(side)) })
 }
 
-fn outgoing(request: &mut Request<'_>) -> Outgoing {
+fn outgoing(request: &mut Request<'_>, hop: Option<&Hop>) -> Outgoing {
     let Request { target, method, fields, framing, body, keep_trailer, .. } = request;
-    let head = write::request(method, target.path_and_query(), target.origin.host_field(), fields, *framing);
+    let host = target.origin.host_field();
+    let head = match hop {
+        None => write::request(method, target.path_and_query(), host, [*fields], *framing),
+        Some(hop) => write::request(method, &target.absolute_form(), host, [*fields, hop.fields()], *framing),
+    };
     let outgoing = Outgoing::new(head, *framing, std::mem::take(body)).keeping(keep_trailer.clone());
-    if fields.injected().next().is_some() { outgoing.secret() } else { outgoing }
+    let is_secret = |it: &Fields| it.injected().next().is_some();
+    if is_secret(fields) || hop.is_some_and(|it| is_secret(it.fields())) { outgoing.secret() } else { outgoing }
 }
 
 /// Only an idempotent request (RFC 9110 section 9.2.2) of which no body byte can have arrived.

@@ -61,6 +61,8 @@ mod names;
 #[cfg(test)]
 mod one_verdict;
 #[cfg(test)]
+mod parent_proxy;
+#[cfg(test)]
 mod payloads;
 #[cfg(test)]
 mod policies;

@@ -182,6 +182,8 @@ fn config(folder: &TempDir, ca_file: PathBuf) -> Config {
             allow_private: vec![Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8).into()],
             ca_file: Some(ca_file),
             connect_timeout: defaults.timeout,
+            proxy: None,
+            no_proxy: Vec::new(),
         },
         server: defaults,
         storage: Storage { path: data_dir.join("credentials.enc"), kdf: KdfParams::floor() },

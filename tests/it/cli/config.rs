@@ -39,8 +39,9 @@ const REFUSED: &[(&str, i32, &[&str])] = &[
     ("[mcp]\nenabld = true", 1, &["unknown key `mcp.enabld`", "did you mean `enabled`?"]),
     ("[upstream]\nallow_private = [\"10.0.0.0/8\", \"0.0.0.0/0\"]", 1, &["too wide", "config.toml:2:32"]),
     ("[upstream]\nallow_private = [\"10.1.2.3/8\"]", 1, &["write `10.0.0.0/8`"]),
-    ("[upstream]\nproxy = \"http://proxy:3128\"", 1, &["`upstream.proxy` is not built yet"]),
-    ("[upstream]\nno_proxy = [\"x\"]", 1, &["`upstream.no_proxy` is not built yet"]),
+    ("[upstream]\nproxy = \"proxy:3128\"", 1, &["`upstream.proxy` is not valid: it must begin with http://"]),
+    ("[upstream]\nproxy = \"http://proxy:3128/x\"", 1, &["nothing can follow its host and port", "config.toml:2:9"]),
+    ("[upstream]\nno_proxy = [\"x\", \".corp\"]", 1, &["all names of a domain (*.example)", "config.toml:2:18"]),
     ("[proxy]\nintercept = \"bound\"", 1, &["`proxy.intercept` is not built yet"]),
     ("[proxy]\ntunnel_hosts = [\"x\"]", 1, &["`proxy.tunnel_hosts` is not built yet"]),
     ("[proxy]\nconnect_ports = [443, 70000]", 1, &["up to 65535", "config.toml:2:23"]),
@@ -77,6 +78,30 @@ fn whatever_is_wrong_in_a_file_is_underlined_and_explained() {
             assert!(unwrapped.contains(part), "no {part:?} for {text}\n{}", ran.err);
         }
         assert_eq!(ran.out, "");
+    }
+}
+
+#[test]
+fn the_password_of_a_proxy_is_in_no_error() {
+    let home = Home::empty();
+    for text in [
+        "[upstream]\nproxy = \"http://u:xyzzy42@h@p:1\"",
+        "[upstream]\nproxy = \"u:xyzzy42@p:1\"",
+        "[upstream]\nproxy = \"http://u:xyz\"zy42@p:1\"",
+        "[upstream]\nproxy = [\"http://u:xyzzy42@p:1\"]",
+        "[upstream]\nproxy = { url = \"http://u:xyzzy42@p:1\" }",
+        "[upstream]\nproxi = \"http://u:xyzzy42@p:1\"",
+        "[upstream]\nproxy = \"\"\"http://u:xyzzy42\n@p:1\"\"\"",
+        "upstream = { connect_timeout = 0, proxy = \"http://u:xyzzy42@p:1\" }",
+        "upstream = { proxy = \"http://u:xyzzy42@p:1\", connect_timeout = \"x\" }",
+        "upstream = { proxy = \"http://u:xyzzy42@p:1\", = 1 }",
+        "upstream.proxy = \"http://u:xyzzy42",
+        "upstream.proxy = http://u:xyzzy42@p:1",
+    ] {
+        home.write("config.toml", text);
+        let ran = home.run(&["--config", "config.toml", "list"]);
+        assert_eq!(ran.code, 1, "{text}\n{ran:#?}");
+        assert!(!ran.err.contains("xyz") && !ran.err.contains("zy42"), "{text}\n{}", ran.err);
     }
 }
 
@@ -134,7 +159,7 @@ fn the_value_of_an_unknown_key_is_not_repeated() {
     let home = Home::empty();
     for text in [
         "[storage]\npassword = \"canary\"",
-        "[upstream]\nproxy = \"http://user:canary@proxy\"",
+        "[upstream]\nproxxy = \"http://user:canary@proxy\"",
         "token = \"canary\"\n[server]\nbnd = 1",
         "[proxy]\ninject_headers = { \"X-Token\" = \"canary\" }\n[server]\nbnd = 1",
     ] {

@@ -18,7 +18,7 @@ use rustls::{
 /// What is wrong with an origin's certificate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Flaw {
-    /// Nothing: for `localhost` and 127.0.0.1, from the CA that appliances trust.
+    /// Nothing: for `localhost`, `origin.test` and 127.0.0.1, from the CA that appliances trust.
     None,
     Expired,
     NotYetValid,
@@ -56,7 +56,7 @@ fn leaf(flaw: Flaw) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
     params.subject_alt_names = match flaw {
         Flaw::WrongName => vec![name("elsewhere.test"), SanType::IpAddress(IpAddr::V4(Ipv4Addr::new(127, 9, 9, 9)))],
         Flaw::CommonNameOnly => vec![name("elsewhere.test")],
-        _ => vec![name("localhost"), SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST))],
+        _ => vec![name("localhost"), name("origin.test"), SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST))],
     };
     params.not_before = date_time_ymd(if flaw == Flaw::NotYetValid { 2090 } else { 2020 }, 1, 1);
     params.not_after = date_time_ymd(if flaw == Flaw::Expired { 2021 } else { 2099 }, 1, 1);

@@ -11,6 +11,7 @@ pub(crate) mod certificates;
 pub(crate) mod memory;
 pub(crate) mod names;
 pub(crate) mod origin;
+pub(crate) mod parent;
 pub(crate) mod process;
 pub(crate) mod queues;
 pub(crate) mod scrape;

@@ -131,11 +131,15 @@ impl Visit {
 
     /// Waits, without reading, until the other side has broken the connection off.
     pub(crate) fn broken_off(&self) {
-        let socket = match &self.line {
+        until("the connection is broken off", || self.socket().take_error().ok().flatten());
+    }
+
+    /// What it is written to.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        match &self.line {
             Line::Plain(it) => it,
             Line::Tls(it) => &it.sock,
-        };
-        until("the connection is broken off", || socket.take_error().ok().flatten());
+        }
     }
 
     /// Takes at least `count` bytes of a body.
@@ -181,7 +185,8 @@ impl Visit {
         self.log.note(self.index, |seen| seen.closing = true);
     }
 
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Reads what is there; nothing is the end of input.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = match &mut self.line {
             Line::Plain(it) => it.read(buffer),
             Line::Tls(it) => it.read(buffer),
