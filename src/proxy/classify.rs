@@ -32,7 +32,7 @@ pub enum Ingress {
 /// Forms and methods that mean nothing here, and targets that are ambiguous.
 pub fn classify(head: &RequestHead) -> Result<Ingress, Refusal> {
     let target = &*head.target;
-    refuse_reflection(&head.method)?;
+    refuse_method(&head.method)?;
     if !target.starts_with('/') {
         return Ok(Ingress::Forward(Target::parse(target)?));
     }
@@ -46,10 +46,7 @@ pub fn classify(head: &RequestHead) -> Result<Ingress, Refusal> {
 /// # Errors
 /// Another host in the target or in `Host`, a tunnel in the tunnel, an ambiguous path.
 pub fn classify_inside(head: &RequestHead, origin: &Arc<Origin>) -> Result<Target, Refusal> {
-    if head.method == Method::CONNECT {
-        return Err(Refusal::Method);
-    }
-    refuse_reflection(&head.method)?;
+    refuse_method(&head.method)?;
     if head.fields.all(Known::Host).any(|it| !origin.is_named_by(it)) {
         return Err(Refusal::Misdirected);
     }
@@ -127,10 +124,11 @@ pub fn connect(head: &RequestHead) -> Result<Arc<Origin>, Refusal> {
     Ok(Arc::new(Origin::new(Scheme::Https, authority)))
 }
 
-/// TRACE answers with the request it got: an injected secret would come back to the caller.
-fn refuse_reflection(method: &Method) -> Result<(), Refusal> {
-    let reflects = ["TRACE", "TRACK"].iter().any(|it| method.as_str().eq_ignore_ascii_case(it));
-    if reflects { Err(Refusal::Method) } else { Ok(()) }
+/// TRACE answers with the request it got: an injected secret would come back to the caller. CONNECT would open a tunnel
+/// behind us. Origin servers differ about the case of methods.
+fn refuse_method(method: &Method) -> Result<(), Refusal> {
+    let refused = ["TRACE", "TRACK", "CONNECT"].iter().any(|it| method.as_str().eq_ignore_ascii_case(it));
+    if refused { Err(Refusal::Method) } else { Ok(()) }
 }
 
 /// Everything that could be meant as path style, so that a misspelled URL is an error and not a path of ours.
@@ -187,6 +185,7 @@ mod tests {
             ("OPTIONS *", Err(400)),
             ("TRACE /https://h/", Err(405)),
             ("TRACK http://h/", Err(405)),
+            ("connect http://h/", Err(405)),
             ("GET http://127.1/", Err(403)),
         ] {
             assert_eq!(classified(line), expected.map(str::to_owned), "{line}");
