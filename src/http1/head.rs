@@ -26,8 +26,8 @@ pub fn request(bytes: Vec<u8>) -> Result<RequestHead, Refused> {
     let mut slots = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let mut parsed = httparse::Request::new(&mut []);
     match httparse::ParserConfig::default().parse_request_with_uninit_headers(&mut parsed, &bytes, &mut slots) {
-        Ok(httparse::Status::Complete(_)) => {}
-        Ok(httparse::Status::Partial) => return Err(Refused::Malformed("the head is incomplete")),
+        Ok(httparse::Status::Complete(read)) if read == bytes.len() => {}
+        Ok(_) => return Err(Refused::Malformed("the head does not end at its blank line")),
         Err(error) => return Err(refuse(error)),
     }
     let (Some(method), Some(target)) = (parsed.method, parsed.path) else {
@@ -56,8 +56,8 @@ pub fn answer(bytes: Vec<u8>) -> Result<AnswerHead, Refused> {
     let mut slots = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
     match httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, &bytes, &mut slots) {
-        Ok(httparse::Status::Complete(_)) => {}
-        Ok(httparse::Status::Partial) => return Err(Refused::Malformed("the head is incomplete")),
+        Ok(httparse::Status::Complete(read)) if read == bytes.len() => {}
+        Ok(_) => return Err(Refused::Malformed("the head does not end at its blank line")),
         Err(error) => return Err(refuse(error)),
     }
     let version = version(parsed.version)?;

@@ -19,13 +19,14 @@ impl Scan {
     /// The index behind the blank line, once it is there.
     ///
     /// # Errors
-    /// As soon as the bytes cannot become a valid head.
+    /// As soon as the bytes cannot become a valid head. What is refused depends on the bytes alone, not on how they came.
     pub fn advance(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refused> {
-        if self.line == 0 && bytes.first().is_some_and(|b| !b.is_ascii_alphabetic()) {
-            return Err(Refused::Malformed("the head does not begin with a letter"));
+        if self.line == 0 && bytes.first().is_some_and(|it| !is_tchar(*it)) {
+            return Err(Refused::Malformed("the head does not begin with a token"));
         }
         while let Some(at) = memchr::memchr(b'\n', &bytes[self.seen..]) {
             let end = self.seen + at;
+            self.check_lengths(end)?;
             let line = &bytes[self.line..end];
             let line = line.strip_suffix(b"\r").ok_or(Refused::Malformed("a line ends without CR"))?;
             if line.is_empty() {
@@ -38,6 +39,7 @@ impl Scan {
         self.check_lengths(bytes.len()).map(|()| None)
     }
 
+    /// So many bytes have been read, and the line that is being read has not ended before them.
     fn check_lengths(&self, read: usize) -> Result<(), Refused> {
         // The method before the target and the version after it are short.
         if self.line == 0 && read > LONGEST_TARGET + 32 {
@@ -48,6 +50,11 @@ impl Scan {
         }
         Ok(())
     }
+}
+
+/// What tokens are made of (RFC 9110 section 5.6.2).
+fn is_tchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 fn check_line(line: &[u8], first: bool) -> Result<(), Refused> {
@@ -62,9 +69,12 @@ fn check_line(line: &[u8], first: bool) -> Result<(), Refused> {
 
 #[cfg(test)]
 mod tests {
-    use crate::http1::{
-        Refused,
-        scan::{LONGEST_HEAD, Scan},
+    use crate::{
+        base::target::LONGEST_TARGET,
+        http1::{
+            Refused,
+            scan::{LONGEST_HEAD, Scan},
+        },
     };
 
     #[test]
@@ -84,6 +94,7 @@ mod tests {
             b"\r\nGET",
             b" GET",
             b"\x16\x03\x01",
+            b":authority: a",
             b"GET / HTTP/1.1\r\nX: a\r\n b\r\n",
             b"GET / HTTP/1.1\r\nX: a\rb\r\n",
         ] {
@@ -99,5 +110,27 @@ mod tests {
         let mut fields = b"GET / HTTP/1.1\r\nX: ".to_vec();
         fields.resize(2 * LONGEST_HEAD + 100, b'y');
         assert_eq!(Scan::default().advance(&fields), Err(Refused::TooLarge));
+    }
+
+    /// A verdict that hangs on how the bytes came would be another one for the next reader.
+    #[test]
+    fn lines_and_heads_are_too_long_however_they_are_cut() {
+        let line = |length: usize| [&b"GET /"[..], &vec![b'y'; length - 6], b"\r\nHost: a\r\n\r\n"].concat();
+        let head = |length: usize| [&b"GET / HTTP/1.1\r\nX:"[..], &vec![b' '; length - 21], b"\r\n\r\n"].concat();
+        let (longest_line, longest_head) = (LONGEST_TARGET + 32, LONGEST_TARGET + LONGEST_HEAD);
+        for (bytes, expected) in [
+            (line(longest_line), Ok(())),
+            (line(longest_line + 1), Err(Refused::TargetTooLong)),
+            (head(longest_head), Ok(())),
+            (head(longest_head + 1), Err(Refused::TooLarge)),
+        ] {
+            for by in [1, 1000, 65_536, bytes.len()] {
+                let mut scan = Scan::default();
+                let mut ends = (0..bytes.len()).step_by(by).chain([bytes.len()]);
+                let found = ends.find_map(|end| scan.advance(&bytes[..end]).transpose());
+                let whole = Ok(bytes.len());
+                assert_eq!(found.unwrap(), expected.and(whole), "{} {by}", bytes.len());
+            }
+        }
     }
 }
