@@ -35,6 +35,8 @@ mod expectations;
 #[cfg(test)]
 mod fields;
 #[cfg(test)]
+mod fuzzing;
+#[cfg(test)]
 mod gone;
 #[cfg(test)]
 mod heads;

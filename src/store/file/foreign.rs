@@ -4,7 +4,7 @@ use crate::store::file::header::LINE;
 
 /// Why a file is not read.
 #[derive(Debug)]
-pub(crate) enum Stranger {
+pub enum Stranger {
     /// It is, or was, a store of ours.
     Damaged,
     /// It is something else, described for a person.

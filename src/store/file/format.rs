@@ -17,12 +17,14 @@ use crate::{
 const RECORD_HEAD: usize = 1 + 16 + 8 + 4 + 4;
 
 /// A file, parsed: nothing in it is opened.
-pub(crate) struct Image {
+#[derive(Debug)]
+pub struct Image {
     pub(crate) header: Header,
     pub(crate) records: Vec<Record>,
 }
 
 /// A record, both halves closed.
+#[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) place: Place,
     pub(crate) facts: Vec<u8>,
@@ -31,7 +33,7 @@ pub(crate) struct Record {
 
 impl Image {
     /// Reads `file` if every byte of it is what the holder of `key` wrote.
-    pub(crate) fn parse(file: &[u8], key: &DataKey) -> Result<Self, Stranger> {
+    pub fn parse(file: &[u8], key: &DataKey) -> Result<Self, Stranger> {
         let header = Header::parse(file)?;
         let (listed, mac) = file.split_last_chunk::<MAC>().ok_or(Stranger::Damaged)?;
         if !key.is_authentic(listed, mac) {
@@ -47,7 +49,7 @@ impl Image {
     }
 
     /// As it stands on disk.
-    pub(crate) fn encode(mut self, key: &DataKey) -> Result<Vec<u8>, TooLarge> {
+    pub fn encode(mut self, key: &DataKey) -> Result<Vec<u8>, TooLarge> {
         self.header.count = u32::try_from(self.records.len()).or(Err(TooLarge))?;
         let length: usize = self.records.iter().map(|it| RECORD_HEAD + it.facts.len() + it.secret.0.len()).sum();
         let mut file = self.header.encode();
@@ -63,7 +65,7 @@ impl Image {
 
 /// More records, or longer ones, than the format can count.
 #[derive(Debug)]
-pub(crate) struct TooLarge;
+pub struct TooLarge;
 
 impl Record {
     fn parse(rest: &mut &[u8]) -> Result<Self, Stranger> {
