@@ -131,9 +131,12 @@ fn refuse_method(method: &Method) -> Result<(), Refusal> {
     if refused { Err(Refusal::Method) } else { Ok(()) }
 }
 
-/// Everything that could be meant as path style, so that a misspelled URL is an error and not a path of ours.
+/// Everything that could be meant as path style, so that a misspelled URL is an error and not a path of ours. No path of
+/// ours has a colon before its second slash.
 fn is_url_like(path: &str) -> bool {
-    path.starts_with("//") || path.get(..5).is_some_and(|it| it.eq_ignore_ascii_case("/http"))
+    let is_schemed =
+        path.strip_prefix('/').and_then(|it| it.split(['/', '?']).next()).is_some_and(|it| it.contains(':'));
+    is_schemed || path.starts_with("//") || path.get(..5).is_some_and(|it| it.eq_ignore_ascii_case("/http"))
 }
 
 #[cfg(test)]
@@ -182,6 +185,9 @@ mod tests {
             ("GET //h", Err(400)),
             ("GET /https%3A%2F%2Fh/x", Err(400)),
             ("GET /https:///h/x", Err(400)),
+            ("GET /ftp://h/x", Err(400)),
+            ("GET /proxy/unix:/run/x", Err(400)),
+            ("GET /v1/a:b", Ok("control")),
             ("OPTIONS *", Err(400)),
             ("TRACE /https://h/", Err(405)),
             ("TRACK http://h/", Err(405)),
