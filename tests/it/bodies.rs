@@ -198,7 +198,8 @@ fn a_body_with_broken_chunks_is_cut_off_and_its_connection_is_not_used_again() {
     let appliance = Appliance::start();
     let long_trailer = format!("0\r\nx: {}\r\n\r\n", "y".repeat(200_000)).into_bytes();
     let many_trailers = format!("0\r\n{}\r\n", "x: y\r\n".repeat(5000)).into_bytes();
-    let bad: [&[u8]; 16] = [
+    let long_extension = format!("2;{}\r\nab\r\n0\r\n\r\n", "a".repeat(65_536)).into_bytes();
+    let bad: [&[u8]; 19] = [
         b"0x2\r\nab\r\n0\r\n\r\n",
         b"+2\r\nab\r\n0\r\n\r\n",
         b"-2\r\nab\r\n0\r\n\r\n",
@@ -213,6 +214,9 @@ fn a_body_with_broken_chunks_is_cut_off_and_its_connection_is_not_used_again() {
         b"2\r\nab\r\n0\r\nbad trailer: x\r\n\r\n",
         b"2\r\nab\r\n0\r\n folded: x\r\n\r\n",
         b"2;\x00\r\nab\r\n0\r\n\r\n",
+        b"2;\n\r\nab\r\n0\r\n\r\n",
+        b"2;a=\"\r\nab\r\n0\r\n\r\n",
+        &long_extension,
         &long_trailer,
         &many_trailers,
     ];

@@ -116,6 +116,40 @@ fn path_and_query_arrive_byte_for_byte() {
 }
 
 #[test]
+fn a_fragment_is_neither_judged_nor_sent() {
+    let policy = "[[policies]]\nname = \"fragments\"\ncredential_pattern = \"*\"\ndefault_action = \"deny\"\n\
+        [[policies.rules]]\ncondition = { url_match = \"https://localhost:*/ok\" }\naction = \"allow\"\n";
+    let appliance = Appliance::builder().sections(policy).start();
+    for way in WAYS {
+        let origin = Origin::https();
+        let mut agent = Agent::via(&appliance, way, &origin);
+        agent.get("/ok#/elsewhere?x").expect_origins(200);
+        agent.get("/elsewhere#/ok").expect_refusal(403, "policy_denied");
+        assert_eq!(origin.only_request().target(), "/ok", "{way:?}");
+    }
+}
+
+#[test]
+fn a_host_field_beside_an_absolute_target_leads_nowhere() {
+    let (good, evil) = (Origin::https(), Origin::https());
+    let key = Credential::key(ALIAS, "k", &[&good.authority()]);
+    let appliance = Appliance::builder().credential(key).start();
+    let (here, there) = (good.authority(), evil.authority());
+    let request = |host: &str| format!("GET https://{here}/x HTTP/1.1\r\nHost: {host}\r\n{}: {ALIAS}\r\n\r\n", NAMED.0);
+    for host in [&*there, "evil.test", "localhost", "127.0.0.1"] {
+        let mut agent = Agent::dial(appliance.address());
+        agent.send(request(host));
+        agent.answer("GET").expect_origins(200);
+    }
+    assert_eq!((evil.connections(), good.requests().len()), (0, 4));
+    for request in good.requests() {
+        assert_eq!(request.values("host"), [&*here]);
+        assert_eq!(request.values("authorization"), ["Bearer k"]);
+    }
+    assert!(good.seen().iter().all(|it| it.server_name.as_deref() == Some("localhost")));
+}
+
+#[test]
 fn a_url_without_a_path_asks_for_the_root() {
     let appliance = Appliance::start();
     for way in [Way::Path, Way::Absolute] {
