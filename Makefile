@@ -39,7 +39,7 @@ needs:
 	printf '%s\n' $(RUST) "$$version" | sort -VC || { echo "Rust $$version is too old: $(RUST) is needed (rustup update stable)" >&2; exit 1; }
 	@command -v cc >/dev/null || { echo "a C compiler is missing: on Debian, apt-get install build-essential" >&2; exit 1; }
 
-$(CLIENTS)/ready: tests/clients.sh
+$(CLIENTS)/ready: tests/clients.sh $(wildcard tests/clients/*/* tests/clients/go/*/*)
 	tests/clients.sh $(CLIENTS)
 
 fmt:

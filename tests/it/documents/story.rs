@@ -16,12 +16,12 @@ use crate::{
         ROOT,
         block::{self, Block, Program, Purpose},
         output, read,
-        world::variable,
     },
     support::{
         process::{VULTRINO, run},
         skip,
         traces::Traces,
+        world::variable,
     },
 };
 

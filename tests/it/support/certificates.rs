@@ -50,6 +50,16 @@ pub(crate) fn server(flaw: Flaw, versions: &[&'static SupportedProtocolVersion])
     Arc::new(config)
 }
 
+/// A certificate for these names from the CA that appliances trust, and its key, both in PEM.
+pub(crate) fn site(names: &[&str]) -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    params.subject_alt_names = names.iter().map(|it| name(it)).collect();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let certificate = params.signed_by(&key, &authorities().trusted.issuer).unwrap();
+    (certificate.pem(), key.serialize_pem())
+}
+
 fn leaf(flaw: Flaw) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, "localhost");

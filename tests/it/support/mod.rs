@@ -21,6 +21,7 @@ pub(crate) mod traces;
 pub(crate) mod visit;
 pub(crate) mod wait;
 pub(crate) mod wire;
+pub(crate) mod world;
 
 pub(crate) use agent::{Agent, Shown, WAYS, Way};
 pub(crate) use answer::Answer;

@@ -37,6 +37,12 @@ impl Output {
 /// Runs a program with this input to its end.
 #[track_caller]
 pub(crate) fn run(command: &mut Command, input: &str) -> Output {
+    run_for(DEADLINE, command, input)
+}
+
+/// The same, for one that may take so long.
+#[track_caller]
+pub(crate) fn run_for(deadline: Duration, command: &mut Command, input: &str) -> Output {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -46,7 +52,7 @@ pub(crate) fn run(command: &mut Command, input: &str) -> Output {
     // A program that does not read its input has the right to.
     drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
     let (stdout, stderr) = (Capture::of(child.stdout.take().unwrap()), Capture::of(child.stderr.take().unwrap()));
-    let status = end_of(&mut child);
+    let status = end_of(&mut child, deadline);
     let (stdout, stderr) = (stdout.finish(), stderr.finish());
     match status {
         Some(status) => Output { status, stdout, stderr },
@@ -54,8 +60,8 @@ pub(crate) fn run(command: &mut Command, input: &str) -> Output {
     }
 }
 
-fn end_of(child: &mut Child) -> Option<ExitStatus> {
-    let end = Instant::now() + DEADLINE;
+fn end_of(child: &mut Child, deadline: Duration) -> Option<ExitStatus> {
+    let end = Instant::now() + deadline;
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             return Some(status);

@@ -1,0 +1,3 @@
+import { exchange } from "./exchange.mjs";
+
+await exchange(fetch);

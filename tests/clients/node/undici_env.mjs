@@ -1,0 +1,6 @@
+import { createRequire } from "node:module";
+import { exchange } from "./exchange.mjs";
+
+const { EnvHttpProxyAgent, fetch, setGlobalDispatcher } = createRequire(import.meta.url)("undici");
+setGlobalDispatcher(new EnvHttpProxyAgent());
+await exchange(fetch);

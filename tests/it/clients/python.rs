@@ -1,0 +1,70 @@
+//! Python's clients.
+
+use std::path::{Path, PathBuf};
+
+use crate::clients::{
+    Row,
+    origin::whole,
+    seat::{CLIENTS, PROGRAMS, Seat},
+    version_of,
+};
+
+pub(super) fn rows() -> [Row; 6] {
+    [
+        Row { client: "Python requests", host: "requests.example.com", version: || package("requests"), run: requests },
+        Row { client: "Python httpx, HTTP/1.1", host: "httpx-1.example.com", version: || package("httpx"), run: httpx },
+        Row { client: "Python httpx, HTTP/2", host: "httpx-2.example.com", version: || package("httpx"), run: httpx_2 },
+        Row { client: "Python aiohttp", host: "aiohttp.example.com", version: || package("aiohttp"), run: aiohttp },
+        Row { client: "Python openai", host: "api.openai.com", version: || package("openai"), run: openai },
+        Row { client: "Python anthropic", host: "api.anthropic.com", version: || package("anthropic"), run: anthropic },
+    ]
+}
+
+pub(super) fn interpreter() -> PathBuf {
+    Path::new(CLIENTS).join("python/bin/python")
+}
+
+/// The version of an installed package.
+pub(super) fn package(name: &str) -> Option<String> {
+    let ask = format!("import importlib.metadata as it; print(it.version({name:?}))");
+    version_of(interpreter(), &["-c", &ask], "")
+}
+
+/// Runs a program of ours; what it printed.
+pub(super) fn program(seat: &Seat<'_>, name: &str, trust: &str, arguments: &[&str]) -> String {
+    let mut command = seat.command(interpreter(), trust);
+    seat.run(command.arg(Path::new(PROGRAMS).join("python").join(name)).args(arguments), "")
+}
+
+/// A program that prints the long answer, what it posted, and the version of HTTP.
+fn exchange(seat: &Seat<'_>, name: &str, trust: &str, arguments: &[&str]) -> String {
+    let said = program(seat, name, trust, &[&[&*seat.url("")], arguments].concat());
+    let version = said.strip_prefix(&(whole() + "posted\n")).unwrap_or_else(|| panic!("{said}"));
+    version.trim_end().to_owned()
+}
+
+fn requests(seat: &Seat<'_>) -> String {
+    exchange(seat, "with_requests.py", "REQUESTS_CA_BUNDLE", &[])
+}
+
+fn httpx(seat: &Seat<'_>) -> String {
+    exchange(seat, "with_httpx.py", "SSL_CERT_FILE", &[])
+}
+
+fn httpx_2(seat: &Seat<'_>) -> String {
+    exchange(seat, "with_httpx.py", "SSL_CERT_FILE", &["2"])
+}
+
+fn aiohttp(seat: &Seat<'_>) -> String {
+    exchange(seat, "with_aiohttp.py", "SSL_CERT_FILE", &[])
+}
+
+fn openai(seat: &Seat<'_>) -> String {
+    assert_eq!(program(seat, "with_openai.py", "SSL_CERT_FILE", &[]), "Hello whole world\n");
+    String::new()
+}
+
+fn anthropic(seat: &Seat<'_>) -> String {
+    assert_eq!(program(seat, "with_anthropic.py", "SSL_CERT_FILE", &[]), "Hello whole world\n");
+    String::new()
+}
