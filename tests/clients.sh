@@ -39,17 +39,19 @@ needs unshare util-linux
 [[ -f /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 
+# What has to be said in front of a command that only root may run; nothing where that cannot be.
+if ! command -v apt-get >/dev/null; then
+    root=()
+elif [[ $(id -u) == 0 ]]; then
+    root=(env DEBIAN_FRONTEND=noninteractive)
+elif sudo -n true 2>/dev/null || { [[ -t 0 ]] && command -v sudo >/dev/null; }; then
+    root=(sudo DEBIAN_FRONTEND=noninteractive)
+else
+    root=()
+fi
+
 if ((${#missing[@]})); then
     install=(apt-get install -y --no-install-recommends "${missing[@]}")
-    if ! command -v apt-get >/dev/null; then
-        root=()
-    elif [[ $(id -u) == 0 ]]; then
-        root=(env DEBIAN_FRONTEND=noninteractive)
-    elif sudo -n true 2>/dev/null || { [[ -t 0 ]] && command -v sudo >/dev/null; }; then
-        root=(sudo DEBIAN_FRONTEND=noninteractive)
-    else
-        root=()
-    fi
     if ! ((${#root[@]})); then
         echo "The tests need programs that are not here, and may not be installed by this user. On Debian:" >&2
         echo "    ${install[*]}" >&2
@@ -59,6 +61,20 @@ if ((${#missing[@]})); then
     echo "Installing ${missing[*]}"
     "${root[@]}" apt-get update -q
     "${root[@]}" "${install[@]}"
+fi
+
+# Servers that would start by themselves if they were installed: their programs are enough.
+servers=()
+for server in nginx caddy; do
+    command -v "$server" >/dev/null || compgen -G "$clients/debian/usr/*bin/$server" >/dev/null || servers+=("$server")
+done
+if ((${#servers[@]} && ${#root[@]})); then
+    echo "Unpacking ${servers[*]}"
+    ((${#missing[@]})) || "${root[@]}" apt-get update -q
+    packed=$(mktemp -d)
+    (cd "$packed" && apt-get download -q "${servers[@]}" && for it in *.deb; do dpkg -x "$it" "$clients/debian"; done) ||
+        echo "Their tests are left out"
+    rm -r "$packed"
 fi
 
 echo "Installing ${python[*]} ${npm[*]} Node $node into $clients"

@@ -195,8 +195,8 @@ impl Streams {
             body,
             source,
             leave,
-            upgrade,
             interim,
+            upgrade,
         };
         match respond.unless_reset(exchange.run(&mut inbound)).await? {
             Err(refusal) => respond.refuse(&refusal, timeout).await,

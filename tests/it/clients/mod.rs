@@ -7,6 +7,7 @@ mod node;
 mod origin;
 mod packages;
 mod python;
+mod reverse_proxies;
 mod seat;
 
 use std::{
@@ -71,7 +72,7 @@ fn each_client_gets_its_whole_answer_and_never_the_secret() {
     let open = || {
         let names: Vec<_> = hosts.iter().map(|(name, _)| *name).collect();
         let folder = folder.get_or_init(|| TempDir::with_prefix("vultrino-files-").unwrap());
-        drop(server.set(Origin::open(&names, keys(), folder.path())));
+        drop(server.set(Origin::open("45.45.45.45:443", &names, keys(), folder.path())));
         certificates::trusted_ca().to_owned()
     };
     let said = world::within(TEST, &hosts, open, || walk(&rows, server.get().unwrap()));

@@ -41,6 +41,8 @@ use crate::support::certificates;
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub version: Version,
+    /// Path and query.
+    pub target: String,
     pub fields: HeaderMap,
 }
 
@@ -63,8 +65,13 @@ pub(crate) fn whole() -> String {
 }
 
 impl Origin {
-    /// Opens port 443 of all addresses for these names.
-    pub(crate) fn open(names: &[&str], keys: BTreeMap<String, (String, String)>, files: &Path) -> Arc<Self> {
+    /// Opens this address and port for these names.
+    pub(crate) fn open(
+        address: &str,
+        names: &[&str],
+        keys: BTreeMap<String, (String, String)>,
+        files: &Path,
+    ) -> Arc<Self> {
         let (certificate, key) = certificates::site(names);
         let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
@@ -78,7 +85,7 @@ impl Origin {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let (seen, waiting) = (Mutex::default(), Mutex::default());
         let origin = Arc::new(Self { keys, files: files.to_owned(), seen, waiting });
-        let listener = TcpListener::bind(ADDRESS).unwrap();
+        let listener = TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         let (served, acceptor) = (origin.clone(), TlsAcceptor::from(Arc::new(config)));
         thread::spawn(move || {
@@ -109,6 +116,11 @@ impl Origin {
         self.seen.lock().unwrap().remove(host).unwrap_or_default()
     }
 
+    /// Whether a request to a host has come since then.
+    pub(crate) fn has_seen(&self, host: &str) -> bool {
+        self.seen.lock().unwrap().contains_key(host)
+    }
+
     /// The field that lets a client in to a host.
     pub(crate) fn key(&self, host: &str) -> (&str, &str) {
         let (name, value) = self.keys.get(host).unwrap_or(&self.keys[""]);
@@ -117,10 +129,11 @@ impl Origin {
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let (head, body) = request.into_parts();
-        let authority = head.uri.authority().map(|it| it.host().to_owned());
+        let authority = head.uri.authority().map(|it| it.as_str().to_owned());
         let named = head.headers.get("host").map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
         let host = authority.or(named).unwrap_or_default();
-        let seen = Seen { version: head.version, fields: head.headers.clone() };
+        let target = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+        let seen = Seen { version: head.version, target, fields: head.headers.clone() };
         self.seen.lock().unwrap().entry(host.clone()).or_default().push(seen);
         let (name, value) = self.key(&host);
         if head.headers.get(name).is_none_or(|it| it != value) {
@@ -136,6 +149,7 @@ impl Origin {
                 drop(self.waiting.lock().unwrap().remove(&host));
                 json(r#"{"object":"list","data":[],"has_more":false,"first_id":null,"last_id":null}"#)
             }
+            (&Method::GET, "/accel") => accelerated(),
             (_, path) if path.starts_with("/git/") => self.git(&head, &body).await,
             (_, path) => Self::file(&self.files.join(&host).join(path.trim_start_matches('/'))),
         }
@@ -205,8 +219,6 @@ impl Origin {
     }
 }
 
-const ADDRESS: &str = "45.45.45.45:443";
-
 const OPENAI: [&str; 4] = [
     "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\
      \"delta\":{\"role\":\"assistant\",\"content\":\"Hello\"},\"finish_reason\":null}]}\n\n",
@@ -243,6 +255,11 @@ fn json(body: &'static str) -> Response<Body> {
 
 fn html(body: Vec<u8>) -> Response<Body> {
     Response::builder().header("content-type", "text/html").body(Full::from(body).boxed_unsync()).unwrap()
+}
+
+/// An answer that tells a reverse proxy to give another.
+fn accelerated() -> Response<Body> {
+    Response::builder().header("x-accel-redirect", "/inner").body(Full::from("the origin's").boxed_unsync()).unwrap()
 }
 
 /// The long answer, without a length.

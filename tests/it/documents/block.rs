@@ -7,7 +7,7 @@ pub(crate) struct Block {
     page: String,
     /// Where its first line stands, counted from 1.
     pub line: usize,
-    info: String,
+    pub info: String,
     pub text: String,
 }
 
@@ -32,6 +32,8 @@ pub(crate) enum Purpose {
     Yaml,
     /// `promql read`: a question about metrics that there are; `metrics/described.rs` looks.
     Query,
+    /// `nginx recipe`, `caddy recipe`: a configuration of theirs; `clients/reverse_proxies.rs` runs it.
+    Recipe,
     /// `text figure`: a drawing.
     Figure,
 }
@@ -71,6 +73,7 @@ impl Block {
             ["text" | "json" | "toml", "output"] => Ok(Purpose::Output),
             ["yaml", "read"] => Ok(Purpose::Yaml),
             ["promql", "read"] => Ok(Purpose::Query),
+            ["nginx" | "caddy", "recipe"] => Ok(Purpose::Recipe),
             ["text", "figure"] => Ok(Purpose::Figure),
             _ => Err(format!("```{} does not say what it is for", self.info)),
         }

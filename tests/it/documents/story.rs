@@ -109,7 +109,7 @@ impl Story {
                     fs::write(self.path(&format!("{at}/config.toml")), &block.text).unwrap();
                     captured(at, &format!("HOME=$PWD/{at} vultrino --config {at}/config.toml list || true\n"))
                 }
-                Purpose::Output | Purpose::Yaml | Purpose::Query | Purpose::Figure => String::new(),
+                Purpose::Output | Purpose::Yaml | Purpose::Query | Purpose::Recipe | Purpose::Figure => String::new(),
             };
             script.push_str(&text);
         }
@@ -167,7 +167,7 @@ impl Story {
                 let read = YamlLoader::load_from_str(&self.blocks[at].text);
                 return read.map(drop).map_err(|error| format!("no YAML: {error}"));
             }
-            Purpose::Output | Purpose::Query | Purpose::Figure => return Ok(()),
+            Purpose::Output | Purpose::Query | Purpose::Recipe | Purpose::Figure => return Ok(()),
         };
         for (name, secret) in SECRETS {
             if let Some(form) = Traces::of(secret).found_in(printed.as_bytes()) {
