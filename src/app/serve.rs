@@ -36,6 +36,8 @@ use crate::{
     store::{FileStore, Records},
 };
 
+/// How long a worker that ends still looks for requests that were sent before.
+const LAST_LOOK: Duration = Duration::from_millis(100);
 /// How often a worker looks for idle connections to close, and for what has lost its right.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -183,15 +185,16 @@ fn start(
     let worker = within(&runtime, || plan.worker(first));
     running.add(&worker);
     let listeners = within(&runtime, || Listeners::new(tcp, unix))?;
-    let stop = running.stop();
+    let (stop, mut drained) = (running.stop(), running.stop());
     spawn(move || {
         let own = Arc::clone(&worker);
-        run(runtime, &worker, stop, proxy::listen(listeners, own, others));
+        run(runtime, &worker, stop, proxy::listen(listeners, own, others, drained.requested()));
     })?;
     Ok(running)
 }
 
-/// A worker's thread: takes connections until it is told to stop, then waits for what is in flight.
+/// A worker's thread: takes connections until there are no more, then waits for what is in flight. The others end when
+/// the one that listens does, so that nothing is left between them.
 fn run(runtime: Runtime, worker: &Arc<Worker>, mut stop: Stop, accept: impl Future<Output = ()>) {
     let sweep = async {
         loop {
@@ -199,14 +202,15 @@ fn run(runtime: Runtime, worker: &Arc<Worker>, mut stop: Stop, accept: impl Futu
             worker.exchange.sweep();
         }
     };
+    let work = async {
+        accept.await;
+        tokio::time::sleep(LAST_LOOK).await;
+        worker.requests.finished().await;
+    };
     runtime.block_on(async {
         tokio::select! {
-            () = accept => {}
+            () = work => {}
             () = sweep => {}
-            () = stop.requested() => {}
-        }
-        tokio::select! {
-            () = worker.requests.finished() => {}
             () = stop.cut() => {}
         }
     });

@@ -1,6 +1,6 @@
 //! Accepts connections and gives each to the worker with the fewest.
 
-use std::{fmt, io, os::fd::OwnedFd, sync::Arc, time::Duration};
+use std::{fmt, io, os::fd::OwnedFd, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
@@ -60,6 +60,15 @@ impl Listeners {
         Ok(Self { tcp: TcpListener::from_std(tcp)?, unix: unix.map(Door::open).transpose()? })
     }
 
+    /// The next one that waits, if any does.
+    async fn accept_at_once(&self) -> Option<io::Result<(Stream, Peer)>> {
+        tokio::select! {
+            biased;
+            it = self.accept() => Some(it),
+            () = std::future::ready(()) => None,
+        }
+    }
+
     async fn accept(&self) -> io::Result<(Stream, Peer)> {
         match &self.unix {
             None => accept_tcp(&self.tcp).await,
@@ -92,12 +101,17 @@ pub async fn receive(worker: Arc<Worker>, mut inbox: Inbox) {
     }
 }
 
-/// Accepts on this worker's thread until it is dropped. Connections of its own make no hop.
-pub async fn listen(listeners: Listeners, own: Arc<Worker>, others: Vec<Handover>) {
+/// Accepts on this worker's thread until `stop` is ready. Connections of its own make no hop.
+pub async fn listen(listeners: Listeners, own: Arc<Worker>, others: Vec<Handover>, stop: impl Future<Output = ()>) {
     let (capacity, turned_away) = (Capacity::new(), InFlight::default());
     let mut reception = Reception { own, others, capacity, turned_away, told: None };
+    let mut stop = pin!(stop);
     loop {
-        match listeners.accept().await {
+        let accepted = tokio::select! {
+            it = listeners.accept() => it,
+            () = &mut stop => break,
+        };
+        match accepted {
             Ok((stream, peer)) => reception.receive(stream, peer),
             Err(error) => {
                 reception.tell(&error);
@@ -105,6 +119,10 @@ pub async fn listen(listeners: Listeners, own: Arc<Worker>, others: Vec<Handover
                 tokio::time::sleep(PAUSE).await;
             }
         }
+    }
+    // The system has connected these already, and they may have asked.
+    while let Some(Ok((stream, peer))) = listeners.accept_at_once().await {
+        reception.receive(stream, peer);
     }
 }
 

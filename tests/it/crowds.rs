@@ -4,64 +4,18 @@
 use std::{
     fs, io,
     net::TcpStream,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     time::{Duration, Instant},
 };
 
 use crate::support::{
     Agent, Answer, Appliance, Origin, WAYS, Way,
     agent::NAMED,
+    holding::Holding,
     process::run,
     scrape::Scrape,
     skip,
-    visit::Seen,
     wait::{PATIENCE, until},
 };
-
-/// Answers nobody before it is told to.
-struct Holding {
-    origin: Origin,
-    released: Arc<AtomicBool>,
-}
-
-impl Holding {
-    fn start() -> Self {
-        let released = Arc::<AtomicBool>::default();
-        let release = released.clone();
-        let origin = Origin::https_with(move |visit| {
-            while let Some(request) = visit.request()? {
-                if request.target().starts_with("/held") {
-                    until("they are released", || release.load(Ordering::SeqCst).then_some(()));
-                }
-                visit.write(crate::support::origin::OK)?;
-            }
-            Ok(())
-        });
-        Self { origin, released }
-    }
-
-    /// Sends a request that is then open for as long as nobody is released.
-    #[track_caller]
-    fn hold(&self, mut agent: Agent) -> Agent {
-        let before = self.arrived();
-        let head = agent.head("GET", "/held", &[NAMED]);
-        agent.send(head);
-        until("it has arrived", || (self.arrived() > before).then_some(()));
-        agent
-    }
-
-    fn arrived(&self) -> usize {
-        let held = |it: &Seen| String::from_utf8_lossy(&it.bytes).matches("GET /held").count();
-        self.origin.seen().iter().map(held).sum()
-    }
-
-    fn release(&self) {
-        self.released.store(true, Ordering::SeqCst);
-    }
-}
 
 /// Asserts that this is the answer where there is no room, for anybody (`""`) or for this client.
 #[track_caller]

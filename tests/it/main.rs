@@ -33,6 +33,8 @@ mod crowds;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod ending;
+#[cfg(test)]
 mod expectations;
 #[cfg(test)]
 mod fields;

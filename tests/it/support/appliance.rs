@@ -384,6 +384,11 @@ impl Appliance {
         self.child.wait().unwrap()
     }
 
+    /// How it has ended, once it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Kills it, as `kill -9` does.
     pub(crate) fn kill(&mut self) {
         drop(self.child.kill());

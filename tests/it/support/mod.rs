@@ -8,6 +8,7 @@ pub(crate) mod api;
 pub(crate) mod appliance;
 pub(crate) mod audit_line;
 pub(crate) mod certificates;
+pub(crate) mod holding;
 pub(crate) mod memory;
 pub(crate) mod names;
 pub(crate) mod origin;
