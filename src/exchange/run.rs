@@ -175,6 +175,9 @@ impl Exchange {
         let (snapshot, now) = (self.snapshot.load(), self.shared.clock.now());
         let principal = self.authenticate(&snapshot, caller, now).map_err(Refusal::in_proxy_style)?;
         permitted(&principal, Permission::Execute)?;
+        if self.upstream.forbids(&origin.authority) {
+            return Err(Refusal::Address);
+        }
         let named = caller.presented.alias.as_deref().and_then(|it| snapshot.named(it));
         let named = named.filter(|it| it.credential.is_bound_to(origin.scheme, &origin.authority));
         let bound = snapshot.bound_to(origin).chain(named).any(|it| principal.reaches(&it.alias));

@@ -9,7 +9,7 @@ use crate::{
     base::{
         fields::{Fields, Known},
         head::{AnswerHead, RequestHead, Version},
-        host::Authority,
+        host::{Authority, HostError},
         target::LONGEST_TARGET,
     },
     http1::{Refused, scan::LONGEST_HEAD},
@@ -124,8 +124,11 @@ fn check_host(fields: &Fields, version: Version) -> Result<(), Refused> {
         (None, _) => return Err(Refused::Malformed("the Host field is missing")),
         (Some(_), Some(_)) => return Err(Refused::Malformed("the Host field stands twice")),
     };
-    let valid = std::str::from_utf8(host).is_ok_and(|it| Authority::parse(it, 80).is_ok());
-    if valid { Ok(()) } else { Err(Refused::Malformed("the Host field is not a host and port")) }
+    match std::str::from_utf8(host).map(|it| Authority::parse(it, 80)) {
+        // By the grammar a disguised address is a name; whoever takes the host for something judges that.
+        Ok(Ok(_) | Err(HostError::Disguised)) => Ok(()),
+        _ => Err(Refused::Malformed("the Host field is not a host and port")),
+    }
 }
 
 fn refuse(error: httparse::Error) -> Refused {
@@ -162,6 +165,7 @@ mod tests {
             assert!(request(&format!("GET / HTTP/1.1\r\n{host}X: y")).is_err(), "{host:?}");
         }
         assert_eq!(request("GET / HTTP/1.1\r\nHost: a:8080"), Ok(()));
+        assert_eq!(request("CONNECT 127.1:443 HTTP/1.1\r\nHost: 127.1:443"), Ok(()));
         assert_eq!(request("GET / HTTP/1.0\r\nX: y"), Ok(()));
     }
 

@@ -98,6 +98,11 @@ impl Connector {
         Self { resolver: Resolver::from_system(), guard, tls, hop, timeout }
     }
 
+    /// Whether this is refused whatever its name stands for.
+    pub fn forbids(&self, authority: &Authority) -> bool {
+        self.guard.forbids(authority)
+    }
+
     /// The parent proxy.
     pub fn hop(&self) -> Option<&Hop> {
         self.hop.as_deref()
@@ -145,8 +150,7 @@ impl Connector {
     /// The parent proxy, if this lies behind it. It resolves names, so only an address that is spelled out can be judged here.
     fn hop_to(&self, to: &Authority) -> Result<Option<&Arc<Hop>>, DialError> {
         let Some(hop) = self.hop.as_ref().filter(|it| it.leads_to(&to.host)) else { return Ok(None) };
-        let is_permitted = to.host.address().is_none_or(|it| self.guard.permits(SocketAddr::new(it, to.port)));
-        if is_permitted && Guard::permits_name(&to.host) { Ok(Some(hop)) } else { Err(DialError::Blocked) }
+        if self.guard.forbids(to) { Err(DialError::Blocked) } else { Ok(Some(hop)) }
     }
 
     async fn reach_parent(&self, hop: &Hop) -> Result<Socket, DialError> {

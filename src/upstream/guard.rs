@@ -4,7 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
-use crate::base::host::Host;
+use crate::base::host::{Authority, Host};
+
+/// What `localhost` stands for.
+pub const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 /// The check that every outbound address passes.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +32,15 @@ impl Guard {
     pub fn permits_parent(&self, address: SocketAddr) -> bool {
         let ip = address.ip().to_canonical();
         !is_metadata(ip) && !self.is_own(SocketAddr::new(ip, address.port()))
+    }
+
+    /// Whether nothing that this can stand for may be dialled, as far as that is known without asking a name service.
+    pub fn forbids(&self, authority: &Authority) -> bool {
+        let Authority { host, port } = authority;
+        let address = host.address();
+        let known = if address.is_none() && host.is_loopback() { &LOOPBACK[..] } else { address.as_slice() };
+        let forbidden = known.iter().all(|ip| !self.permits(SocketAddr::new(*ip, *port)));
+        !Self::permits_name(host) || (forbidden && !known.is_empty())
     }
 
     /// Whether this host may be asked for at all. The name under which a cloud hands out credentials may resolve

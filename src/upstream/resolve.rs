@@ -1,9 +1,6 @@
 //! Names to addresses, once a dial: the hosts file first, then DNS, never longer than five seconds.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    time::Duration,
-};
+use std::{net::IpAddr, time::Duration};
 
 use hickory_resolver::{
     Hosts, TokioResolver,
@@ -17,7 +14,7 @@ use hickory_resolver::{
 };
 use thiserror::Error;
 
-use crate::base::host::Host;
+use crate::{base::host::Host, upstream::guard::LOOPBACK};
 
 const LONGEST: Duration = Duration::from_secs(5);
 
@@ -66,7 +63,7 @@ impl Resolver {
             Host::Name(name) => name,
         };
         if host.is_loopback() {
-            return Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]);
+            return Ok(LOOPBACK.to_vec());
         }
         let mut name = Name::from_utf8(name).map_err(NetError::from)?;
         // A name with a dot is complete: search domains must not lead it elsewhere.

@@ -12,6 +12,7 @@ use crate::{
         count::Count,
         fields::{Fields, Known},
         head::{AnswerHead, Framing, Interim},
+        host::Authority,
         target::Target,
     },
     http1::{
@@ -163,6 +164,11 @@ impl Upstream {
         })?;
         let channel = Channel::new(dialled, Arc::clone(&request.target.origin), &self.pool, request.timeout);
         self.exchange(channel, &mut request).await
+    }
+
+    /// Whether a connection to this is refused, whatever its name stands for.
+    pub fn forbids(&self, authority: &Authority) -> bool {
+        self.connector.forbids(authority)
     }
 
     /// Whether a request with these fields has been sent by us before, through the parent proxy.

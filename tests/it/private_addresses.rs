@@ -4,6 +4,7 @@ use std::{fs, process::Command};
 
 use crate::support::{
     Agent, Answer, Appliance, Credential, Origin, Way,
+    agent::NAMED,
     answer::Refusal,
     appliance::ALIAS,
     process::{VULTRINO, run},
@@ -44,19 +45,39 @@ fn loopback_is_refused_however_it_is_spelled() {
     let appliance = by_default();
     let origin = Origin::http();
     let port = origin.port();
-    for host in
-        ["127.0.0.1", "127.0.0.1.", "127.9.9.9", "0.0.0.0", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]"]
-    {
-        let refusal =
-            ask(&appliance, Way::Absolute, "http", &format!("{host}:{port}")).expect_refusal(403, "forbidden");
-        assert_ne!(refusal.reason(), "host_not_bound", "{host}");
+    let plain = [
+        "127.0.0.1",
+        "127.0.0.1.",
+        "127.9.9.9",
+        "0.0.0.0",
+        "[::1]",
+        "[::]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "localhost",
+        "LOCALHOST",
+        "localhost.",
+        "sub.localhost",
+    ];
+    let disguised = ["127.1", "0x7f000001", "2130706433", "0177.0.0.1", "017700000001", "0", "0x7f.1", "127.0.0.1.0x0"];
+    for host in plain.iter().chain(&disguised) {
+        let authority = format!("{host}:{port}");
+        ask(&appliance, Way::Absolute, "http", &authority).expect_refusal(403, "forbidden").because("address");
+        for port in [443, port] {
+            let refused = Agent::dial(appliance.address()).connect(&format!("{host}:{port}"), &[]).unwrap_err();
+            refused.expect_refusal(403, "forbidden").because("address");
+        }
+        let mut agent = Agent::dial(appliance.address());
+        let proxy = appliance.address();
+        agent.send(format!("GET /http://{authority}/ HTTP/1.1\r\nHost: {proxy}\r\n{}: {}\r\n\r\n", NAMED.0, NAMED.1));
+        agent.answer("GET").expect_refusal(403, "forbidden");
     }
-    for host in ["127.1", "0x7f000001", "2130706433", "0177.0.0.1", "0", "0x7f.1", "127.0.0.1.."] {
-        let refusal = ask(&appliance, Way::Absolute, "http", &format!("{host}:{port}")).refusal();
-        assert!([400, 403].contains(&refusal.status), "{host} {refusal:?}");
-    }
-    for host in ["localhost", "LOCALHOST", "localhost."] {
-        ask(&appliance, Way::Absolute, "http", &format!("{host}:{port}")).expect_refusal(403, "forbidden");
+    let refused = appliance.audit("the tunnels", |lines| {
+        let refused: Vec<_> = lines.iter().filter(|it| it.door == "TUNNEL").cloned().collect();
+        (refused.len() == 2 * (plain.len() + disguised.len())).then_some(refused)
+    });
+    for line in refused {
+        assert_eq!((line.get("reason"), line.get("outcome")), ("address", "denied"), "{}", line.text);
     }
     assert_eq!(origin.connections(), 0);
 }
@@ -66,7 +87,11 @@ fn a_credential_bound_to_a_private_host_does_not_open_it() {
     let appliance = by_default();
     let (tls, plain) = (Origin::https(), Origin::http());
     for way in [Way::Path, Way::Absolute, Way::Tunnel] {
-        Agent::via(&appliance, way, &tls).get("/").expect_refusal(403, "forbidden");
+        let refused = match Agent::with(&appliance, way, "https", &tls.authority(), &[]) {
+            Ok(mut agent) => agent.get("/"),
+            Err(refused) => *refused,
+        };
+        refused.expect_refusal(403, "forbidden").because("address");
         if way != Way::Tunnel {
             Agent::via(&appliance, way, &plain).get("/").expect_refusal(403, "forbidden");
         }
