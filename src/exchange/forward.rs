@@ -40,6 +40,12 @@ pub fn ask_for_websocket(fields: &mut Fields) {
     fields.append("Upgrade", b"websocket");
 }
 
+/// Whether the sender takes trailers (RFC 9110 section 10.1.4).
+pub fn takes_trailers(fields: &Fields) -> bool {
+    let codings = fields.named("te").flat_map(|it| it.split(|b| *b == b','));
+    codings.map(<[u8]>::trim_ascii).any(|it| it.eq_ignore_ascii_case(b"trailers"))
+}
+
 const OVERRIDES: [&str; 5] =
     ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method", "X-Original-URL", "X-Rewrite-URL"];
 

@@ -27,7 +27,7 @@ use crate::{
     exchange::{
         Caller, Config, Health, Inbound, Recorded, Refusal, Reply, Snapshot, Unmatched,
         bind::bind,
-        forward::{ask_for_websocket, prepare_answer, prepare_request},
+        forward::{ask_for_websocket, prepare_answer, prepare_request, takes_trailers},
         identify::{Leave, permitted},
         live::{Live, Rights, Ticket},
         metrics::{Limit, Metrics},
@@ -126,6 +126,7 @@ impl Exchange {
         let permit =
             decide(&facts, &self.shared.limiter).map_err(|denial| self.deny(entry, denial, known.as_deref()))?;
         let judged = self.metrics.judged(entry.opened());
+        let takes_trailers = takes_trailers(&inbound.fields);
         let stripped = prepare_request(&mut inbound.fields, config, permit.strips_overrides());
         if inbound.upgrade {
             ask_for_websocket(&mut inbound.fields);
@@ -134,10 +135,11 @@ impl Exchange {
         if let Some(known) = &known {
             self.inject(&permit, &known.credential, &mut inbound.fields)?;
         }
-        let keep = (inbound.framing == Framing::Chunked).then(|| stripped.keep_trailer(&inbound.fields));
+        let keep = (inbound.framing != Framing::None).then(|| stripped.keep_trailer(&inbound.fields));
         let mut interim = inbound.interim.take().map(EndToEnd);
         let interim = interim.as_mut().map(|it| it as _);
-        let request = Request { keep_trailer: keep, interim, ..request(inbound, meter, config.timeout) };
+        let request =
+            Request { takes_trailers, keep_trailer: keep, interim, ..request(inbound, meter, config.timeout) };
         let answer = self.upstream.send(request).await;
         let mut answer = answer.map_err(|failure| refuse(&failure))?;
         self.metrics.answered(judged);
@@ -324,6 +326,7 @@ fn request<'a>(inbound: &'a mut Inbound<'_>, meter: &Arc<Meter>, timeout: Durati
         framing: inbound.framing,
         body: std::mem::take(&mut inbound.body).metered(meter),
         timeout,
+        takes_trailers: false,
         keep_trailer: None,
         interim: None,
         upgrade: inbound.upgrade,
@@ -343,7 +346,7 @@ fn refuse(failure: &Failure) -> Refusal {
         Failure::Dial(error) if error.is_exhaustion() => Refusal::Overloaded,
         Failure::Dial(DialError::ParentRefused(407)) => Refusal::ParentUnauthorized,
         Failure::Dial(_) => Refusal::Unreachable,
-        Failure::Gone(_) | Failure::Answer(_) | Failure::Unexpected(_) => Refusal::BadAnswer,
+        Failure::Gone(_) | Failure::Unprocessed | Failure::Answer(_) | Failure::Unexpected(_) => Refusal::BadAnswer,
         Failure::Timeout => Refusal::Timeout,
         Failure::Request(BodyError::TooLarge) => Refusal::TooLarge,
         Failure::Request(_) => Refusal::ClientGone,

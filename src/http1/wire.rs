@@ -107,6 +107,11 @@ impl Wire {
         self.socket().moved
     }
 
+    /// Whether both ends have agreed on HTTP/2 (RFC 9113 section 3.2).
+    pub fn is_http2(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2"))
+    }
+
     fn socket(&self) -> &Socket {
         match self {
             Self::Plain(socket) => socket,

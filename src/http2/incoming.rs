@@ -49,6 +49,11 @@ impl Incoming {
         Poll::Ready(())
     }
 
+    /// Something moved the other way: the peer is no longer silent.
+    pub fn touch(&self) {
+        self.lock().idle.touch();
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -37,6 +37,10 @@ pub struct Pump<B = Body> {
     idle: Idle,
     waits: Waits,
     abort: Reason,
+    /// Data that has been sent.
+    bytes: u64,
+    /// Whether the body has given anything.
+    begun: bool,
     sent: bool,
 }
 
@@ -60,6 +64,8 @@ impl<B: http_body::Body<Data = Bytes, Error = BodyError> + Unpin> Pump<B> {
             idle: Idle::new(timeout),
             waits: Waits::Nothing,
             abort,
+            bytes: 0,
+            begun: false,
             sent: false,
         }
     }
@@ -74,6 +80,11 @@ impl<B: http_body::Body<Data = Bytes, Error = BodyError> + Unpin> Pump<B> {
     /// Whether all that there is has been sent and the rest is still to come from where the body comes from.
     pub fn is_starved(&self) -> bool {
         self.waits == Waits::Body
+    }
+
+    /// How many bytes of data are on their way.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Sends what can be sent now. Ready when all of it is on its way.
@@ -95,6 +106,7 @@ impl<B: http_body::Body<Data = Bytes, Error = BodyError> + Unpin> Pump<B> {
             self.waits = Waits::Nothing;
             let room = self.stream.capacity().min(self.frame.len());
             let piece = self.frame.split_to(room);
+            self.bytes += room as u64;
             // Known now, the end needs no frame of its own.
             self.gather(cx)?;
             let last = self.frame.is_empty() && self.ended && self.trailers.is_none();
@@ -110,6 +122,7 @@ impl<B: http_body::Body<Data = Bytes, Error = BodyError> + Unpin> Pump<B> {
     fn gather(&mut self, cx: &mut Context<'_>) -> Result<(), SendError> {
         while self.frame.is_empty() && !self.ended {
             let Poll::Ready(polled) = Pin::new(&mut self.body).poll_frame(cx) else { break };
+            self.begun = true;
             match polled.transpose()?.map(http_body::Frame::into_data) {
                 None => self.ended = true,
                 Some(Ok(data)) => self.frame = data,
@@ -165,6 +178,13 @@ impl<B: http_body::Body<Data = Bytes, Error = BodyError> + Unpin> Pump<B> {
             Ok(reason) => io::Error::other(reason.description()).into(),
             Err(error) => wire(error),
         })
+    }
+}
+
+impl Pump {
+    /// The body, if it has given nothing yet. What was begun is reset.
+    pub fn unread(mut self) -> Option<Body> {
+        (!self.begun).then(|| std::mem::take(&mut self.body))
     }
 }
 

@@ -25,6 +25,7 @@ use crate::{
         guard::Guard,
         hop::Hop,
         resolve::{ResolveError, Resolver},
+        tls,
     },
 };
 
@@ -34,11 +35,21 @@ pub struct Connector {
     resolver: Resolver,
     guard: Arc<Guard>,
     tls: Arc<ClientConfig>,
+    http1_only: Arc<ClientConfig>,
     hop: Option<Arc<Hop>>,
     timeout: Duration,
 }
 
-/// A connection, ready for HTTP/1.1.
+/// Which versions of HTTP an origin server may choose from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Versions {
+    /// HTTP/1.1 for what HTTP/2 cannot tell.
+    Http1,
+    /// HTTP/2 too, over TLS.
+    Both,
+}
+
+/// A connection, ready for the version of HTTP that was agreed on.
 #[derive(Debug)]
 pub struct Dialled {
     /// The connection.
@@ -95,7 +106,8 @@ impl DialError {
 impl Connector {
     /// A connector with its own resolver; `hop` is the parent proxy.
     pub fn new(guard: Arc<Guard>, tls: Arc<ClientConfig>, hop: Option<Arc<Hop>>, timeout: Duration) -> Self {
-        Self { resolver: Resolver::from_system(), guard, tls, hop, timeout }
+        let http1_only = tls::http1_only(&tls);
+        Self { resolver: Resolver::from_system(), guard, tls, http1_only, hop, timeout }
     }
 
     /// Whether this is refused whatever its name stands for.
@@ -112,13 +124,14 @@ impl Connector {
     ///
     /// # Errors
     /// See [`DialError`].
-    pub async fn dial(&self, origin: &Origin, via: &[&[u8]]) -> Result<Dialled, DialError> {
-        tokio::time::timeout(self.timeout, self.dial_slowly(origin, via)).await.or(Err(DialError::Timeout))?
+    pub async fn dial(&self, origin: &Origin, versions: Versions, via: &[&[u8]]) -> Result<Dialled, DialError> {
+        let dialled = tokio::time::timeout(self.timeout, self.dial_slowly(origin, versions, via));
+        dialled.await.or(Err(DialError::Timeout))?
     }
 
     /// In clear the parent proxy gets requests in absolute form, as every proxy takes them; many open tunnels to port 443
     /// alone.
-    async fn dial_slowly(&self, origin: &Origin, via: &[&[u8]]) -> Result<Dialled, DialError> {
+    async fn dial_slowly(&self, origin: &Origin, versions: Versions, via: &[&[u8]]) -> Result<Dialled, DialError> {
         let authority = &origin.authority;
         if origin.scheme == Scheme::Http
             && let Some(hop) = self.hop_to(authority)?
@@ -131,7 +144,8 @@ impl Connector {
             Scheme::Http => Wire::Plain(socket),
             Scheme::Https => {
                 let name = server_name(&authority.host)?;
-                let connector = TlsConnector::from(Arc::clone(&self.tls));
+                let config = if versions == Versions::Both { &self.tls } else { &self.http1_only };
+                let connector = TlsConnector::from(Arc::clone(config));
                 let tls = connector.connect(name, socket).await.map_err(DialError::Tls)?;
                 Wire::Tls(Box::new(TlsStream::Client(tls)))
             }

@@ -6,13 +6,17 @@
 pub mod bypass;
 pub mod channel;
 pub mod connect;
+pub mod flight;
 pub mod guard;
 pub mod hop;
+pub mod lane;
+pub mod multiplexed;
 pub mod parent;
 pub mod pool;
 pub mod pseudonym;
 pub mod resolve;
 pub mod send;
+pub mod stream;
 pub mod tls;
 
 pub use crate::http1::send::KeepTrailer;

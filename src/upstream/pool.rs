@@ -1,5 +1,5 @@
-//! Connections to origin servers that wait for their next request. One pool a worker; nobody else takes its lock,
-//! but for who counts them now and then.
+//! Connections to origin servers that wait for their next request, and those that can bear one more. One pool a worker;
+//! nobody else takes its lock, but for who counts them now and then.
 
 use std::{
     collections::HashMap,
@@ -7,18 +7,39 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{
+    sync::{Notify, futures::OwnedNotified},
+    time::Instant,
+};
 
-use crate::{base::target::Origin, upstream::channel::Channel};
+use crate::{
+    base::target::Origin,
+    upstream::{channel::Channel, flight::Flight, multiplexed::Multiplexed},
+};
 
 /// Longest wait of an idle connection; most origin servers close theirs after a minute or more.
 const LONGEST_IDLE: Duration = Duration::from_secs(55);
 /// Most idle connections to one origin.
 const MOST_IDLE: usize = 256;
+/// Most connections over HTTP/2 to one origin: from there on requests wait until there is room on one.
+const MOST_MULTIPLEXED: usize = 64;
 
-/// Idle connections by origin, the last used first.
+/// Connections by origin.
 #[derive(Debug, Default)]
-pub struct Pool(Mutex<HashMap<Arc<Origin>, Vec<Waiting>>>);
+pub struct Pool(Mutex<HashMap<Arc<Origin>, Known>>);
+
+/// What is known of one origin.
+#[derive(Debug, Default)]
+struct Known {
+    /// Over HTTP/1, the last used first.
+    idle: Vec<Waiting>,
+    /// Over HTTP/2, also those in use.
+    multiplexed: Vec<Arc<Multiplexed>>,
+    /// Whether it chose HTTP/1 when it was last asked.
+    http1: bool,
+    /// The dial that others wait for.
+    flight: Option<Arc<Notify>>,
+}
 
 #[derive(Debug)]
 struct Waiting {
@@ -26,11 +47,20 @@ struct Waiting {
     channel: Arc<Channel>,
 }
 
+/// What somebody who found no connection should do.
+#[derive(Debug)]
+pub enum Turn {
+    /// Dial. With a flight, others wait for what comes of it.
+    Dial(Option<Flight>),
+    /// Wait for a dial that goes on, and look again.
+    Wait(OwnedNotified),
+}
+
 impl Pool {
-    /// A connection to this origin that is still alive.
+    /// A connection over HTTP/1 to this origin that is still alive.
     pub fn take(&self, origin: &Origin) -> Option<Arc<Channel>> {
-        let mut idle = self.lock();
-        let waiting = idle.get_mut(origin)?;
+        let mut pool = self.lock();
+        let waiting = &mut pool.get_mut(origin)?.idle;
         while let Some(Waiting { since, channel }) = waiting.pop() {
             if since.elapsed() < LONGEST_IDLE && channel.is_alive() {
                 return Some(channel);
@@ -39,38 +69,88 @@ impl Pool {
         None
     }
 
-    /// Keeps a connection for the next request.
+    /// Keeps a connection over HTTP/1 for the next request.
     pub fn put(&self, channel: Arc<Channel>) {
-        let mut idle = self.lock();
         let waiting = Waiting { since: Instant::now(), channel };
-        match idle.get_mut(waiting.channel.origin()) {
-            Some(list) if list.len() < MOST_IDLE => list.push(waiting),
-            Some(_) => {}
-            None => drop(idle.insert(Arc::clone(waiting.channel.origin()), vec![waiting])),
+        let mut pool = self.lock();
+        let idle = &mut pool.entry(Arc::clone(waiting.channel.origin())).or_default().idle;
+        if idle.len() < MOST_IDLE {
+            idle.push(waiting);
+        }
+    }
+
+    /// A connection over HTTP/2 to this origin that is still alive and has room; the one with most room, if there may be
+    /// no more of them.
+    pub fn share(&self, origin: &Origin) -> Option<Arc<Multiplexed>> {
+        let mut pool = self.lock();
+        let all = &mut pool.get_mut(origin)?.multiplexed;
+        all.retain(|it| it.is_alive());
+        let chosen = all.iter().find(|it| it.has_room());
+        let chosen =
+            chosen.or_else(|| all.iter().min_by_key(|it| it.streams()).filter(|_| all.len() >= MOST_MULTIPLEXED));
+        chosen.cloned()
+    }
+
+    /// Keeps a connection over HTTP/2 for whoever comes.
+    pub fn add(&self, connection: &Arc<Multiplexed>) {
+        let mut pool = self.lock();
+        let known = pool.entry(Arc::clone(connection.origin())).or_default();
+        known.http1 = false;
+        known.multiplexed.push(Arc::clone(connection));
+    }
+
+    /// Notes that this origin chose HTTP/1: nobody need wait for what others dial.
+    pub fn prefers_http1(&self, origin: &Arc<Origin>) {
+        self.lock().entry(Arc::clone(origin)).or_default().http1 = true;
+    }
+
+    /// Whose turn it is to dial.
+    pub fn turn(self: &Arc<Self>, origin: &Arc<Origin>) -> Turn {
+        let mut pool = self.lock();
+        let known = pool.entry(Arc::clone(origin)).or_default();
+        if known.http1 {
+            return Turn::Dial(None);
+        }
+        if let Some(landed) = &known.flight {
+            return Turn::Wait(Arc::clone(landed).notified_owned());
+        }
+        let landed = Arc::clone(known.flight.insert(Arc::default()));
+        Turn::Dial(Some(Flight::new(self, origin, landed)))
+    }
+
+    /// Ends the flight to this origin.
+    pub fn land(&self, origin: &Origin) {
+        if let Some(known) = self.lock().get_mut(origin) {
+            known.flight = None;
         }
     }
 
     /// Closes what has waited too long or has been closed by its origin server.
     pub fn sweep(&self) {
-        let mut idle = self.lock();
-        idle.retain(|_, list| {
-            list.retain(|it| it.since.elapsed() < LONGEST_IDLE && it.channel.is_alive());
-            !list.is_empty()
+        let mut pool = self.lock();
+        pool.retain(|_, known| {
+            known.idle.retain(|it| it.since.elapsed() < LONGEST_IDLE && it.channel.is_alive());
+            known.multiplexed.retain(|it| it.idle().is_none_or(|idle| idle < LONGEST_IDLE) && it.is_alive());
+            !known.idle.is_empty() || !known.multiplexed.is_empty() || known.flight.is_some()
         });
-        idle.shrink_to_fit();
+        pool.shrink_to_fit();
     }
 
-    /// Closes all.
+    /// Closes all that nobody uses.
     pub fn clear(&self) {
-        self.lock().clear();
+        for known in self.lock().values_mut() {
+            known.idle.clear();
+            known.multiplexed.retain(|it| it.streams() > 0);
+        }
     }
 
-    /// How many wait.
+    /// How many are not used now.
     pub fn idle(&self) -> u64 {
-        self.lock().values().map(|it| it.len() as u64).sum()
+        let unused = |it: &Known| it.idle.len() + it.multiplexed.iter().filter(|it| it.streams() == 0).count();
+        self.lock().values().map(|it| unused(it) as u64).sum()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<Origin>, Vec<Waiting>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<Origin>, Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

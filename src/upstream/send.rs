@@ -5,6 +5,7 @@ use std::{future::poll_fn, io, ops::AddAssign, sync::Arc, time::Duration};
 use http::Method;
 use rustls::ClientConfig;
 use thiserror::Error;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     base::{
@@ -12,26 +13,28 @@ use crate::{
         count::Count,
         fields::{Fields, Known},
         head::{AnswerHead, Framing, Interim},
-        host::Authority,
-        target::Target,
+        host::{Authority, Scheme},
+        target::{Origin, Target},
     },
-    http1::{
-        Refused,
-        send::{KeepTrailer, Outgoing},
-        write,
-    },
+    http1::{Refused, send::KeepTrailer},
+    http2::incoming::into_io,
     upstream::{
         Config,
         channel::Channel,
-        connect::{Connector, DialError},
+        connect::{Connector, DialError, Dialled, Versions},
+        flight::Flight,
         guard::Guard,
         hop::Hop,
-        pool::Pool,
+        lane::Lane,
+        multiplexed::Multiplexed,
+        pool::{Pool, Turn},
     },
 };
 
 /// Most interim answers before a final one.
 const MOST_INTERIM: usize = 16;
+/// How long a request waits for what others dial before it dials itself.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// The way out of one worker.
 #[derive(Debug)]
@@ -80,6 +83,8 @@ pub struct Request<'a> {
     pub body: Body,
     /// For silence of the origin server: from the last request byte to the answer, and inside bodies. Never a total.
     pub timeout: Duration,
+    /// Whether the client takes trailers (`TE: trailers`).
+    pub takes_trailers: bool,
     /// Which trailers go on; without it all do.
     pub keep_trailer: Option<KeepTrailer>,
     /// Where interim answers go; without it they are dropped.
@@ -114,6 +119,9 @@ pub enum Failure {
     /// The connection ended before an answer.
     #[error("the origin server closed the connection without an answer")]
     Gone(#[source] Option<io::Error>),
+    /// The origin server says that it has not begun with this request, and will not.
+    #[error("the origin server did not take the request")]
+    Unprocessed,
     /// The answer is no valid HTTP.
     #[error("the origin server's answer is not valid: {0}")]
     Answer(#[from] Refused),
@@ -136,34 +144,24 @@ impl Upstream {
         Self { connector, pool: Arc::default(), dials, failed_dials, reuses }
     }
 
-    /// Sends a request and waits for the head of its answer. A pooled connection that proves dead is replaced once,
-    /// if the request may be sent twice.
+    /// Sends a request and waits for the head of its answer. A connection that proves dead is replaced once, if the
+    /// request may be sent twice.
     ///
     /// # Errors
     /// See [`Failure`].
     pub async fn send(&self, mut request: Request<'_>) -> Result<Answer, Failure> {
-        // One that has switched does not come back, and what waits in the pool may speak another version.
-        let waiting = if request.upgrade { None } else { self.pool.take(&request.target.origin) };
-        if let Some(channel) = waiting {
-            self.reuses.one();
-            let again = may_repeat(&request);
-            match self.exchange(channel, &mut request).await {
-                Err(Failure::Gone(_)) if again => {}
-                done => return done,
-            }
+        let again = may_repeat(&request);
+        let (lane, reused) = match self.waiting(&mut request) {
+            Some(lane) => (lane, true),
+            None => (Box::pin(self.fresh(&mut request)).await?, false),
+        };
+        match self.exchange(lane, &mut request).await {
+            Err(Failure::Gone(_)) if reused && again => {}
+            Err(Failure::Unprocessed) => {}
+            done => return done,
         }
-        self.dials.one();
-        let via: Vec<&[u8]> = request.fields.all(Known::Via).collect();
-        let dialled = Box::pin(self.connector.dial(&request.target.origin, &via)).await;
-        let dialled = dialled.inspect_err(|error| {
-            self.failed_dials.one();
-            if error.is_exhaustion() {
-                // The next one finds a descriptor.
-                self.close_idle();
-            }
-        })?;
-        let channel = Channel::new(dialled, Arc::clone(&request.target.origin), &self.pool, request.timeout);
-        self.exchange(channel, &mut request).await
+        let lane = Box::pin(self.fresh(&mut request)).await?;
+        self.exchange(lane, &mut request).await
     }
 
     /// Whether a connection to this is refused, whatever its name stands for.
@@ -192,19 +190,101 @@ impl Upstream {
         Connections { idle: pool.idle(), dials: dials.get(), failed_dials: failed_dials.get(), reuses: reuses.get() }
     }
 
-    async fn exchange(&self, channel: Arc<Channel>, request: &mut Request<'_>) -> Result<Answer, Failure> {
-        channel.begin(outgoing(request, channel.hop()), request.timeout);
+    /// The request on its way over a connection that there is already.
+    fn waiting(&self, request: &mut Request<'_>) -> Option<Lane> {
+        // One that has switched does not come back, so none that others can use is taken for it.
+        if request.upgrade {
+            return None;
+        }
+        let lane = self.shared(request).or_else(|| Some(Lane::http1(self.pool.take(&request.target.origin)?, request)));
+        lane.inspect(|_| self.reuses.one())
+    }
+
+    fn shared(&self, request: &mut Request<'_>) -> Option<Lane> {
+        Lane::http2(self.pool.share(&request.target.origin)?, request)
+    }
+
+    /// The same over a new connection, or over one that somebody else has dialled meanwhile.
+    async fn fresh(&self, request: &mut Request<'_>) -> Result<Lane, Failure> {
+        let origin = &request.target.origin;
+        if request.upgrade || origin.scheme == Scheme::Http {
+            return self.dial_http1(request).await;
+        }
+        let patience = Instant::now() + LONGEST_WAIT;
+        let flight = loop {
+            match self.pool.turn(origin) {
+                Turn::Dial(flight) => break flight,
+                Turn::Wait(landed) => {
+                    let waited = timeout_at(patience, landed).await;
+                    if let Some(lane) = self.shared(request) {
+                        self.reuses.one();
+                        return Ok(lane);
+                    }
+                    if waited.is_err() {
+                        break None;
+                    }
+                }
+            }
+        };
+        self.dial(request, flight).await
+    }
+
+    async fn dial(&self, request: &mut Request<'_>, flight: Option<Flight>) -> Result<Lane, Failure> {
+        let origin = &request.target.origin;
+        let dialled = self.connect(origin, request.fields, Versions::Both).await?;
+        if !dialled.wire.is_http2() {
+            self.pool.prefers_http1(origin);
+            return Ok(Lane::http1(Channel::new(dialled, Arc::clone(origin), &self.pool, request.timeout), request));
+        }
+        // Somebody who did not wait either may have been faster.
+        if let Some(lane) = self.shared(request) {
+            return Ok(lane);
+        }
+        let started = Multiplexed::start(dialled.wire, Arc::clone(origin), flight).await;
+        let connection = started.map_err(|error| Failure::Gone(Some(into_io(error))))?;
+        self.pool.add(&connection);
+        match Lane::http2(connection, request) {
+            Some(lane) => Ok(lane),
+            None => self.dial_http1(request).await,
+        }
+    }
+
+    async fn dial_http1(&self, request: &mut Request<'_>) -> Result<Lane, Failure> {
+        let origin = &request.target.origin;
+        let dialled = self.connect(origin, request.fields, Versions::Http1).await?;
+        Ok(Lane::http1(Channel::new(dialled, Arc::clone(origin), &self.pool, request.timeout), request))
+    }
+
+    async fn connect(&self, to: &Origin, fields: &Fields, versions: Versions) -> Result<Dialled, Failure> {
+        self.dials.one();
+        let via: Vec<&[u8]> = fields.all(Known::Via).collect();
+        let dialled = self.connector.dial(to, versions, &via).await;
+        Ok(dialled.inspect_err(|error| {
+            self.failed_dials.one();
+            if error.is_exhaustion() {
+                // The next one finds a descriptor.
+                self.close_idle();
+            }
+        })?)
+    }
+
+    async fn exchange(&self, lane: Lane, request: &mut Request<'_>) -> Result<Answer, Failure> {
         for passed in 0..=MOST_INTERIM {
-            let answer = poll_fn(|cx| channel.poll_answer(cx, request.method)).await;
+            let answer = poll_fn(|cx| lane.poll_answer(cx, request.method)).await;
             let (head, framing) = match answer {
                 // What was answered, even if not finally, is not asked again.
-                Err(Failure::Gone(_)) if passed > 0 => return Err(Failure::Unexpected("it ends after an interim one")),
+                Err(Failure::Gone(_) | Failure::Unprocessed) if passed > 0 => {
+                    return Err(Failure::Unexpected("it ends after an interim one"));
+                }
+                Err(Failure::Unprocessed) if !lane.gives_back(request) => {
+                    return Err(Failure::Unexpected("it refuses what it has begun to read"));
+                }
                 answer => answer?,
             };
             match head.status {
-                407 if channel.hop().is_some() => return Err(DialError::ParentRefused(407).into()),
-                200.. => return Ok(Answer { head, framing, body: channel.into_body() }),
-                101 if request.upgrade => return switch(channel, head),
+                407 if lane.hop().is_some() => return Err(DialError::ParentRefused(407).into()),
+                200.. => return Ok(lane.answer(head, framing)),
+                101 if request.upgrade => return lane.switch(head),
                 101 => return Err(Failure::Unexpected("it switches protocols unasked")),
                 _ => {
                     if let Some(interim) = &mut request.interim {
@@ -215,27 +295,6 @@ impl Upstream {
         }
         Err(Failure::Unexpected("it sends too many interim answers"))
     }
-}
-
-/// Only to what was asked for (RFC 9110 section 7.8).
-fn switch(channel: Arc<Channel>, head: AnswerHead) -> Result<Answer, Failure> {
-    if !head.fields.upgrades_to_websocket() {
-        return Err(Failure::Unexpected("it switches to a protocol that was not asked for"));
-    }
-    let side = channel.into_side().ok_or(Failure::Unexpected("it switches protocols before it has the request"))?;
-    Ok(Answer { head, framing: Framing::None, body: Body::Switched(Box::new(side)) })
-}
-
-fn outgoing(request: &mut Request<'_>, hop: Option<&Hop>) -> Outgoing {
-    let Request { target, method, fields, framing, body, keep_trailer, .. } = request;
-    let host = target.origin.host_field();
-    let head = match hop {
-        None => write::request(method, target.path_and_query(), host, [*fields], *framing),
-        Some(hop) => write::request(method, &target.absolute_form(), host, [*fields, hop.fields()], *framing),
-    };
-    let outgoing = Outgoing::new(head, *framing, std::mem::take(body)).keeping(keep_trailer.clone());
-    let is_secret = |it: &Fields| it.injected().next().is_some();
-    if is_secret(fields) || hop.is_some_and(|it| is_secret(it.fields())) { outgoing.secret() } else { outgoing }
 }
 
 /// Only an idempotent request (RFC 9110 section 9.2.2) of which no body byte can have arrived.

@@ -31,7 +31,7 @@ pub enum TlsError {
     },
 }
 
-/// The configuration of all TLS connections to origin servers that speak HTTP/1.1.
+/// The configuration of TLS connections to origin servers, which may choose HTTP/2 or HTTP/1.1.
 ///
 /// # Errors
 /// A `ca_file` that cannot be read. Missing system roots are a warning: every handshake then fails.
@@ -49,8 +49,15 @@ pub fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsErr
         tracing::warn!("no trusted root certificates: install ca-certificates or set [upstream] ca_file");
     }
     let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+/// The same for connections that must speak HTTP/1.1.
+pub fn http1_only(config: &ClientConfig) -> Arc<ClientConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Arc::new(config)
 }
 
 fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TlsError> {

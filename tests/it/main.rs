@@ -47,6 +47,8 @@ mod heads;
 #[cfg(test)]
 mod housekeeping;
 #[cfg(test)]
+mod http2_upstream;
+#[cfg(test)]
 mod interim;
 #[cfg(test)]
 mod leaks;

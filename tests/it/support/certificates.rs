@@ -10,7 +10,7 @@ use rcgen::{
     SanType, date_time_ymd,
 };
 use rustls::{
-    ServerConfig, SupportedProtocolVersion,
+    DEFAULT_VERSIONS, ServerConfig, SupportedProtocolVersion,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
 };
@@ -58,6 +58,13 @@ pub(crate) fn site(names: &[&str]) -> (String, String) {
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let certificate = params.signed_by(&key, &authorities().trusted.issuer).unwrap();
     (certificate.pem(), key.serialize_pem())
+}
+
+/// One that is good, and offers these protocols.
+pub(crate) fn speaking(protocols: &[&str]) -> Arc<ServerConfig> {
+    let mut config = ServerConfig::clone(&server(Flaw::None, DEFAULT_VERSIONS));
+    config.alpn_protocols = protocols.iter().map(|it| it.as_bytes().to_vec()).collect();
+    Arc::new(config)
 }
 
 fn leaf(flaw: Flaw) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {

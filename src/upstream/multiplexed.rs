@@ -1,0 +1,178 @@
+//! One HTTP/2 connection to an origin server, shared by the exchanges that go on at the same time.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use h2::client::{Builder, Connection, SendRequest};
+use tokio::time::Instant;
+
+use crate::{
+    base::{idle::Idle, target::Origin, task},
+    http1::{Wire, scan::LONGEST_HEAD},
+    upstream::flight::Flight,
+};
+
+/// Most exchanges at once, whatever the origin server permits.
+const MOST_STREAMS: usize = 100;
+/// What one exchange may receive before somebody takes it.
+const STREAM_WINDOW: u32 = 128 * 1024;
+/// What all of them may: one whose receiver is slow does not hold up the others.
+#[expect(clippy::cast_possible_truncation, reason = "it is a hundred")]
+const WINDOW: u32 = STREAM_WINDOW * MOST_STREAMS as u32;
+/// What one exchange may have waiting to be sent.
+const MOST_UNSENT: usize = 128 * 1024;
+/// Stands for the limit on streams that the origin server has not told yet. It cannot tell one as high.
+const UNTOLD: usize = usize::MAX - 1;
+/// How long a connection that nobody uses any more may take to say farewell.
+const LONGEST_FAREWELL: Duration = Duration::from_secs(10);
+
+/// Shared by the pool and by the exchanges on it. When the last of them lets go, it is closed.
+pub struct Multiplexed {
+    origin: Arc<Origin>,
+    sender: SendRequest<Bytes>,
+    load: Mutex<Load>,
+    /// Not to be used for another exchange.
+    retired: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Load {
+    streams: usize,
+    /// When it last changed.
+    since: Instant,
+}
+
+impl Multiplexed {
+    /// Takes a fresh connection over. `flight` ends when it is known how many exchanges it can bear.
+    ///
+    /// # Errors
+    /// The connection has failed already.
+    pub async fn start(wire: Wire, origin: Arc<Origin>, flight: Option<Flight>) -> Result<Arc<Self>, h2::Error> {
+        let (sender, connection) = builder().handshake(wire).await?;
+        let load = Mutex::new(Load { streams: 0, since: Instant::now() });
+        let shared = Arc::new(Self { origin, sender, load, retired: AtomicBool::new(false) });
+        task::spawn(Driver { connection, shared: Arc::downgrade(&shared), flight, farewell: None });
+        Ok(shared)
+    }
+
+    /// Whose connection this is.
+    pub fn origin(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+
+    /// What a new exchange begins with; `None` when the connection has ended, or soon will.
+    pub fn sender(&self) -> Option<SendRequest<Bytes>> {
+        let mut sender = self.sender.clone();
+        let ready = sender.poll_ready(&mut Context::from_waker(Waker::noop()));
+        (matches!(ready, Poll::Ready(Ok(()))) && !self.retired.load(Ordering::Relaxed)).then_some(sender)
+    }
+
+    /// Whether it can still be used.
+    pub fn is_alive(&self) -> bool {
+        self.sender().is_some()
+    }
+
+    /// Exchanges on it now.
+    pub fn streams(&self) -> usize {
+        self.lock().streams
+    }
+
+    /// Whether one more exchange would not have to wait for another to end.
+    pub fn has_room(&self) -> bool {
+        let most = match self.sender.current_max_send_streams() {
+            UNTOLD => 1,
+            told => told.min(MOST_STREAMS),
+        };
+        self.streams() < most
+    }
+
+    /// How long nobody has used it.
+    pub fn idle(&self) -> Option<Duration> {
+        let load = self.lock();
+        (load.streams == 0).then(|| load.since.elapsed())
+    }
+
+    /// From now on it is not used for another exchange.
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
+    /// An exchange begins.
+    pub fn enter(&self) {
+        self.lock().streams += 1;
+    }
+
+    /// An exchange has ended.
+    pub fn leave(&self) {
+        let mut load = self.lock();
+        *load = Load { streams: load.streams.saturating_sub(1), since: Instant::now() };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Load> {
+        self.load.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Multiplexed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Multiplexed").field("origin", &self.origin).field("load", &self.load).finish_non_exhaustive()
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .enable_push(false)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .initial_max_send_streams(UNTOLD)
+        .max_header_list_size(u32::try_from(LONGEST_HEAD).unwrap_or(u32::MAX))
+        .max_send_buffer_size(MOST_UNSENT);
+    builder
+}
+
+/// The task that reads and writes the connection for all its exchanges.
+struct Driver {
+    connection: Connection<Wire, Bytes>,
+    shared: Weak<Multiplexed>,
+    flight: Option<Flight>,
+    farewell: Option<Idle>,
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let polled = Pin::new(&mut self.connection).poll(cx);
+        if self.connection.max_concurrent_send_streams() != UNTOLD {
+            self.flight = None;
+        }
+        match polled {
+            Poll::Ready(ended) => {
+                if let Err(error) = ended {
+                    tracing::debug!(
+                        error = &error as &dyn std::error::Error,
+                        "a connection to an origin server failed"
+                    );
+                }
+                Poll::Ready(())
+            }
+            // One that is still used lasts; a peer that takes no farewell does not keep the others.
+            Poll::Pending if self.shared.strong_count() > 0 => Poll::Pending,
+            Poll::Pending => {
+                let farewell = self.farewell.get_or_insert_with(|| Idle::new(LONGEST_FAREWELL));
+                ready!(farewell.poll_over(cx));
+                Poll::Ready(())
+            }
+        }
+    }
+}

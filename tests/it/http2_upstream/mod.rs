@@ -1,0 +1,11 @@
+//! Origin servers that speak HTTP/2: what crosses is the same as over HTTP/1, and many share one connection.
+
+mod exchange;
+
+use crate::support::{Agent, Appliance, Http2Origin, Way};
+
+/// Connects to the proxy for requests to this origin.
+#[track_caller]
+fn agent(appliance: &Appliance, way: Way, origin: &Http2Origin) -> Agent {
+    Agent::to(appliance, way, "https", &origin.authority())
+}
