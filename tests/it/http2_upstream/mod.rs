@@ -1,6 +1,8 @@
 //! Origin servers that speak HTTP/2: what crosses is the same as over HTTP/1, and many share one connection.
 
 mod exchange;
+mod hostile;
+mod sharing;
 
 use crate::support::{Agent, Appliance, Http2Origin, Way};
 
@@ -8,4 +10,9 @@ use crate::support::{Agent, Appliance, Http2Origin, Way};
 #[track_caller]
 fn agent(appliance: &Appliance, way: Way, origin: &Http2Origin) -> Agent {
     Agent::to(appliance, way, "https", &origin.authority())
+}
+
+/// An appliance whose requests all share what one worker has.
+fn one_worker() -> Appliance {
+    Appliance::builder().through(&["taskset", "--cpu-list", "0"]).start()
 }

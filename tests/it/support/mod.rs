@@ -8,6 +8,7 @@ pub(crate) mod api;
 pub(crate) mod appliance;
 pub(crate) mod audit_line;
 pub(crate) mod certificates;
+pub(crate) mod frames;
 pub(crate) mod holding;
 pub(crate) mod http2_origin;
 pub(crate) mod memory;
