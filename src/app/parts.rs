@@ -13,7 +13,7 @@ use crate::{
         clock::Clock,
     },
     config::{self, Config, server::Mode},
-    exchange::{self, Contents, Exchange, Health, RateLimits, Shared, Snapshot, Unmatched},
+    exchange::{self, Contents, Exchange, Health, Intercept, RateLimits, Shared, Snapshot, Unmatched},
     policy::Limiter,
     safe::Safe,
     store::{FileStore, Records},
@@ -111,6 +111,12 @@ fn of_requests(config: &Config) -> exchange::Config {
             (Some(config::proxy::Unmatched::Deny), _) | (None, Mode::Server) => Unmatched::Deny,
             (Some(config::proxy::Unmatched::Forward), _) | (None, Mode::Local) => Unmatched::Forward,
         },
+        intercept: match proxy.intercept {
+            config::proxy::Intercept::All => Intercept::All,
+            config::proxy::Intercept::Bound => Intercept::Bound,
+            config::proxy::Intercept::Off => Intercept::Off,
+        },
+        tunnel_hosts: proxy.tunnel_hosts.clone(),
         strip_headers: proxy.strip_headers.iter().map(|it| it.as_str().to_owned()).collect(),
         inject_headers: proxy
             .inject_headers

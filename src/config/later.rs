@@ -12,12 +12,11 @@ enum Accepted {
     Nothing,
     True,
     Text(&'static str),
-    EmptyList,
 }
 
-use Accepted::{EmptyList, Nothing, Text, True};
+use Accepted::{Nothing, Text, True};
 
-const LATER: [(&str, Accepted); 9] = [
+const LATER: [(&str, Accepted); 7] = [
     ("web", Nothing),
     ("ca", Nothing),
     ("mcp.enabled", True),
@@ -25,8 +24,6 @@ const LATER: [(&str, Accepted); 9] = [
     ("storage.backend", Text("file")),
     ("storage.keychain", Nothing),
     ("storage.vault", Nothing),
-    ("proxy.intercept", Text("all")),
-    ("proxy.tunnel_hosts", EmptyList),
 ];
 
 /// Takes these keys out of the document, or underlines the first that asks for more than there is.
@@ -54,7 +51,6 @@ impl Accepted {
             Self::Nothing => false,
             Self::True => value.as_bool() == Some(true),
             Self::Text(text) => value.as_str() == Some(text),
-            Self::EmptyList => value.as_array().is_some_and(|it| it.is_empty()),
         }
     }
 
@@ -63,7 +59,6 @@ impl Accepted {
             Self::Nothing => None,
             Self::True => Some("true".to_owned()),
             Self::Text(text) => Some(format!("\"{text}\"")),
-            Self::EmptyList => Some("[]".to_owned()),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, de};
 
-use crate::config::text;
+use crate::{base::host::HostPattern, config::text};
 
 /// The section.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
@@ -18,6 +18,11 @@ pub struct Proxy {
     /// What becomes of a request in proxy style for which there is no credential; `None` is the mode's own way:
     /// local mode forwards, server mode denies.
     pub unmatched: Option<Unmatched>,
+    /// Which tunnels are looked into.
+    pub intercept: Intercept,
+    /// Hosts whose tunnels are passed on unseen, whatever `intercept` says.
+    #[serde(deserialize_with = "hosts")]
+    pub tunnel_hosts: Vec<HostPattern>,
     /// Ports that a CONNECT may name besides those that a credential is bound to.
     #[serde(deserialize_with = "ports")]
     pub connect_ports: Vec<u16>,
@@ -33,6 +38,19 @@ pub enum Unmatched {
     Deny,
 }
 
+/// Which tunnels are looked into; nothing can be injected into the others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Intercept {
+    /// All of them.
+    #[default]
+    All,
+    /// Those to a host that a credential in the caller's scope is bound to.
+    Bound,
+    /// None of them.
+    Off,
+}
+
 impl Default for Proxy {
     fn default() -> Self {
         let ours = ["X-Vultrino-Credential", "X-Vultrino-Policy"];
@@ -40,6 +58,8 @@ impl Default for Proxy {
             strip_headers: ours.into_iter().map(|it| FieldName(it.to_owned())).collect(),
             inject_headers: Vec::new(),
             unmatched: None,
+            intercept: Intercept::default(),
+            tunnel_hosts: Vec::new(),
             connect_ports: vec![80, 443],
         }
     }
@@ -128,6 +148,19 @@ fn fields<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(FieldName, FieldVal
         fields.push((name, value));
     }
     Ok(fields)
+}
+
+fn hosts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<HostPattern>, D::Error> {
+    Ok(Vec::<Pattern>::deserialize(from)?.into_iter().map(|Pattern(it)| it).collect())
+}
+
+struct Pattern(HostPattern);
+
+impl<'de> Deserialize<'de> for Pattern {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let help = "write a host, or `*.example.com` for the names right below it, without a port";
+        text::parse(from, |it| it.parse().map_err(|error| format!("`{it}`: {error}; {help}"))).map(Self)
+    }
 }
 
 fn ports<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u16>, D::Error> {

@@ -55,6 +55,8 @@ transport = "stdio"
 
 # [proxy]
 # unmatched = "forward"         # requests without a credential: "forward" or "deny", the default of server mode
+# intercept = "all"             # which tunnels are looked into: "all", "bound" (where a credential is), "off"
+# tunnel_hosts = []             # hosts whose tunnels never are, e.g. ["*.pinned.example"]
 # connect_ports = [80, 443]     # ports that CONNECT may name
 # inject_headers = {}           # headers that every request upstream gets
 

@@ -18,6 +18,7 @@ pub mod refusal;
 pub mod relay;
 pub mod run;
 pub mod snapshot;
+pub mod tunnel;
 
 pub use health::{Health, Part};
 pub use identify::Leave;
@@ -29,16 +30,21 @@ pub use recorded::{Recorded, Reply};
 pub use refusal::Refusal;
 pub use run::{Exchange, Shared};
 pub use snapshot::{Contents, Snapshot};
+pub use tunnel::Admitted;
 
 use std::time::Duration;
 
-use crate::base::capacity::Most;
+use crate::base::{capacity::Most, host::HostPattern};
 
 /// How requests are treated on their way through.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     /// What becomes of a request in proxy style that names no credential and matches none.
     pub unmatched: Unmatched,
+    /// Which tunnels are looked into.
+    pub intercept: Intercept,
+    /// Hosts whose tunnels never are.
+    pub tunnel_hosts: Vec<HostPattern>,
     /// Removed from every request, in any case, besides what is always removed.
     pub strip_headers: Vec<String>,
     /// Added to every request, in place of what the client sent under that name.
@@ -62,6 +68,18 @@ pub struct RateLimits {
     pub management: Option<u32>,
     /// Keys that are not valid, shown from one address, and each of them.
     pub auth_failures: Option<u32>,
+}
+
+/// See [`Config::intercept`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Intercept {
+    /// All.
+    #[default]
+    All,
+    /// Those to a host that a credential is bound to, which the caller may use.
+    Bound,
+    /// None.
+    Off,
 }
 
 /// See [`Config::unmatched`].

@@ -21,11 +21,10 @@ use crate::{
         clock::Clock,
         fields::{Fields, Known},
         head::{AnswerHead, Framing, Interim},
-        target::Origin,
     },
     credential::Credential,
     exchange::{
-        Caller, Config, Health, Inbound, Recorded, Refusal, Reply, Snapshot, Unmatched,
+        Config, Health, Inbound, Recorded, Refusal, Reply, Snapshot,
         bind::bind,
         forward::{ask_for_websocket, prepare_answer, prepare_request, takes_trailers},
         identify::{Leave, permitted},
@@ -46,9 +45,9 @@ use crate::{
 pub struct Exchange {
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) shared: Arc<Shared>,
-    upstream: Upstream,
+    pub(crate) upstream: Upstream,
     pub(crate) recorder: Recorder,
-    live: Live,
+    pub(crate) live: Live,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -166,33 +165,6 @@ impl Exchange {
             }
             Err(unavailable) => unavailable,
         }
-    }
-
-    /// Whether a tunnel may be opened, before anything is signed for it. The requests in it are judged one by one. The
-    /// ticket is revoked when the caller's key is.
-    ///
-    /// # Errors
-    /// A key that is missing or not valid, a port that nothing permits, a host that would be refused anyway.
-    pub fn admit(&self, caller: &Caller<'_>, origin: &Origin, ports: &[u16]) -> Result<Ticket, Refusal> {
-        let (snapshot, now) = (self.snapshot.load(), self.shared.clock.now());
-        let principal = self.authenticate(&snapshot, caller, now).map_err(Refusal::in_proxy_style)?;
-        permitted(&principal, Permission::Execute)?;
-        if self.upstream.forbids(&origin.authority) {
-            return Err(Refusal::Address);
-        }
-        let named = caller.presented.alias.as_deref().and_then(|it| snapshot.named(it));
-        let named = named.filter(|it| it.credential.is_bound_to(origin.scheme, &origin.authority));
-        let bound = snapshot.bound_to(origin).chain(named).any(|it| principal.reaches(&it.alias));
-        if !bound && !ports.contains(&origin.authority.port) {
-            return Err(Refusal::Port);
-        }
-        // A header inside the tunnel may still name a credential, so only `deny` closes it.
-        if !bound && snapshot.config().unmatched == Unmatched::Deny {
-            return Err(Refusal::Unmatched);
-        }
-        let ticket = self.live.enter();
-        ticket.uses(Rights { holder: principal.holder().cloned(), ..Rights::default() });
-        Ok(ticket)
     }
 
     /// Refuses what has come back to us through the parent proxy.
@@ -334,7 +306,7 @@ fn request<'a>(inbound: &'a mut Inbound<'_>, meter: &Arc<Meter>, timeout: Durati
 }
 
 /// Whose fault it is that there is no answer. The cause is logged; what the caller reads tells nothing of the network.
-fn refuse(failure: &Failure) -> Refusal {
+pub(crate) fn refuse(failure: &Failure) -> Refusal {
     let error: &dyn std::error::Error = failure;
     if let Failure::Dial(DialError::Parent(_) | DialError::ParentRefused(407)) = failure {
         tracing::warn!(error, "[upstream] proxy leads nowhere");
@@ -354,9 +326,9 @@ fn refuse(failure: &Failure) -> Refusal {
 }
 
 /// Turns a panic inside one exchange into its refusal, so that the others go on; ends one whose right is taken away.
-struct Guarded<'a, F> {
-    attempt: Pin<&'a mut F>,
-    ticket: &'a Ticket,
+pub(crate) struct Guarded<'a, F> {
+    pub(crate) attempt: Pin<&'a mut F>,
+    pub(crate) ticket: &'a Ticket,
 }
 
 impl<T, F: Future<Output = Result<T, Refusal>>> Future for Guarded<'_, F> {

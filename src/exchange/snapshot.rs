@@ -25,7 +25,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Snapshot {
     aliases: HashMap<Box<str>, Arc<Known>>,
-    /// Those that may be chosen by host, under each host that a binding names exactly.
+    /// All, under each host that a binding names exactly.
     hosts: HashMap<Host, Vec<Arc<Known>>>,
     /// The same, under the domain of a binding such as `*.example.com`.
     domains: HashMap<Box<str>, Vec<Arc<Known>>>,
@@ -89,9 +89,7 @@ impl Snapshot {
         for credential in credentials {
             let alias = Arc::from(credential.alias.as_str());
             let known = Arc::new(Known { credential, alias, policies: OnceLock::new() });
-            if known.credential.auto {
-                snapshot.index_hosts(&known);
-            }
+            snapshot.index_hosts(&known);
             snapshot.aliases.insert(known.credential.alias.as_str().into(), known);
         }
         snapshot
@@ -161,6 +159,11 @@ impl Snapshot {
 
     /// Those bound to this origin that may be chosen by host alone.
     pub fn bound_to<'a>(&'a self, origin: &'a Origin) -> impl Iterator<Item = &'a Arc<Known>> {
+        self.usable_at(origin).filter(|it| it.credential.auto)
+    }
+
+    /// All that are bound to this origin.
+    pub fn usable_at<'a>(&'a self, origin: &'a Origin) -> impl Iterator<Item = &'a Arc<Known>> {
         let host = &origin.authority.host;
         let domain = match host {
             Host::Name(name) => name.split_once('.').and_then(|(_, domain)| self.domains.get(domain)),

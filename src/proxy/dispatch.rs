@@ -8,9 +8,9 @@ use crate::{
     base::{
         body::{Body, BodyError},
         head::{Framing, RequestHead},
-        target::Target,
+        target::{Origin, Target},
     },
-    exchange::{Caller, Door, Inbound, Recorded, Refusal, Reply, Watch},
+    exchange::{Admitted, Caller, Door, Inbound, Recorded, Refusal, Reply, Watch},
     http1::send::SendError,
     identity::Presented,
     proxy::{
@@ -80,7 +80,7 @@ impl Session {
             upgrade,
         };
         match self.unless_gone(self.worker.exchange.run(&mut inbound)).await {
-            None => Ok(Done::Wrote(Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()))),
+            None => Ok(gone()),
             Some(Err(refusal)) => Err(refusal),
             Some(Ok(Reply { head, body, .. })) if body.is_switched() => Ok(match responder.switched(head).await {
                 Ok(()) => Done::Switched(Box::new(body)),
@@ -127,17 +127,29 @@ impl Session {
         self.worker.exchange.refuse(door, self.peer.address(), &head.method, &head.target, refusal)
     }
 
+    /// A blind tunnel is dialled before it is answered, an intercepted one never as such.
     async fn connect(&self, received: &Received, responder: Responder<'_>) -> Result<Done, Refusal> {
-        match self.admit(received) {
-            Ok(tunnel) => Ok(match responder.established().await {
-                Ok(()) => Done::Opened(tunnel),
-                Err(error) => Done::Wrote(Err(error)),
-            }),
-            Err(refusal) => Err(self.refuse(Door::Tunnel, &received.head, refusal)),
-        }
+        let admitted = self.admit(received).map_err(|it| self.refuse(Door::Tunnel, &received.head, it))?;
+        let done = match admitted {
+            (origin, presented, Admitted::Intercepted(ticket)) => {
+                let counted = self.worker.tunnels.enter();
+                Done::Opened(Tunnel { origin, presented, ticket, counted })
+            }
+            (origin, _, Admitted::Blind(blind)) => {
+                let dialling = self.worker.exchange.tunnel(blind, &origin, &received.head.fields, self.peer.address());
+                match self.unless_gone(dialling).await {
+                    None => return Ok(gone()),
+                    Some(recorded) => Done::Switched(Box::new(recorded?)),
+                }
+            }
+        };
+        Ok(match responder.established().await {
+            Ok(()) => done,
+            Err(error) => Done::Wrote(Err(error)),
+        })
     }
 
-    fn admit(&self, received: &Received) -> Result<Tunnel, Refusal> {
+    fn admit(&self, received: &Received) -> Result<(Arc<Origin>, Presented, Admitted), Refusal> {
         let head = &received.head;
         let origin = classify::connect(head)?;
         self.worker.exchange.check_loop(&head.fields)?;
@@ -149,8 +161,8 @@ impl Session {
         }
         let presented = classify::presented(head)?;
         let caller = Caller { presented: &presented, keyless: self.is_keyless(), source: self.peer.address() };
-        let ticket = self.worker.exchange.admit(&caller, &origin, &self.worker.config.load().connect_ports)?;
-        Ok(Tunnel { origin, presented, ticket, counted: self.worker.tunnels.enter() })
+        let admitted = self.worker.exchange.admit(&caller, &origin, &self.worker.config.load().connect_ports)?;
+        Ok((origin, presented, admitted))
     }
 
     /// Runs `work` for as long as the client is there. An end of its input counts as gone.
@@ -165,6 +177,11 @@ impl Session {
         })
         .await
     }
+}
+
+/// Nobody is there to be answered.
+fn gone() -> Done {
+    Done::Wrote(Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()))
 }
 
 /// Writes an answer for as long as whoever asked may have it. What a client does not read cannot end otherwise.

@@ -129,6 +129,15 @@ impl Connector {
         dialled.await.or(Err(DialError::Timeout))?
     }
 
+    /// A connection to what listens there, for bytes that are not ours to read; `via` as in [`Connector::dial`].
+    ///
+    /// # Errors
+    /// See [`DialError`].
+    pub async fn dial_blind(&self, to: &Authority, via: &[&[u8]]) -> Result<Wire, DialError> {
+        let connected = tokio::time::timeout(self.timeout, self.connect(to, via)).await.or(Err(DialError::Timeout))?;
+        Ok(Wire::Plain(connected?))
+    }
+
     /// In clear the parent proxy gets requests in absolute form, as every proxy takes them; many open tunnels to port 443
     /// alone.
     async fn dial_slowly(&self, origin: &Origin, versions: Versions, via: &[&[u8]]) -> Result<Dialled, DialError> {

@@ -14,6 +14,7 @@ use crate::{
         fields::{Fields, Known},
         head::{AnswerHead, Framing, Interim},
         host::{Authority, Scheme},
+        splice::Side,
         target::{Origin, Target},
     },
     http1::{Refused, send::KeepTrailer},
@@ -164,6 +165,17 @@ impl Upstream {
         self.exchange(lane, &mut request).await
     }
 
+    /// A connection for bytes that are not ours to read. The fields are those of the CONNECT.
+    ///
+    /// # Errors
+    /// See [`DialError`].
+    pub async fn tunnel(&self, to: &Authority, fields: &Fields) -> Result<Side, DialError> {
+        self.dials.one();
+        let via: Vec<&[u8]> = fields.all(Known::Via).collect();
+        let dialled = Box::pin(self.connector.dial_blind(to, &via)).await;
+        Ok(Side::new(dialled.inspect_err(|error| self.note_failed(error))?, Vec::new()))
+    }
+
     /// Whether a connection to this is refused, whatever its name stands for.
     pub fn forbids(&self, authority: &Authority) -> bool {
         self.connector.forbids(authority)
@@ -259,13 +271,15 @@ impl Upstream {
         self.dials.one();
         let via: Vec<&[u8]> = fields.all(Known::Via).collect();
         let dialled = self.connector.dial(to, versions, &via).await;
-        Ok(dialled.inspect_err(|error| {
-            self.failed_dials.one();
-            if error.is_exhaustion() {
-                // The next one finds a descriptor.
-                self.close_idle();
-            }
-        })?)
+        Ok(dialled.inspect_err(|error| self.note_failed(error))?)
+    }
+
+    fn note_failed(&self, error: &DialError) {
+        self.failed_dials.one();
+        if error.is_exhaustion() {
+            // The next one finds a descriptor.
+            self.close_idle();
+        }
     }
 
     async fn exchange(&self, lane: Lane, request: &mut Request<'_>) -> Result<Answer, Failure> {

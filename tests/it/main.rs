@@ -15,6 +15,8 @@ mod audit_unavailable;
 #[cfg(test)]
 mod binding;
 #[cfg(test)]
+mod blind;
+#[cfg(test)]
 mod bodies;
 #[cfg(test)]
 mod browsers;

@@ -7,6 +7,7 @@ use std::{
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -22,7 +23,8 @@ use crate::support::{
     answer::Answer,
     appliance::{ALIAS, Appliance},
     origin::Origin,
-    wait::PATIENCE,
+    queues::queued,
+    wait::{PATIENCE, until},
     wire::{self, Fault, Message, Parsed},
 };
 
@@ -36,6 +38,9 @@ pub(crate) enum Way {
     /// `CONNECT host:port`, then TLS, then `GET /path`.
     Tunnel,
 }
+
+/// Longest time that something may take which needs nobody else's doing.
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// All of them.
 pub(crate) const WAYS: [Way; 3] = [Way::Path, Way::Absolute, Way::Tunnel];
@@ -348,6 +353,14 @@ impl Agent {
         Ok(std::mem::take(&mut self.unread))
     }
 
+    /// What comes first, if anything comes of itself.
+    pub(crate) fn some_within_a_moment(&mut self) -> Option<Vec<u8>> {
+        self.socket().set_read_timeout(Some(MOMENT)).unwrap();
+        let some = self.some();
+        self.socket().set_read_timeout(Some(PATIENCE)).unwrap();
+        some.map(Some).or_else(|error| if is_timeout(&error) { Ok(None) } else { Err(error) }).unwrap()
+    }
+
     /// Reads raw bytes until `end` has come.
     #[track_caller]
     pub(crate) fn read_until(&mut self, end: &str) -> String {
@@ -398,6 +411,23 @@ impl Agent {
     /// Ends the connection without a farewell.
     pub(crate) fn break_off(self) {
         drop(self.socket().shutdown(Shutdown::Both));
+    }
+
+    /// Sends bytes, and then resets the connection once they have been taken.
+    pub(crate) fn reset(mut self, bytes: &str) {
+        self.send(bytes);
+        until("the bytes have been taken", || (queued(self.source().port()) == 0).then_some(()));
+        socket2::SockRef::from(self.socket()).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+
+    /// The connection itself, for another thread that reads; what has been read already is not among what it gets.
+    pub(crate) fn socket_copy(&self) -> TcpStream {
+        self.socket().try_clone().unwrap()
+    }
+
+    /// How much has been read and not been asked for.
+    pub(crate) fn unread(&self) -> usize {
+        self.unread.len()
     }
 
     /// Where the proxy sees it.
