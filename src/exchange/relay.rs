@@ -8,15 +8,12 @@ use crate::{
     exchange::Recorded,
 };
 
-/// Longest silence of both sides.
-const QUIET: Duration = Duration::from_hours(1);
-
 impl Recorded {
     /// Joins the client's side to the origin server's, if its answer was to switch. Ends when both have ended, one is
-    /// gone, both are silent for too long, or the right to it is taken away; that closes the record.
-    pub async fn relay(mut self, client: Side) {
+    /// gone, both are silent for as long as `idle`, or the right to it is taken away; that closes the record.
+    pub async fn relay(mut self, client: Side, idle: Duration) {
         let Some(origin) = self.take_switched() else { return };
-        let mut splice = Splice::new(client, origin, QUIET);
+        let mut splice = Splice::new(client, origin, idle);
         let end = poll_fn(|cx| {
             let polled = splice.poll(cx);
             // At every turn, for whoever drops this does not ask first.

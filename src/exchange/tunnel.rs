@@ -94,8 +94,11 @@ impl Exchange {
         record.set_authority(&origin.authority.to_string());
         record.name = Some(principal.name());
         record.key = principal.holder().map(|it| Arc::clone(&it.prefix));
-        if let Err(refusal) = self.pace(snapshot.config(), &principal, Permission::Execute) {
-            return Err(open.refuse(refusal));
+        let config = snapshot.config();
+        let share = self.share(config, &principal, source);
+        match share.and_then(|it| self.pace(config, &principal, Permission::Execute).map(|()| it)) {
+            Ok(share) => open.share = Some(share),
+            Err(refusal) => return Err(open.refuse(refusal)),
         }
         open.entry.arm();
         let dialled = pin!(async {

@@ -228,7 +228,8 @@ impl Session {
         let Self { worker, connection, tunnel, counted: _counted, .. } = self;
         let _tunnel = tunnel.map_or_else(|| worker.tunnels.enter(), |it| it.counted);
         if let Some(connection) = connection.into_inner() {
-            recorded.relay(connection.into_side()).await;
+            let idle = worker.config.load().limits.tunnel_idle;
+            recorded.relay(connection.into_side(), idle).await;
         }
     }
 

@@ -374,3 +374,51 @@ fn a_client_that_leaves_while_it_is_dialled_for_is_gone() {
     let line = tunnels(&appliance, 1).remove(0);
     assert!(["ok", "client_abort", "upstream_abort"].contains(&line.get("outcome")), "{}", line.text);
 }
+
+#[test]
+fn silence_of_both_sides_ends_a_tunnel_and_a_websocket_in_the_end() {
+    let switched = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+    let origin = Origin::not_tls(banner);
+    let socket =
+        Origin::https_with(move |visit| visit.head().and_then(|_| visit.write(switched)).and_then(|()| visit.more()));
+    let appliance = Appliance::builder()
+        .reaching(&origin)
+        .set("proxy.tunnel_hosts", "[\"pinned.localhost\"]")
+        .set("limits.tunnel_idle_timeout", "1")
+        .start();
+    let mut tunnel = connect(&appliance, &format!("pinned.localhost:{}", origin.port()), "");
+    let mut agent = Agent::via(&appliance, Way::Absolute, &socket);
+    agent.send(agent.head("GET", "/socket", &[NAMED, ("Connection", "Upgrade"), ("Upgrade", "websocket")]));
+    agent.answer_head();
+    tunnel.read_until("banner\r\n");
+    assert!(tunnel.is_closed() && agent.is_closed() && !tunnel.ended_well() && !agent.ended_well());
+    origin.closed();
+    socket.closed();
+    for line in [appliance.audit_of("/socket"), tunnels(&appliance, 1).remove(0)] {
+        assert_eq!(told(&line, ["outcome", "reason"]), ["ok", "idle"], "{}", line.text);
+    }
+}
+
+#[test]
+fn a_tunnel_takes_its_share_of_what_its_client_may_have_open() {
+    let origin = Origin::not_tls(banner);
+    let appliance = Appliance::builder()
+        .reaching(&origin)
+        .set("proxy.intercept", "\"off\"")
+        .set("limits.requests_per_client", "2")
+        .start();
+    let authority = origin.authority();
+    let mut open = [(); 2].map(|()| connect(&appliance, &authority, ""));
+    for agent in &mut open {
+        agent.read_until("banner\r\n");
+    }
+    let refused = Agent::dial(appliance.address()).connect(&authority, &[]).unwrap_err();
+    refused.expect_refusal(503, "overloaded");
+    assert_eq!(origin.connections(), 2);
+    drop(open);
+    until("there is room again", || {
+        let mut agent = Agent::dial(appliance.address());
+        agent.send(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n"));
+        (agent.answer_head().start == "HTTP/1.1 200 Connection established").then_some(())
+    });
+}
