@@ -133,7 +133,8 @@ fn fields(headers: &HeaderMap, authority: Option<&str>) -> Result<Fields, Refuse
             fields.append(name.as_str(), value);
         }
     }
-    let crumbs: Vec<_> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let crumbs = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
+    let crumbs: Vec<_> = crumbs.filter(|it| !it.is_empty()).collect();
     if !crumbs.is_empty() {
         fields.append("cookie", &crumbs.join(&b"; "[..]));
     }
