@@ -6,7 +6,7 @@ use vultrino::http1::chunked::{Decoder, Step};
 use super::reference;
 
 /// Body, trailers that go on, and how many bytes belong to the message.
-type Decoded = (Vec<u8>, Vec<(String, Vec<u8>)>, usize);
+pub type Decoded = (Vec<u8>, Vec<(String, Vec<u8>)>, usize);
 
 /// A message is accepted if the slow reader accepts it, and read as the same; what is written of it reads as the same again.
 pub fn chunked(bytes: &[u8]) {
@@ -61,7 +61,8 @@ fn listed(trailers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
     listed
 }
 
-fn slow(bytes: &[u8]) -> Option<Decoded> {
+/// As the slow reader has it.
+pub fn slow(bytes: &[u8]) -> Option<Decoded> {
     let (mut body, mut at) = (Vec::new(), 0);
     loop {
         let length = bytes[at..].iter().position(|it| *it == b'\n').filter(|it| *it < 512)?;

@@ -63,12 +63,12 @@ pub fn answer_head(bytes: &[u8]) {
 }
 
 /// Both as they were read.
-struct Slow<'a> {
+pub struct Slow<'a> {
     start: [&'a [u8]; 2],
     is_1_0: bool,
     fields: Lines<'a>,
-    framing: Length,
-    length: usize,
+    pub framing: Length,
+    pub length: usize,
 }
 
 impl std::fmt::Debug for Slow<'_> {
@@ -77,7 +77,8 @@ impl std::fmt::Debug for Slow<'_> {
     }
 }
 
-fn slow_request(bytes: &[u8]) -> Option<Slow<'_>> {
+/// As the slow reader has it.
+pub fn slow_request(bytes: &[u8]) -> Option<Slow<'_>> {
     let (lines, length) = reference::head(bytes)?;
     let (start, rest) = lines.split_first()?;
     let words: Vec<&[u8]> = start.split(|it| *it == b' ').collect();

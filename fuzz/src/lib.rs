@@ -6,6 +6,7 @@ mod classify;
 mod heads;
 mod hosts;
 mod http2;
+mod messages;
 mod reference;
 mod store;
 mod target;
@@ -15,6 +16,7 @@ pub use classify::classify;
 pub use heads::{answer_head, request_head};
 pub use hosts::{connect_authority, host_pattern};
 pub use http2::http2_head;
+pub use messages::messages;
 pub use store::store_envelope;
 pub use target::target;
 
@@ -22,13 +24,14 @@ pub use target::target;
 pub type Body = fn(&[u8]);
 
 /// Every target by its name, which is also the name of its corpus.
-pub const TARGETS: [(&str, Body); 9] = [
+pub const TARGETS: [(&str, Body); 10] = [
     ("answer_head", answer_head),
     ("chunked", chunked),
     ("classify", classify),
     ("connect_authority", connect_authority),
     ("host_pattern", host_pattern),
     ("http2_head", http2_head),
+    ("messages", messages),
     ("request_head", request_head),
     ("store_envelope", store_envelope),
     ("target", target),
