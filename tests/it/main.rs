@@ -85,6 +85,8 @@ mod real_clients;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod request_forgery;
+#[cfg(test)]
 mod reuse;
 #[cfg(test)]
 mod revocation;

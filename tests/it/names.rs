@@ -1,11 +1,15 @@
 //! A name is resolved once a dial, every address behind it is judged, and the one that was judged is the one dialled.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use crate::support::{
     Agent, Answer, Appliance, Origin, Way,
     appliance::Builder,
     names::{Names, Record, Reply, may_mount},
+    parent::Parent,
     skip,
 };
 
@@ -46,7 +50,10 @@ fn every_address_behind_a_name_must_be_allowed() {
         ("mixed.test", false) => records(&["93.184.215.14", "127.0.0.1"]),
         ("mixed-too.test", false) => records(&["10.0.0.1", "93.184.215.14"]),
         ("alias.test", _) => Reply::Records(vec![Record::Alias("inside.test")]),
-        ("outside-inside.test", false) => records(&["93.184.215.14"]),
+        ("chain.test", _) => Reply::Records(vec![Record::Alias("link.test")]),
+        ("link.test", _) => Reply::Records(vec![Record::Alias("alias.test")]),
+        ("chain-six.test", true) => Reply::Records(vec![Record::Alias("outside-inside.test")]),
+        ("outside-inside.test" | "chain-six.test", false) => records(&["93.184.215.14"]),
         ("outside-inside.test", true) => records(&["::1"]),
         ("mapped.test", true) => records(&["::ffff:127.0.0.1"]),
         ("metadata.test", false) => records(&["169.254.169.254"]),
@@ -63,6 +70,8 @@ fn every_address_behind_a_name_must_be_allowed() {
         "mixed.test",
         "mixed-too.test",
         "alias.test",
+        "chain.test",
+        "chain-six.test",
         "outside-inside.test",
         "mapped.test",
         "metadata.test",
@@ -106,14 +115,18 @@ fn a_name_that_cannot_be_resolved_is_a_bad_gateway() {
         "failing.test" => Reply::Error(2),
         "refusing.test" => Reply::Error(5),
         "silent.test" => Reply::Silence,
+        "circle.test" => Reply::Records(vec![Record::Alias("round.test")]),
+        "round.test" => Reply::Records(vec![Record::Alias("circle.test")]),
         _ => records(&[]),
     };
     let Some((appliance, _names)) = knowing("a_name_that_cannot_be_resolved_is_a_bad_gateway", reply, |it| it) else {
         return;
     };
     let mut texts = Vec::new();
-    for host in ["nowhere.test", "failing.test", "refusing.test", "empty.test", "silent.test"] {
+    for host in ["nowhere.test", "failing.test", "refusing.test", "empty.test", "circle.test", "silent.test"] {
+        let begun = Instant::now();
         texts.push(get(&appliance, host, 80).expect_refusal(502, "upstream_error").text);
+        assert!(begun.elapsed() < Duration::from_secs(6), "{host} took {:?}", begun.elapsed());
     }
     texts.dedup();
     assert_eq!(texts.len(), 1, "{texts:?}");
@@ -130,4 +143,17 @@ fn a_name_is_asked_for_as_it_stands() {
     get(&appliance, "full.test", origin.port()).expect_origins(200);
     get(&appliance, "FULL.test.", origin.port()).expect_origins(200);
     assert!(names.asked().iter().all(|it| it.ends_with(" full.test")), "{:?}", names.asked());
+}
+
+#[test]
+fn a_parent_proxy_is_the_one_that_is_asked_for_names() {
+    let reply = |_: &str, six: bool, _| if six { records(&[]) } else { records(&["127.0.0.1"]) };
+    let parent = Parent::open();
+    let behind = |it: Builder| it.without("upstream.allow_private").set("upstream.proxy", &parent.setting(""));
+    let Some((appliance, names)) = knowing("a_parent_proxy_is_the_one_that_is_asked_for_names", reply, behind) else {
+        return;
+    };
+    let origin = Origin::http();
+    get(&appliance, "inside.test", origin.port()).expect_origins(200);
+    assert_eq!((names.asked(), parent.connections()), (vec![], 1));
 }
