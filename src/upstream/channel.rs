@@ -153,7 +153,11 @@ impl Inner {
             // While the client is still to send more it is the client's silence that counts.
             Poll::Pending if self.upload.as_ref().is_some_and(Outgoing::is_starved) => Poll::Pending,
             Poll::Pending => {
-                ready!(self.connection.poll_stalled(cx));
+                match self.upload {
+                    Some(_) => ready!(self.connection.poll_stalled(cx)),
+                    // A head that comes in drops is none.
+                    None => ready!(self.connection.idle.poll_over(cx)),
+                }
                 Poll::Ready(Err(Failure::Timeout))
             }
         }
@@ -178,6 +182,7 @@ impl Inner {
             Poll::Pending => Ok(()),
             Poll::Ready(Ok(())) => {
                 self.upload = None;
+                self.connection.idle.touch();
                 Ok(())
             }
             Poll::Ready(Err(SendError::Body(error))) => Err(error),

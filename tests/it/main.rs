@@ -47,6 +47,8 @@ mod gone;
 #[cfg(test)]
 mod heads;
 #[cfg(test)]
+mod hostile_upstream;
+#[cfg(test)]
 mod housekeeping;
 #[cfg(test)]
 mod http2_upstream;
