@@ -32,6 +32,9 @@ const WINDOW: u32 = STREAM_WINDOW * MOST_STREAMS as u32;
 const MOST_UNSENT: usize = 128 * 1024;
 /// Stands for the limit on streams that the origin server has not told yet. It cannot tell one as high.
 const UNTOLD: usize = usize::MAX - 1;
+/// How often the origin server may say something while there is no exchange that it could be about: enough for a ping
+/// each second for as long as the connection is kept.
+const MOST_UNASKED: u32 = 100;
 /// How long a connection that nobody uses any more may take to say farewell.
 const LONGEST_FAREWELL: Duration = Duration::from_secs(10);
 
@@ -60,7 +63,7 @@ impl Multiplexed {
         let (sender, connection) = builder().handshake(wire).await?;
         let load = Mutex::new(Load { streams: 0, since: Instant::now() });
         let shared = Arc::new(Self { origin, sender, load, retired: AtomicBool::new(false) });
-        task::spawn(Driver { connection, shared: Arc::downgrade(&shared), flight, farewell: None });
+        task::spawn(Driver { connection, shared: Arc::downgrade(&shared), flight, unasked: 0, farewell: None });
         Ok(shared)
     }
 
@@ -145,6 +148,8 @@ struct Driver {
     connection: Connection<Wire, Bytes>,
     shared: Weak<Multiplexed>,
     flight: Option<Flight>,
+    /// How often in a row it was woken without an exchange.
+    unasked: u32,
     farewell: Option<Idle>,
 }
 
@@ -156,19 +161,28 @@ impl Future for Driver {
         if self.connection.max_concurrent_send_streams() != UNTOLD {
             self.flight = None;
         }
-        match polled {
-            Poll::Ready(ended) => {
-                if let Err(error) = ended {
-                    tracing::debug!(
-                        error = &error as &dyn std::error::Error,
-                        "a connection to an origin server failed"
-                    );
-                }
+        if let Poll::Ready(ended) = polled {
+            if let Err(error) = ended {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a connection to an origin server failed");
+            }
+            return Poll::Ready(());
+        }
+        let streams = self.shared.upgrade().map(|it| it.streams());
+        match streams {
+            Some(0) if self.unasked >= MOST_UNASKED => {
+                tracing::debug!("an origin server talks without being asked: the connection is dropped");
                 Poll::Ready(())
             }
-            // One that is still used lasts; a peer that takes no farewell does not keep the others.
-            Poll::Pending if self.shared.strong_count() > 0 => Poll::Pending,
-            Poll::Pending => {
+            Some(0) => {
+                self.unasked += 1;
+                Poll::Pending
+            }
+            Some(_) => {
+                self.unasked = 0;
+                Poll::Pending
+            }
+            // A peer that takes no farewell is not waited for.
+            None => {
                 let farewell = self.farewell.get_or_insert_with(|| Idle::new(LONGEST_FAREWELL));
                 ready!(farewell.poll_over(cx));
                 Poll::Ready(())

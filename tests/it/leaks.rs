@@ -9,7 +9,7 @@ use std::{
 use tempfile::TempDir;
 
 use crate::support::{
-    Agent, Appliance, Credential, Origin, WAYS, Way,
+    Agent, Appliance, Credential, Http2Origin, Origin, WAYS, Way, frames,
     process::{VULTRINO, run},
     skip,
     template::{ADMIN_PASSWORD, PASSWORD, add, vultrino},
@@ -43,6 +43,9 @@ fn use_everything(appliance: &Appliance) -> Vec<u8> {
         visit.drain();
         Ok(())
     });
+    let (shared, broken) = (Http2Origin::start(), frames::origin(|visit| visit.write(b"nonsense")));
+    let authorities = [&good, &bad, &broken].map(Origin::authority).into_iter().chain([shared.authority()]);
+    let authorities: Vec<_> = authorities.collect();
     let mut heard = Vec::new();
     for way in WAYS {
         for alias in ["plain", "custom", "pair"] {
@@ -51,9 +54,9 @@ fn use_everything(appliance: &Appliance) -> Vec<u8> {
                 ("Authorization", &*format!("Bearer {VK}")),
                 ("Proxy-Authorization", &*format!("Bearer {VK}")),
             ];
-            for origin in [&good, &bad] {
+            for authority in &authorities {
                 for fields in [&fields[..1], &fields] {
-                    let answer = Agent::via(appliance, way, origin).ask("GET", "/x?y=1", fields);
+                    let answer = Agent::to(appliance, way, "https", authority).ask("GET", "/x?y=1", fields);
                     heard.extend_from_slice(format!("{answer:?} {}", answer.text()).as_bytes());
                 }
             }
@@ -67,6 +70,7 @@ fn use_everything(appliance: &Appliance) -> Vec<u8> {
     }
     let uses = good.requests().len();
     assert!(uses >= 9, "the canaries were used {uses} times only");
+    assert!(shared.heads().len() >= 9, "the canaries were used over HTTP/2 {} times only", shared.heads().len());
     assert!(heard.len() > 1000, "nothing was heard");
     heard
 }

@@ -1,12 +1,17 @@
 //! One exchange over HTTP/2.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use tokio::sync::Notify;
 
 use crate::{
     http2_upstream::agent,
-    support::{Appliance, Credential, Http2Origin, WAYS, agent::NAMED, http2_origin::send},
+    support::{
+        Agent, Appliance, Credential, Http2Origin, WAYS,
+        agent::NAMED,
+        frames::{self, HEADERS, ok},
+        http2_origin::send,
+    },
 };
 
 #[test]
@@ -54,6 +59,37 @@ fn a_request_arrives_as_it_was_sent_with_the_credential_in_it() {
             ("authorization", "Bearer the-secret"),
         ];
         assert_eq!(arrived, expected, "{way:?}");
+    }
+}
+
+#[test]
+fn a_secret_stands_in_no_table_that_other_requests_share() {
+    let long = "0123456789".repeat(40);
+    let appliance = Appliance::builder()
+        .credential(Credential::key("bearer", &long, &["localhost:*"]))
+        .credential(
+            Credential::key("field", &long, &["localhost:*"]).with("--metadata").with(r#"{"header_name":"X-Secret"}"#),
+        )
+        .through(&["taskset", "--cpu-list", "0"])
+        .start();
+    for alias in ["bearer", "field"] {
+        let (tell, told) = mpsc::channel();
+        let origin = frames::origin(move |visit| {
+            visit.greet()?;
+            loop {
+                let head = visit.until(HEADERS)?;
+                tell.send(head.length).unwrap();
+                visit.write(&ok(head.stream))?;
+            }
+        });
+        for way in WAYS {
+            let mut agent = Agent::via(&appliance, way, &origin);
+            agent.ask("GET", "/", &[("X-Vultrino-Credential", alias)]).expect_origins(200);
+            // From a table it would take one byte; no code of a character is shorter than five bits.
+            let length = told.recv().unwrap();
+            assert!(length > long.len() * 5 / 8, "{alias} {way:?}: {length}");
+        }
+        assert_eq!(origin.connections(), 1);
     }
 }
 

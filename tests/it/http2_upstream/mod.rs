@@ -1,8 +1,10 @@
 //! Origin servers that speak HTTP/2: what crosses is the same as over HTTP/1, and many share one connection.
 
+mod bodies;
 mod exchange;
 mod hostile;
 mod sharing;
+mod versions;
 
 use crate::support::{Agent, Appliance, Http2Origin, Way};
 

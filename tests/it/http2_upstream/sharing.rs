@@ -15,6 +15,8 @@ use crate::{
         agent::NAMED,
         frames::{self, DATA, HEADERS, frame, go_away, ok, reset},
         http2_origin::send,
+        scrape::Scrape,
+        wait::until,
     },
 };
 
@@ -44,6 +46,23 @@ fn first_requests_that_come_at_once_share_one_connection() {
     });
     assert_eq!(at_once(&appliance, &origin.authority(), 20, "/"), [200; 20]);
     assert_eq!(origin.known().connections, 1);
+}
+
+#[test]
+fn a_shared_connection_is_counted_once_and_its_reuses_each() {
+    let appliance = one_worker();
+    let (one, other) = (Http2Origin::start(), Http2Origin::start());
+    for _ in 0..4 {
+        agent(&appliance, Way::Path, &one).get("/").expect_origins(200);
+    }
+    agent(&appliance, Way::Tunnel, &other).get("/").expect_origins(200);
+    let counts = until("both are idle", || {
+        let scrape = Scrape::of(&appliance);
+        let names = ["idle_connections", "dials_total", "reuses_total", "failed_dials_total"];
+        let counts = names.map(|it| scrape.count(&format!("vultrino_upstream_{it}"), &[]));
+        (counts[0] == 2).then_some(counts)
+    });
+    assert_eq!(counts, [2, 2, 3, 0]);
 }
 
 #[test]

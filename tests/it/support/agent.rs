@@ -372,6 +372,16 @@ impl Agent {
         self.unread.drain(..at).map(char::from).collect()
     }
 
+    /// Reads so many raw bytes.
+    #[track_caller]
+    pub(crate) fn exactly(&mut self, count: usize) -> Vec<u8> {
+        while self.unread.len() < count {
+            assert!(!self.ended, "only {} bytes of {count}", self.unread.len());
+            self.more().unwrap();
+        }
+        self.unread.drain(..count).collect()
+    }
+
     /// Whether the proxy closes the connection without another byte, in good order or not.
     pub(crate) fn is_closed(&mut self) -> bool {
         while !self.ended && self.unread.is_empty() {

@@ -28,6 +28,7 @@ pub(crate) struct Frame {
     pub kind: u8,
     pub flags: u8,
     pub stream: u32,
+    pub length: usize,
 }
 
 /// One connection whose preface has been read.
@@ -35,16 +36,19 @@ pub(crate) struct Frames<'a>(&'a mut Visit);
 
 /// An origin server that runs `script` on each connection, once the client has begun with HTTP/2.
 pub(crate) fn origin(script: impl Fn(&mut Frames<'_>) -> io::Result<()> + Send + Sync + 'static) -> Origin {
-    Origin::tls(certificates::speaking(&["h2"]), move |visit| {
+    Origin::tls(certificates::speaking(&["h2"]), move |visit| script(&mut Frames::begin(visit)?))
+}
+
+impl<'a> Frames<'a> {
+    /// Reads the client's preface.
+    pub(crate) fn begin(visit: &'a mut Visit) -> io::Result<Self> {
         while visit.unread.len() < PREFACE.len() {
             visit.more()?;
         }
         assert_eq!(visit.unread.drain(..PREFACE.len()).as_slice(), PREFACE);
-        script(&mut Frames(visit))
-    })
-}
+        Ok(Self(visit))
+    }
 
-impl Frames<'_> {
     /// Begins as a server does: with its settings.
     pub(crate) fn greet(&mut self) -> io::Result<()> {
         self.write(&frame(SETTINGS, 0, 0, &[]))
@@ -64,7 +68,7 @@ impl Frames<'_> {
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
         unread(self.0, length)?;
         self.0.unread.drain(..length);
-        Ok(Frame { kind: head[3], flags: head[4], stream })
+        Ok(Frame { kind: head[3], flags: head[4], stream, length })
     }
 
     /// Reads on to the next frame of this kind, and confirms settings meanwhile.
