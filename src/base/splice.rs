@@ -14,6 +14,8 @@ use crate::base::idle::Idle;
 
 /// Most bytes that are read at once, and most that wait for a peer that does not take them.
 const MOST_AT_ONCE: usize = 65_536;
+/// Most reads until others have their turn.
+const MOST_READS: usize = 16;
 
 thread_local! {
     /// Every splice reads into this; only what the other side does not take at once is copied, so a quiet one owns no
@@ -79,7 +81,7 @@ impl Side {
 
     /// Passes on to `to` what is here and what comes. Ready when the end of it has been passed on.
     fn poll_pass(&mut self, to: &mut dyn Line, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
-        loop {
+        for _ in 0..MOST_READS {
             ready!(self.poll_drain(to, cx))?;
             match self.input {
                 Input::Open => ready!(self.poll_read_on(to, cx))?,
@@ -96,6 +98,8 @@ impl Side {
                 Input::PassedOn => return Poll::Ready(Ok(())),
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// It is gone. What merely ended too early ends so on the other side, too; all else is cut.

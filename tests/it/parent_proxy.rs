@@ -59,6 +59,28 @@ fn tls_passes_through_a_tunnel_in_which_the_proxy_sees_nothing() {
 }
 
 #[test]
+fn a_blind_tunnel_passes_through_the_proxy_too() {
+    let origin = Origin::not_tls(|visit| visit.write("hello from behind"));
+    let host = authority(&origin);
+    let connect = format!("CONNECT {host} HTTP/1.1\r\nHost: {host}\r\nVia: 1.1 client\r\n\r\n");
+    let parent = Parent::asking(BASIC);
+    let appliance = behind(&parent, USER).reaching(&origin).set("proxy.intercept", "\"off\"").start();
+    let mut agent = Agent::dial(appliance.address());
+    agent.send(&connect);
+    assert_eq!(agent.answer_head().start, "HTTP/1.1 200 Connection established");
+    agent.read_until("hello from behind");
+    let heads = parent.heads();
+    assert_eq!((heads.len(), &*heads[0].start), (1, &*format!("CONNECT {host} HTTP/1.1")));
+    let via = heads[0].values("via").join(", ");
+    assert!(via.starts_with("1.1 client, 1.1 vultrino-"), "{via}");
+    let appliance = behind(&parent, "").reaching(&origin).set("proxy.intercept", "\"off\"").start();
+    let mut agent = Agent::dial(appliance.address());
+    agent.send(&connect);
+    agent.answer("CONNECT").expect_refusal(502, "upstream_error");
+    assert_eq!(origin.connections(), 1);
+}
+
+#[test]
 fn plaintext_is_asked_for_in_absolute_form() {
     let parent = Parent::asking(BASIC);
     let appliance = behind(&parent, USER).start();
