@@ -45,6 +45,8 @@ mod fuzzing;
 #[cfg(test)]
 mod gone;
 #[cfg(test)]
+mod handshakes;
+#[cfg(test)]
 mod heads;
 #[cfg(test)]
 mod hostile_upstream;
@@ -118,3 +120,5 @@ mod upgrades;
 mod upstream_answers;
 #[cfg(test)]
 mod upstream_tls;
+#[cfg(test)]
+mod weak_tls;
