@@ -13,12 +13,16 @@ python=(
     aiohttp==3.14.5
     openai==3.54.0
     anthropic==2.12.0
+    grpcio==1.85.1
+    websockets==17.4
     schemathesis==4.32.5
 )
 npm=(
     undici@6.29.1
     axios@1.21.1
     axios-old@npm:axios@0.27.2
+    ws@8.23.0
+    https-proxy-agent@9.1.0
 )
 node=24.21.0
 
@@ -88,7 +92,7 @@ esac
 npm install --loglevel=error --no-audit --no-fund --prefix "$clients" "${npm[@]}"
 
 if command -v go >/dev/null; then
-    (cd "$here/go" && GOTOOLCHAIN=local go build -o "$clients/go/" ./...)
+    (cd "$here/go" && GOTOOLCHAIN=local go build -o "$clients/go/" ./...) || echo "Its clients are left out"
 else
     echo "No Go here: its clients are left out"
 fi

@@ -3,7 +3,7 @@
 use std::{fs, process::Command};
 
 use crate::{
-    clients::{Row, origin::whole, seat::Seat, version_of},
+    clients::{Row, SERVER, origin::whole, seat::Seat, spoken, version_of},
     support::process::run,
 };
 
@@ -12,25 +12,33 @@ pub(super) fn rows() -> [Row; 4] {
     [
         Row {
             client: "curl, HTTP/1.1",
+            trust: "CURL_CA_BUNDLE",
             host: "curl-1.example.com",
+            address: SERVER,
             version: curl,
             run: |seat| self::curl(seat, "--http1.1"),
         },
         Row {
             client: "curl, HTTP/2",
+            trust: "CURL_CA_BUNDLE",
             host: "curl-2.example.com",
+            address: SERVER,
             version: curl,
             run: |seat| self::curl(seat, "--http2"),
         },
         Row {
             client: "wget",
+            trust: "--ca-certificate",
             host: "wget.example.com",
+            address: SERVER,
             version: || version_of("wget", &["--version"], "Wget "),
             run: wget,
         },
         Row {
             client: "git",
+            trust: "GIT_SSL_CAINFO",
             host: "git.example.org",
+            address: SERVER,
             version: || version_of("git", &["version"], "version "),
             run: git,
         },
@@ -39,22 +47,23 @@ pub(super) fn rows() -> [Row; 4] {
 
 fn curl(seat: &Seat<'_>, version: &str) -> String {
     let curl = |path: &str, more: &[&str], input: &str| {
-        let mut command = seat.command("curl", "CURL_CA_BUNDLE");
+        let mut command = seat.client("curl");
         command.args(["-sS", "--fail", "--max-time", "60", version, "-w", "\n%{http_version}"]).args(more);
         seat.run(command.arg(seat.url(path)), input)
     };
     let said = curl("/whole", &[], "");
     let (body, spoken) = said.rsplit_once('\n').unwrap();
     assert_eq!(body, whole());
+    assert_eq!(spoken, if version == "--http2" { "2" } else { "1.1" });
     let body = "posted ".repeat(40_000);
     assert_eq!(curl("/echo", &["--data-binary", "@-"], &body), format!("{body}\n{spoken}"));
-    format!("HTTP/{spoken}")
+    self::spoken(spoken)
 }
 
 fn wget(seat: &Seat<'_>) -> String {
     let ca = format!("--ca-certificate={}", seat.ca().display());
     let wget = |more: &str, path: &str| {
-        let mut command = seat.command("wget", "");
+        let mut command = seat.command("wget");
         seat.run(command.args(["-q", "-O", "-", "--tries=1", "--timeout=60", &ca, more, &seat.url(path)]), "")
     };
     assert_eq!(wget("--no-verbose", "/whole"), whole());
@@ -71,7 +80,7 @@ fn git(seat: &Seat<'_>) -> String {
     run(Command::new("git").arg("-C").arg(&bare).args(["config", "http.receivepack", "true"]), "").expect_success();
     let url = seat.url(&format!("/git/{name}"));
     let git = |arguments: &[&str]| {
-        let mut command = seat.command("git", "GIT_SSL_CAINFO");
+        let mut command = seat.client("git");
         for role in ["AUTHOR", "COMMITTER"] {
             command.env(format!("GIT_{role}_NAME"), "agent").env(format!("GIT_{role}_EMAIL"), "agent@example.com");
         }

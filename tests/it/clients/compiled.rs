@@ -3,24 +3,35 @@
 use std::path::Path;
 
 use crate::clients::{
-    Row,
+    Row, SERVER,
     origin::whole,
     seat::{CLIENTS, Seat},
-    version_of,
+    spoken, version_of,
 };
 
 pub(super) fn rows() -> [Row; 3] {
     [
-        Row { client: "Go net/http", host: "go.example.com", version: || go("http"), run: go_http },
+        Row {
+            client: "Go net/http",
+            trust: "SSL_CERT_FILE",
+            host: "go.example.com",
+            address: SERVER,
+            version: || go("http"),
+            run: go_http,
+        },
         Row {
             client: "Java HttpClient",
+            trust: "javax.net.ssl.trustStore",
             host: "java.example.com",
+            address: SERVER,
             version: || java("WithHttpClient.class").and_then(|it| version_of("java", &["--version"], &it)),
             run: |seat| in_java(seat, "WithHttpClient"),
         },
         Row {
             client: "OkHttp",
+            trust: "javax.net.ssl.trustStore",
             host: "okhttp.example.com",
+            address: SERVER,
             version: || java("okhttp-4.12.0.jar").map(|_| "4.12.0".to_owned()),
             run: |seat| in_java(seat, "WithOkHttp"),
         },
@@ -37,13 +48,13 @@ fn java(file: &str) -> Option<String> {
 }
 
 fn go_http(seat: &Seat<'_>) -> String {
-    let mut command = seat.command(format!("{CLIENTS}/go/http"), "SSL_CERT_FILE");
+    let mut command = seat.client(format!("{CLIENTS}/go/http"));
     version(&seat.run(command.arg(seat.url("")), ""))
 }
 
 fn in_java(seat: &Seat<'_>, class: &str) -> String {
     let ca = seat.ca().display().to_string();
-    let mut keytool = seat.command("keytool", "");
+    let mut keytool = seat.command("keytool");
     keytool.args(["-importcert", "-noprompt", "-alias", "vultrino", "-file", &ca]);
     seat.run(keytool.args(["-keystore", "trusted.p12", "-storepass", "changeit"]), "");
     let address = seat.appliance.address();
@@ -53,7 +64,7 @@ fn in_java(seat: &Seat<'_>, class: &str) -> String {
         address.ip(),
         address.port()
     );
-    let mut command = seat.command("java", "");
+    let mut command = seat.command("java");
     command.env("JAVA_TOOL_OPTIONS", options).args(["-cp", &format!("{CLIENTS}/java:{CLIENTS}/java/*"), class]);
     version(&seat.run(command.arg(seat.url("")).args(seat.key), ""))
 }
@@ -61,9 +72,5 @@ fn in_java(seat: &Seat<'_>, class: &str) -> String {
 /// What stands behind the long answer and the posted one.
 fn version(said: &str) -> String {
     let version = said.strip_prefix(&(whole() + "posted\n")).unwrap_or_else(|| panic!("{said}"));
-    match version.trim_end() {
-        "HTTP_1_1" | "http/1.1" => "HTTP/1.1".to_owned(),
-        "HTTP_2" | "h2" | "HTTP/2.0" => "HTTP/2".to_owned(),
-        other => other.to_owned(),
-    }
+    spoken(version.trim_end())
 }

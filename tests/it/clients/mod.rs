@@ -3,6 +3,7 @@
 
 mod command_line;
 mod compiled;
+mod conversations;
 mod node;
 mod origin;
 mod packages;
@@ -17,11 +18,12 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     process::Command,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Mutex, OnceLock},
     thread,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use http::Version;
 use tempfile::TempDir;
 
 use crate::{
@@ -40,13 +42,20 @@ use crate::{
 pub(crate) struct Row {
     /// As the documents call it.
     pub client: &'static str,
+    /// What tells it of the CA: a variable, or else an option or a setting.
+    pub trust: &'static str,
     /// Where it goes; no other row goes there.
     pub host: &'static str,
+    /// The address of that host: [`SERVER`], or that of a server of its own.
+    pub address: &'static str,
     /// Which version is here, if any.
     pub version: fn() -> Option<String>,
     /// Asks and checks the answers; which version of HTTP it says it has spoken, if it does.
     pub run: fn(&Seat<'_>) -> String,
 }
+
+/// Where our own server is.
+pub(crate) const SERVER: &str = "45.45.45.45";
 
 /// Several clients, from the file that knows them.
 fn rows() -> Vec<Row> {
@@ -56,15 +65,17 @@ fn rows() -> Vec<Row> {
     rows.extend(python::rows());
     rows.extend(node::rows());
     rows.extend(compiled::rows());
+    rows.extend(conversations::rows());
     rows
 }
 
+const PAGE: &str = include_str!("../../../docs/src/clients.md");
 const TEST: &str = "clients::each_client_gets_its_whole_answer_and_never_the_secret";
 
 #[test]
 fn each_client_gets_its_whole_answer_and_never_the_secret() {
     let rows = rows();
-    let hosts: Vec<_> = rows.iter().map(|it| (it.host, "45.45.45.45")).collect();
+    let hosts: Vec<_> = rows.iter().map(|it| (it.host, it.address)).collect();
     let distinct: BTreeSet<_> = hosts.iter().collect();
     assert_eq!(distinct.len(), rows.len(), "two rows share a host");
     let folder = OnceLock::new();
@@ -72,13 +83,27 @@ fn each_client_gets_its_whole_answer_and_never_the_secret() {
     let open = || {
         let names: Vec<_> = hosts.iter().map(|(name, _)| *name).collect();
         let folder = folder.get_or_init(|| TempDir::with_prefix("vultrino-files-").unwrap());
-        drop(server.set(Origin::open("45.45.45.45:443", &names, keys(), folder.path())));
+        drop(server.set(Origin::open(&format!("{SERVER}:443"), &names, keys(), folder.path())));
         certificates::trusted_ca().to_owned()
     };
     let said = world::within(TEST, &hosts, open, || walk(&rows, server.get().unwrap()));
     let table = said.unwrap_or_default();
     let table: String = table.lines().filter(|it| it.starts_with("| ")).flat_map(|it| [it, "\n"]).collect();
     io::stderr().write_all(format!("\n{table}").as_bytes()).unwrap();
+}
+
+/// The book tells of each client how it learns of the CA, and of none that has no row.
+#[test]
+fn the_table_of_clients_is_whole() {
+    let table = PAGE.split_once("| Client |").unwrap().1.split_once("\n\n").unwrap().0;
+    let listed: BTreeMap<_, _> =
+        table.lines().skip(2).filter_map(|it| it.strip_prefix("| ")?.split_once(" | ")).collect();
+    let rows = rows();
+    for row in &rows {
+        let cells = listed.get(row.client).unwrap_or_else(|| panic!("{} is not in the table", row.client));
+        assert!(cells.contains(&format!("`{}`", row.trust)), "{}: {cells}", row.client);
+    }
+    assert_eq!(listed.len(), rows.len(), "{listed:#?}");
 }
 
 /// Bearer everywhere, but where the host wants something else.
@@ -102,7 +127,7 @@ fn credentials(builder: Builder) -> Builder {
         .credential(Credential::basic("git", "x-access-token", KEY, &["git.example.org"]))
 }
 
-fn walk(rows: &[Row], origin: &Arc<Origin>) {
+fn walk(rows: &[Row], origin: &Origin) {
     let local = credentials(Appliance::builder()).start();
     let server =
         credentials(Appliance::builder().server()).role("agents", "execute", "").key("agent", "agents").start();
@@ -120,7 +145,7 @@ fn walk(rows: &[Row], origin: &Arc<Origin>) {
         }
     });
     let table = table.into_inner().unwrap();
-    let head = ["client", "version", "to the proxy", "to the server", "requests", "as it is", "with an API key"];
+    let head = ["client", "version", "to the proxy", "to the server", "requests", "alone", "with an API key"];
     let mut text = line(&head.map(str::to_owned));
     text.extend(table.values().map(line));
     io::stderr().write_all(text.as_bytes()).unwrap();
@@ -131,34 +156,49 @@ const FAILED: &str = "FAILED";
 
 fn line(cells: &[String; 7]) -> String {
     let [client, version, near, far, count, local, keyed] = cells;
-    format!("| {client:25} | {version:8} | {near:12} | {far:13} | {count:>8} | {local:8} | {keyed:15} |\n")
+    format!("| {client:25} | {version:8} | {near:12} | {far:16} | {count:>8} | {local:7} | {keyed:15} |\n")
 }
 
 /// A row of the table.
-fn one(row: &Row, origin: &Arc<Origin>, local: &Appliance, server: &Appliance) -> [String; 7] {
-    let cells = |version: &str, near: &str, far: &str, count: &str, local: &str, keyed: &str| {
+fn one(row: &Row, origin: &Origin, local: &Appliance, server: &Appliance) -> [String; 7] {
+    // A server of its own speaks what its client does.
+    let is_ours = row.address == SERVER;
+    let cells = |version: &str, near: &str, count: &str, local: &str, keyed: &str| {
+        let far = if is_ours { "HTTP/2, then 1.1" } else { near };
         [row.client, version, near, far, count, local, keyed].map(str::to_owned)
     };
     let Some(version) = (row.version)() else {
         skip::note(TEST, &format!("no {}; `make test` installs what may be installed", row.client));
-        return cells("", "", "", "", "skipped", "skipped");
+        return cells("", "", "", "skipped", "skipped");
     };
-    let key = server.key("agent");
-    let [first, second] = [(local, None), (server, Some(key))].map(|(appliance, key)| {
-        let seat = Seat::new(origin, appliance, key, row.host);
+    let ask = |appliance, key, version| {
+        let seat = Seat::new(row, origin, appliance, key);
         let work = AssertUnwindSafe(|| {
             let near = (row.run)(&seat);
-            (near, seat.judge())
+            let requests = seat.judge();
+            let others = is_ours && requests.iter().any(|it| it.version != version);
+            assert!(!others, "{}: some requests came in another version than {version:?}", row.client);
+            (near, requests.len())
         });
         catch_unwind(work).ok()
-    });
-    let result = |it: bool| if it { "whole" } else { FAILED };
-    let (near, count, far) = match &first {
-        Some((near, (count, versions))) => (near.clone(), count.to_string(), format!("{versions:?}")),
-        None => Default::default(),
     };
-    let far = far.trim_matches(['[', ']']).to_owned();
-    cells(&version, &near, &far, &count, result(first.is_some()), result(second.is_some()))
+    let alone = ask(local, None, Version::HTTP_2);
+    origin.age(row.host);
+    let keyed = ask(server, Some(server.key("agent")), Version::HTTP_11);
+    let result = |it: bool| if it { "whole" } else { FAILED };
+    let [first, second] = [&alone, &keyed].map(|it| result(it.is_some()));
+    let (near, count) = alone.unwrap_or_default();
+    cells(&version, &near, &count.to_string(), first, second)
+}
+
+/// A version of HTTP as the table has it.
+pub(crate) fn spoken(version: &str) -> String {
+    match version {
+        "1.1" | "http/1.1" | "HTTP_1_1" | "HTTP/1.1" => "HTTP/1.1",
+        "2" | "h2" | "HTTP_2" | "HTTP/2" | "HTTP/2.0" => "HTTP/2",
+        other => panic!("what is {other}?"),
+    }
+    .to_owned()
 }
 
 /// What follows `prefix` in the first line that a program prints of itself, up to a blank.

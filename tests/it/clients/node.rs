@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::clients::{
-    Row, node_package,
+    Row, SERVER, node_package,
     origin::whole,
     seat::{CLIENTS, PROGRAMS, Seat},
     version_of,
@@ -13,31 +13,41 @@ pub(super) fn rows() -> [Row; 5] {
     [
         Row {
             client: "Node 24, fetch",
+            trust: "NODE_EXTRA_CA_CERTS",
             host: "node-24.example.com",
+            address: SERVER,
             version: || version_of(newer(), &["--version"], "v"),
             run: |seat| exchange(seat, &newer(), "fetch.mjs"),
         },
         Row {
             client: "undici, EnvHttpProxyAgent",
+            trust: "NODE_EXTRA_CA_CERTS",
             host: "undici-env.example.com",
+            address: SERVER,
             version: || node_package("undici"),
             run: |seat| exchange(seat, "node", "undici_env.mjs"),
         },
         Row {
             client: "undici, ProxyAgent",
+            trust: "NODE_EXTRA_CA_CERTS",
             host: "undici-proxy.example.com",
+            address: SERVER,
             version: || node_package("undici"),
             run: |seat| exchange(seat, "node", "undici_proxy.mjs"),
         },
         Row {
             client: "axios",
+            trust: "NODE_EXTRA_CA_CERTS",
             host: "axios.example.com",
+            address: SERVER,
             version: || node_package("axios"),
             run: |seat| exchange(seat, "node", "axios.mjs axios"),
         },
         Row {
             client: "axios 0.27",
+            trust: "NODE_EXTRA_CA_CERTS",
             host: "axios-old.example.com",
+            address: SERVER,
             version: || node_package("axios-old"),
             run: |seat| exchange(seat, "node", "axios.mjs axios-old"),
         },
@@ -52,7 +62,7 @@ fn newer() -> String {
 
 /// A program, and the package that it is told to use, that prints the long answer and what it posted.
 fn exchange(seat: &Seat<'_>, node: &str, program: &str) -> String {
-    let mut command = seat.command(node, "NODE_EXTRA_CA_CERTS");
+    let mut command = seat.client(node);
     command.env("NODE_USE_ENV_PROXY", "1").env("NODE_PATH", format!("{CLIENTS}/node_modules"));
     let (file, more) = program.split_once(' ').unwrap_or((program, ""));
     let said = seat.run(command.arg(format!("{PROGRAMS}/node/{file}")).args([&*seat.url(""), more]), "");

@@ -2,7 +2,7 @@
 //! host, keeps every request that it got, and answers at length, as a stream of events, as git, or with files.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     fs,
     io::Write,
@@ -31,9 +31,10 @@ use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::Acceptor,
 };
 use tokio::{sync::mpsc, task};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 
 use crate::support::certificates;
 
@@ -53,6 +54,8 @@ pub(crate) struct Origin {
     /// Below a folder of a host's name are its files.
     pub files: PathBuf,
     seen: Mutex<BTreeMap<String, Vec<Seen>>>,
+    /// Hosts with which only HTTP/1.1 is spoken.
+    old: Mutex<BTreeSet<String>>,
     /// Streams of events that wait for another request of their client before they go on.
     waiting: Mutex<BTreeMap<String, mpsc::Sender<Bytes>>>,
 }
@@ -82,33 +85,52 @@ impl Origin {
                 PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap(),
             )
             .unwrap();
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let (seen, waiting) = (Mutex::default(), Mutex::default());
-        let origin = Arc::new(Self { keys, files: files.to_owned(), seen, waiting });
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let old = Arc::new(config.clone());
+        config.alpn_protocols.insert(0, b"h2".to_vec());
+        let tls = [Arc::new(config), old];
+        let files = files.to_owned();
+        let (seen, old, waiting) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let origin = Arc::new(Self { keys, files, seen, old, waiting });
         let listener = TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
-        let (served, acceptor) = (origin.clone(), TlsAcceptor::from(Arc::new(config)));
+        let served = origin.clone();
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(served.serve(listener, acceptor));
+            runtime.block_on(served.serve(listener, tls));
         });
         origin
     }
 
-    async fn serve(self: Arc<Self>, listener: TcpListener, acceptor: TlsAcceptor) {
+    async fn serve(self: Arc<Self>, listener: TcpListener, [both, old]: [Arc<ServerConfig>; 2]) {
         let listener = tokio::net::TcpListener::from_std(listener).unwrap();
         while let Ok((socket, _)) = listener.accept().await {
-            let (origin, acceptor) = (self.clone(), acceptor.clone());
+            let (origin, both, old) = (self.clone(), both.clone(), old.clone());
             spawn(async move {
-                let Ok(stream) = acceptor.accept(socket).await else { return };
+                let Ok(start) = LazyConfigAcceptor::new(Acceptor::default(), socket).await else { return };
+                let is_old =
+                    start.client_hello().server_name().is_some_and(|it| origin.old.lock().unwrap().contains(it));
+                let Ok(stream) = start.into_stream(if is_old { old } else { both }).await else { return };
                 let service = hyper::service::service_fn(move |request| {
                     let origin = origin.clone();
                     async move { Ok::<_, Infallible>(origin.answer(request).await) }
                 });
+                let mut server = auto::Builder::new(TokioExecutor::new());
+                server.http2().max_header_list_size(256 << 10);
                 // How a client ends its connection is its own affair.
-                drop(auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await);
+                drop(server.serve_connection(TokioIo::new(stream), service).await);
             });
         }
+    }
+
+    /// Speaks only HTTP/1.1 with whoever asks this host from now on.
+    pub(crate) fn age(&self, host: &str) {
+        self.old.lock().unwrap().insert(host.to_owned());
+    }
+
+    /// Keeps a request.
+    pub(crate) fn note(&self, host: &str, seen: Seen) {
+        self.seen.lock().unwrap().entry(host.to_owned()).or_default().push(seen);
     }
 
     /// The requests to a host since the last time.
@@ -134,7 +156,7 @@ impl Origin {
         let host = authority.or(named).unwrap_or_default();
         let target = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
         let seen = Seen { version: head.version, target, fields: head.headers.clone() };
-        self.seen.lock().unwrap().entry(host.clone()).or_default().push(seen);
+        self.note(&host, seen);
         let (name, value) = self.key(&host);
         if head.headers.get(name).is_none_or(|it| it != value) {
             return plain(StatusCode::UNAUTHORIZED, "no credential");

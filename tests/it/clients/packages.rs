@@ -10,23 +10,41 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::json;
 
 use crate::{
-    clients::{Row, python, seat::Seat, version_of},
+    clients::{Row, SERVER, python, seat::Seat, version_of},
     support::process::run,
 };
 
 pub(super) fn rows() -> [Row; 4] {
     [
-        Row { client: "pip", host: "pip.example.com", version: || python::package("pip"), run: pip },
-        Row { client: "npm", host: "npm.example.com", version: || version_of("npm", &["--version"], ""), run: npm },
+        Row {
+            client: "pip",
+            trust: "PIP_CERT",
+            host: "pip.example.com",
+            address: SERVER,
+            version: || python::package("pip"),
+            run: pip,
+        },
+        Row {
+            client: "npm",
+            trust: "npm_config_cafile",
+            host: "npm.example.com",
+            address: SERVER,
+            version: || version_of("npm", &["--version"], ""),
+            run: npm,
+        },
         Row {
             client: "cargo",
+            trust: "CARGO_HTTP_CAINFO",
             host: "cargo.example.com",
+            address: SERVER,
             version: || version_of(CARGO, &["--version"], "cargo "),
             run: cargo,
         },
         Row {
             client: "apt",
+            trust: "Acquire::https::CAInfo",
             host: "apt.example.com",
+            address: SERVER,
             version: || version_of("apt-get", &["--version"], "apt "),
             run: apt,
         },
@@ -63,10 +81,10 @@ fn pip(seat: &Seat<'_>) -> String {
     publish(seat, &format!("{info}/RECORD"), "");
     let zip = format!("../{WHEEL}");
     make(folder, python::interpreter(), &["-m", "zipfile", "-c", &zip, "hello.py", "hello-1.0.0.dist-info"]);
-    let mut command = seat.command(python::interpreter(), "PIP_CERT");
+    let mut command = seat.client(python::interpreter());
     let index = seat.url("/simple/");
     seat.run(command.args(["-m", "pip", "install", "-q", "--no-input", "--target", "here", "-i", &index, "hello"]), "");
-    assert_eq!(seat.run(seat.command(python::interpreter(), "").arg("here/hello.py"), ""), "whole\n");
+    assert_eq!(seat.run(seat.command(python::interpreter()).arg("here/hello.py"), ""), "whole\n");
     String::new()
 }
 
@@ -80,10 +98,10 @@ fn npm(seat: &Seat<'_>) -> String {
     let index = json!({ "name": "hello", "dist-tags": { "latest": "1.0.0" }, "versions": versions });
     publish(seat, "hello", index.to_string());
     let registry = format!("--registry={}", seat.url("/"));
-    let mut command = seat.command("npm", "npm_config_cafile");
+    let mut command = seat.client("npm");
     seat.run(command.args(["install", "--loglevel=error", "--no-audit", "--no-fund", &registry, "hello"]), "");
     let hello = "node_modules/hello/hello.js";
-    assert_eq!(seat.run(seat.command("node", "").arg(hello), ""), "whole\n");
+    assert_eq!(seat.run(seat.command("node").arg(hello), ""), "whole\n");
     String::new()
 }
 
@@ -108,7 +126,7 @@ fn cargo(seat: &Seat<'_>) -> String {
     let more = format!("[dependencies]\nhello = {{ version = \"1\", registry-index = \"{index}\" }}\n");
     fs::write(project.join("Cargo.toml"), manifest("project", &more)).unwrap();
     fs::write(project.join("src/main.rs"), "fn main() { println!(\"{}\", hello::HELLO); }\n").unwrap();
-    let mut command = seat.command(CARGO, "CARGO_HTTP_CAINFO");
+    let mut command = seat.client(CARGO);
     let rustc = Path::new(CARGO).with_file_name("rustc");
     let said = seat.run(command.env("RUSTC", rustc).args(["run", "-q"]).current_dir(project), "");
     assert_eq!(said, "whole\n");
@@ -146,7 +164,7 @@ fn apt(seat: &Seat<'_>) -> String {
     );
     fs::write(seat.home().join("apt.conf"), settings).unwrap();
     let apt = |arguments: &[&str]| {
-        let mut command = seat.command("apt-get", "");
+        let mut command = seat.command("apt-get");
         seat.run(command.env("APT_CONFIG", seat.home().join("apt.conf")).arg("-q").args(arguments), "")
     };
     apt(&["update"]);

