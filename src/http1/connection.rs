@@ -23,8 +23,11 @@ use crate::{
     },
 };
 
-/// Most bytes that are read ahead of what is asked for.
-const READ_AHEAD: usize = 65_536;
+/// Most bytes that are read at once.
+const SCRATCH_SIZE: usize = 65_536;
+/// Most bytes that are read ahead of what is asked for: of a thousand clients who send more than is taken from them, all
+/// of this is kept.
+const READ_AHEAD: usize = 16_384;
 /// From how many bytes on the rest of a body is long; so much of it is read at once.
 const BULK: usize = 32_768;
 /// Most bytes that are read only so that the peer can read our last answer.
@@ -32,7 +35,7 @@ const MOST_FORGOTTEN: usize = 1 << 20;
 
 thread_local! {
     /// Every connection reads into this; only what it could not use at once is copied, so an idle one owns no buffer.
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_AHEAD].into());
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_SIZE].into());
 }
 
 type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
@@ -197,7 +200,7 @@ impl Connection {
             return Poll::Pending;
         }
         while self.input.len() < READ_AHEAD {
-            match ready!(self.poll_fill(cx)) {
+            match ready!(self.poll_fill_up_to(cx, READ_AHEAD - self.input.len())) {
                 Ok(0) | Err(_) => {
                     self.reading = Reading::Broken;
                     return Poll::Ready(());
@@ -328,8 +331,12 @@ impl Connection {
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.poll_fill_up_to(cx, SCRATCH_SIZE)
+    }
+
+    fn poll_fill_up_to(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<usize>> {
         SCRATCH.with_borrow_mut(|scratch| {
-            let mut room = ReadBuf::new(scratch);
+            let mut room = ReadBuf::new(&mut scratch[..most]);
             ready!(Pin::new(&mut self.wire).poll_read(cx, &mut room))?;
             self.input.append(room.filled());
             Poll::Ready(Ok(room.filled().len()))

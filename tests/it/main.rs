@@ -67,6 +67,8 @@ mod live_changes;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod modes;

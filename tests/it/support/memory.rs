@@ -35,6 +35,11 @@ impl Peak {
     }
 }
 
+/// Resident memory now.
+pub(crate) fn resident_kib(pid: u32) -> u64 {
+    kib(pid, "VmRSS:")
+}
+
 fn kib(pid: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();

@@ -19,6 +19,7 @@ pub(crate) mod process;
 pub(crate) mod queues;
 pub(crate) mod scrape;
 pub(crate) mod skip;
+pub(crate) mod swarm;
 pub(crate) mod template;
 pub(crate) mod traces;
 pub(crate) mod visit;
