@@ -40,6 +40,7 @@ needs python3 python3
 needs ip iproute2
 needs mount mount
 needs unshare util-linux
+needs slowhttptest slowhttptest
 [[ -f /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 

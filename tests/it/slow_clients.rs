@@ -1,6 +1,14 @@
 //! Clients that are slow, silent or long-winded are let go in time, however they come, and others do not notice.
 
-use crate::support::{Agent, Appliance, Origin, WAYS, agent::NAMED, wait::until};
+use std::{
+    io,
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::support::{Agent, Appliance, Origin, WAYS, agent::NAMED, scrape::Scrape, skip, visit::Visit, wait::until};
 
 #[test]
 fn a_head_that_comes_byte_by_byte_is_not_waited_for() {
@@ -72,4 +80,79 @@ fn a_changed_deadline_counts_for_what_begins_then() {
         let mut agent = Agent::via(&appliance, way, &origin);
         assert!(agent.is_closed() && agent.ended_well(), "{way:?}");
     }
+}
+
+/// How many of them there are.
+const SLOW: u64 = 1000;
+
+#[test]
+fn a_thousand_that_send_heads_slowly_are_let_go_and_others_served() {
+    besieged("-H");
+}
+
+#[test]
+fn a_thousand_that_send_bodies_slowly_are_let_go_and_others_served() {
+    besieged("-B");
+}
+
+#[test]
+fn a_thousand_that_read_slowly_are_let_go_and_others_served() {
+    besieged("-X");
+}
+
+/// Lets slowhttptest loose in this mode, whose clients have something to say every four seconds, and are heard for two.
+#[track_caller]
+fn besieged(mode: &str) {
+    if Command::new("slowhttptest").arg("-h").output().is_err() {
+        return skip::note(&format!("slowhttptest {mode}"), "slowhttptest is not here");
+    }
+    let appliance = Appliance::builder().set("limits.header_timeout", "2").set("server.timeout", "2").start();
+    let (origin, target) = (Origin::https(), Origin::http_with(long_answers));
+    let (proxy, url, count) = (appliance.address().to_string(), target.url("/"), SLOW.to_string());
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let others = scope.spawn(|| {
+            let mut longest = Duration::ZERO;
+            for way in WAYS.into_iter().cycle() {
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+                let begun = Instant::now();
+                Agent::via(&appliance, way, &origin).get("/").expect_origins(200);
+                longest = longest.max(begun.elapsed());
+            }
+            longest
+        });
+        let mut attack = Command::new("slowhttptest");
+        attack.args([mode, "-c", &count, "-r", "500", "-i", "4", "-l", "60", "-d", &proxy, "-u", &url]);
+        let attack = Attack(attack.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap(), &over);
+        let open = || Scrape::of(&appliance).count("vultrino_client_connections", &[]);
+        until("they have come", || (open() > SLOW / 5).then_some(()));
+        // Whether they have noticed or not.
+        until("they are gone", || (open() < 10).then_some(()));
+        drop(attack);
+        let longest = others.join().unwrap();
+        assert!(longest < Duration::from_secs(5), "somebody waited {longest:?}");
+    });
+}
+
+/// It ends, and what goes on beside it, however its test does.
+struct Attack<'a>(Child, &'a AtomicBool);
+
+impl Drop for Attack<'_> {
+    fn drop(&mut self) {
+        self.1.store(true, Ordering::Relaxed);
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// More than fits on the way.
+fn long_answers(visit: &mut Visit) -> io::Result<()> {
+    const LENGTH: usize = 4_000_000;
+    while visit.request()?.is_some() {
+        visit.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n"))?;
+        visit.write(vec![b'x'; LENGTH])?;
+    }
+    Ok(())
 }
