@@ -318,7 +318,7 @@ pub(crate) fn refuse(failure: &Failure) -> Refusal {
         Failure::Dial(error) if error.is_exhaustion() => Refusal::Overloaded,
         Failure::Dial(DialError::ParentRefused(407)) => Refusal::ParentUnauthorized,
         Failure::Dial(_) => Refusal::Unreachable,
-        Failure::Gone(_) | Failure::Unprocessed | Failure::Answer(_) | Failure::Unexpected(_) => Refusal::BadAnswer,
+        Failure::Gone(_) | Failure::Unprocessed(_) | Failure::Answer(_) | Failure::Unexpected(_) => Refusal::BadAnswer,
         Failure::Timeout => Refusal::Timeout,
         Failure::Request(BodyError::TooLarge) => Refusal::TooLarge,
         Failure::Request(_) => Refusal::ClientGone,

@@ -120,9 +120,9 @@ pub enum Failure {
     /// The connection ended before an answer.
     #[error("the origin server closed the connection without an answer")]
     Gone(#[source] Option<io::Error>),
-    /// The origin server says that it has not begun with this request, and will not.
+    /// The origin server says that it has not begun with this request, and will not. It may take it over one of these.
     #[error("the origin server did not take the request")]
-    Unprocessed,
+    Unprocessed(Versions),
     /// The answer is no valid HTTP.
     #[error("the origin server's answer is not valid: {0}")]
     Answer(#[from] Refused),
@@ -154,14 +154,14 @@ impl Upstream {
         let again = may_repeat(&request);
         let (lane, reused) = match self.waiting(&mut request) {
             Some(lane) => (lane, true),
-            None => (Box::pin(self.fresh(&mut request)).await?, false),
+            None => (Box::pin(self.fresh(&mut request, Versions::Both)).await?, false),
         };
-        match self.exchange(lane, &mut request).await {
-            Err(Failure::Gone(_)) if reused && again => {}
-            Err(Failure::Unprocessed) => {}
+        let versions = match self.exchange(lane, &mut request).await {
+            Err(Failure::Gone(_)) if reused && again => Versions::Both,
+            Err(Failure::Unprocessed(versions)) => versions,
             done => return done,
-        }
-        let lane = Box::pin(self.fresh(&mut request)).await?;
+        };
+        let lane = Box::pin(self.fresh(&mut request, versions)).await?;
         self.exchange(lane, &mut request).await
     }
 
@@ -217,9 +217,9 @@ impl Upstream {
     }
 
     /// The same over a new connection, or over one that somebody else has dialled meanwhile.
-    async fn fresh(&self, request: &mut Request<'_>) -> Result<Lane, Failure> {
+    async fn fresh(&self, request: &mut Request<'_>, versions: Versions) -> Result<Lane, Failure> {
         let origin = &request.target.origin;
-        if request.upgrade || origin.scheme == Scheme::Http {
+        if request.upgrade || versions == Versions::Http1 || origin.scheme == Scheme::Http {
             return self.dial_http1(request).await;
         }
         let patience = Instant::now() + LONGEST_WAIT;
@@ -287,10 +287,10 @@ impl Upstream {
             let answer = poll_fn(|cx| lane.poll_answer(cx, request.method)).await;
             let (head, framing) = match answer {
                 // What was answered, even if not finally, is not asked again.
-                Err(Failure::Gone(_) | Failure::Unprocessed) if passed > 0 => {
+                Err(Failure::Gone(_) | Failure::Unprocessed(_)) if passed > 0 => {
                     return Err(Failure::Unexpected("it ends after an interim one"));
                 }
-                Err(Failure::Unprocessed) if !lane.gives_back(request) => {
+                Err(Failure::Unprocessed(_)) if !lane.gives_back(request) => {
                     return Err(Failure::Unexpected("it refuses what it has begun to read"));
                 }
                 answer => answer?,

@@ -21,6 +21,7 @@ use crate::{
     http1::send::SendError,
     http2::{Incoming, Pump, heads, incoming::into_io},
     upstream::{
+        connect::Versions,
         multiplexed::Multiplexed,
         send::{Failure, Request},
     },
@@ -85,7 +86,7 @@ impl Stream {
     pub fn poll_answer(&self, cx: &mut Context<'_>, method: &Method) -> Poll<Result<(AnswerHead, Framing), Failure>> {
         let polled = self.lock().poll_answer(cx, method);
         // A connection that is silent may be dead, one that refuses will do so again.
-        if let Poll::Ready(Err(Failure::Timeout | Failure::Unprocessed)) = polled {
+        if let Poll::Ready(Err(Failure::Timeout | Failure::Unprocessed(Versions::Both))) = polled {
             self.connection.retire();
         }
         polled
@@ -215,11 +216,16 @@ impl Inner {
     }
 }
 
-/// What the origin server has not begun to process may be sent once more (RFC 9113 section 8.7).
+/// What the origin server has not begun to process may be sent once more (RFC 9113 section 8.7), and what it wants over
+/// HTTP/1.1 that way (section 7).
 fn failure(error: h2::Error) -> Failure {
-    let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
-    if error.is_remote() && (error.is_go_away() || refused) {
-        return Failure::Unprocessed;
+    let versions = match error.reason() {
+        Some(Reason::HTTP_1_1_REQUIRED) => Some(Versions::Http1),
+        Some(Reason::REFUSED_STREAM) => Some(Versions::Both),
+        _ => error.is_go_away().then_some(Versions::Both),
+    };
+    if let Some(versions) = versions.filter(|_| error.is_remote()) {
+        return Failure::Unprocessed(versions);
     }
     if error.is_io() {
         return Failure::Gone(Some(into_io(error)));

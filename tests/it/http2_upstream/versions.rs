@@ -2,13 +2,15 @@
 
 use std::io;
 
+use h2::Reason;
+
 use crate::{
     http2_upstream::one_worker,
     support::{
         Agent, Origin, WAYS, Way,
         agent::NAMED,
         certificates,
-        frames::Frames,
+        frames::{Frames, reset},
         origin::{OK, answer_each},
         visit::{Line, Visit},
     },
@@ -102,6 +104,26 @@ fn a_websocket_goes_over_http1_even_where_http2_is_open() {
     let only = offering(&["h2"]);
     let answer = Agent::via(&appliance, Way::Path, &only).ask("GET", "/", &fields);
     answer.expect_refusal(502, "upstream_error");
+}
+
+#[test]
+fn an_origin_may_want_http1_for_a_request() {
+    let appliance = one_worker();
+    let origin = Origin::tls(certificates::speaking(&["h2", "http/1.1"]), |visit| {
+        if !is_http2(visit) {
+            return answer_each(visit);
+        }
+        let mut frames = Frames::begin(visit)?;
+        frames.greet()?;
+        while let Some(stream) = frames.request()? {
+            frames.write(&reset(stream, Reason::HTTP_1_1_REQUIRED))?;
+        }
+        Ok(())
+    });
+    for way in WAYS {
+        Agent::via(&appliance, way, &origin).post("/", &[], b"whole").expect_origins(200);
+    }
+    assert_eq!(spoken(&origin), ["h2", "http/1.1", "http/1.1", "http/1.1"], "the other one is still good");
 }
 
 #[test]
