@@ -290,25 +290,3 @@ fn fill(agent: &mut Agent, origin: &Origin) {
         }
     }
 }
-
-#[test]
-fn http_1_1_is_what_is_spoken_inside() {
-    let appliance = Appliance::start();
-    let origin = Origin::https();
-    for (offered, spoken) in
-        [(&[][..], true), (&["http/1.1"], true), (&["h2", "http/1.1"], true), (&["h2"], false), (&["spdy/3"], false)]
-    {
-        let mut agent = Agent::dial(appliance.address());
-        agent.connect(&origin.authority(), &[]).unwrap();
-        let mut config = trusting(&appliance.ca_file());
-        config.alpn_protocols = offered.iter().map(|it| it.as_bytes().to_vec()).collect();
-        match agent.start_tls_with(config, "localhost") {
-            Ok(mut agent) => {
-                agent.send(format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", origin.authority()));
-                agent.answer("GET").expect_origins(200);
-                assert!(spoken, "{offered:?}");
-            }
-            Err(refused) => assert!(!spoken && refused.to_string().contains("NoApplicationProtocol"), "{refused}"),
-        }
-    }
-}
