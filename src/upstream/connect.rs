@@ -47,6 +47,8 @@ pub enum Versions {
     Http1,
     /// HTTP/2 too, over TLS.
     Both,
+    /// HTTP/1.1, and then what it is upgraded to, which no parent proxy need understand.
+    Upgrade,
 }
 
 /// A connection, ready for the version of HTTP that was agreed on.
@@ -139,10 +141,11 @@ impl Connector {
     }
 
     /// In clear the parent proxy gets requests in absolute form, as every proxy takes them; many open tunnels to port 443
-    /// alone.
+    /// alone. What is upgraded takes a tunnel (RFC 6455 section 4.1).
     async fn dial_slowly(&self, origin: &Origin, versions: Versions, via: &[&[u8]]) -> Result<Dialled, DialError> {
         let authority = &origin.authority;
         if origin.scheme == Scheme::Http
+            && versions != Versions::Upgrade
             && let Some(hop) = self.hop_to(authority)?
         {
             let wire = Wire::Plain(self.reach_parent(hop).await?);

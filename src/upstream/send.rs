@@ -263,7 +263,8 @@ impl Upstream {
 
     async fn dial_http1(&self, request: &mut Request<'_>) -> Result<Lane, Failure> {
         let origin = &request.target.origin;
-        let dialled = self.connect(origin, request.fields, Versions::Http1).await?;
+        let versions = if request.upgrade { Versions::Upgrade } else { Versions::Http1 };
+        let dialled = self.connect(origin, request.fields, versions).await?;
         Ok(Lane::http1(Channel::new(dialled, Arc::clone(origin), &self.pool, request.timeout), request))
     }
 

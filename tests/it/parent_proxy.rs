@@ -242,3 +242,27 @@ fn another_vultrino_as_the_proxy_is_no_loop() {
     agent.ask("GET", "/", &[]).expect_origins(200);
     assert_eq!(parent.heads()[0].values("via").len(), 2);
 }
+
+#[test]
+fn what_is_upgraded_in_clear_takes_a_tunnel() {
+    let parent = Parent::open();
+    let appliance = behind(&parent, "").start();
+    let origin = Origin::http_with(|visit| {
+        visit.head()?;
+        visit.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")?;
+        while visit.unread.len() < 4 {
+            visit.more()?;
+        }
+        visit.write("pong")
+    });
+    for way in [Way::Path, Way::Absolute] {
+        let mut agent = towards(&appliance, way, &origin);
+        let asked = agent.head("GET", "/ws", &[NAMED, ("Connection", "Upgrade"), ("Upgrade", "websocket")]);
+        agent.send(asked);
+        assert!(agent.answer_head().start.starts_with("HTTP/1.1 101"));
+        agent.send("ping");
+        agent.read_until("pong");
+    }
+    let heads = parent.heads();
+    assert!(heads.len() == 2 && heads.iter().all(|it| it.method() == "CONNECT"), "{heads:#?}");
+}
