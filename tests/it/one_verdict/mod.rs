@@ -22,6 +22,8 @@ pub(crate) enum Door {
     Path,
     Absolute,
     Tunnel,
+    /// HTTP/2 in a tunnel.
+    Http2,
     Execute,
     Request,
     /// `policy test`.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr, process::Command};
 
+use http::Request;
 use rustls::pki_types::ServerName;
 
 use crate::{
@@ -10,6 +11,7 @@ use crate::{
         Agent, Answer, Appliance, Credential, Origin, WAYS,
         agent::NAMED,
         appliance::{ALIAS, KEY},
+        http2_client,
         names::{Names, Record, Reply, may_mount},
         process::{VULTRINO, run},
         skip,
@@ -118,6 +120,16 @@ fn through_a_tunnel(appliance: &Appliance, authority: &str, path: &str) -> Optio
     Some(agent.answer("GET"))
 }
 
+/// The same over HTTP/2; none where no HTTP/2 client can send the path.
+fn over_http2(appliance: &Appliance, authority: &str, path: &str) -> Option<Answer> {
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    ServerName::try_from(host.trim_matches(['[', ']'])).ok()?;
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    let request = Request::get(format!("https://{authority}{path}")).header(NAMED.0, NAMED.1).body(()).ok()?;
+    let sent = request.uri().path_and_query().is_some_and(|it| it.as_str() == path);
+    sent.then(|| http2_client::ask(appliance, authority, request))
+}
+
 /// A command of the binary in the world of the server: nobody else knows its name server.
 fn inside(appliance: &Appliance, wrapper: &[String], arguments: &[&str]) -> Command {
     let plain = appliance.command(arguments);
@@ -156,6 +168,7 @@ fn the_urls_that_parsers_disagree_about_get_one_verdict_in_every_way() {
         }
         if let Some((authority, path)) = split(url) {
             verdicts.extend(through_a_tunnel(&appliance, &authority, &path).map(|it| (Door::Tunnel, said(&it))));
+            verdicts.extend(over_http2(&appliance, &authority, &path).map(|it| (Door::Http2, said(&it))));
         }
         verdicts.insert(Door::Execute, settled(&of_api(&api.execute(ALIAS, "GET", url))));
         let out = run(&mut inside(&appliance, &wrapper, &["request", ALIAS, url]), "");
@@ -170,11 +183,15 @@ fn the_urls_that_parsers_disagree_about_get_one_verdict_in_every_way() {
         for (door, verdict) in verdicts {
             // The command line tells every URL that it does not take in one way; a CONNECT has a Host field, which is then
             // no host either; and letters that no request line can hold are refused before anybody asks what they mean.
-            let told_apart = matches!(door, Door::Request | Door::Tested | Door::Tunnel) || !url.is_ascii();
+            let told_apart =
+                matches!(door, Door::Request | Door::Tested | Door::Tunnel | Door::Http2) || !url.is_ascii();
             let is_form = [INVALID, DISGUISED].contains(expected) && told_apart;
             if is_form && [INVALID, DISGUISED].contains(&&*verdict) {
                 continue;
             }
+            // A CONNECT to an address that nothing may lead to is refused before anybody says which credential is meant.
+            let early = matches!(door, Door::Tunnel | Door::Http2) && *expected == ELSEWHERE && url.contains("//[");
+            let expected = if early { DISGUISED } else { expected };
             let other = EXCEPT.iter().find(|it| (it.0, it.1) == (*url, door)).map(|it| it.2);
             if verdict != other.unwrap_or(expected) {
                 wrong.push(format!("{url:?} {door:?}: {verdict}, expected {expected}"));
@@ -226,6 +243,9 @@ fn a_path_is_judged_as_a_server_reads_it_and_sent_as_it_came() {
         verdicts.sort();
         let url = origin.url(path);
         let mut all: Vec<(String, String)> = verdicts.into();
+        let streamed = over_http2(&appliance, &origin.authority(), path);
+        let streams = usize::from(streamed.is_some());
+        all.extend(streamed.map(|it| ("HTTP/2".to_owned(), of_answer(&it))));
         all.push(("execute".to_owned(), of_api(&api.execute(ALIAS, "GET", &url))));
         all.push(("request".to_owned(), of_request(&appliance.cli(&["request", ALIAS, &url]))));
         all.push((
@@ -236,7 +256,7 @@ fn a_path_is_judged_as_a_server_reads_it_and_sent_as_it_came() {
         let wrong: Vec<_> = all.iter().filter(|(_, verdict)| verdict != expected).collect();
         assert!(wrong.is_empty(), "{path}: {wrong:?}, expected {expected}");
         let arrived: Vec<String> = origin.requests().iter().map(|it| it.target().to_owned()).collect();
-        let times = if expected == "allow" { 5 } else { 0 };
+        let times = if expected == "allow" { 5 + streams } else { 0 };
         assert_eq!(arrived, vec![path; times], "{path}");
     }
 }

@@ -226,6 +226,12 @@ impl Agent {
         Err(Box::new(self.answer("CONNECT")))
     }
 
+    /// The socket below a tunnel, for another protocol to go on with.
+    pub(crate) fn into_socket(self) -> TcpStream {
+        let Stream::Plain(socket) = self.stream else { panic!("TLS has begun") };
+        socket
+    }
+
     /// Starts TLS inside the tunnel, trusting only this CA and naming this host.
     pub(crate) fn start_tls(self, ca_file: &Path, host: &str) -> io::Result<Self> {
         self.start_tls_with(trusting(ca_file), host)

@@ -10,6 +10,7 @@ pub(crate) mod audit_line;
 pub(crate) mod certificates;
 pub(crate) mod frames;
 pub(crate) mod holding;
+pub(crate) mod http2_client;
 pub(crate) mod http2_origin;
 pub(crate) mod memory;
 pub(crate) mod names;
