@@ -17,6 +17,8 @@ use crate::{
 
 /// Most fields in one head.
 pub const MOST_FIELDS: usize = 100;
+/// Longest name of a field.
+pub const LONGEST_NAME: usize = 256;
 
 /// Reads a request head; `bytes` ends with the blank line and has passed [`crate::http1::scan::Scan`].
 ///
@@ -81,7 +83,7 @@ fn fields(bytes: Vec<u8>, spans: &[Pair]) -> Result<Fields, Refused> {
     let mut fields = Fields::over(bytes, spans.len() + 2);
     let mut size = 0;
     for (name, value) in spans {
-        if name.1 > 256 {
+        if name.1 > LONGEST_NAME {
             return Err(Refused::TooLarge);
         }
         size += name.1 + value.1 + 4;

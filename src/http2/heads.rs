@@ -11,7 +11,7 @@ use crate::{
     },
     http1::{
         Refused, framing,
-        head::{MOST_FIELDS, check_values},
+        head::{LONGEST_NAME, MOST_FIELDS, check_values},
         scan::LONGEST_HEAD,
     },
 };
@@ -116,7 +116,8 @@ fn write_length(headers: &mut HeaderMap, framing: Framing) {
 /// Cookies that were split into several fields become one again (RFC 9113 section 8.2.3).
 fn fields(headers: &HeaderMap, authority: Option<&str>) -> Result<Fields, Refused> {
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if size > LONGEST_HEAD || headers.len() > MOST_FIELDS {
+    let longest = headers.keys().map(|name| name.as_str().len()).max().unwrap_or(0);
+    if size > LONGEST_HEAD || headers.len() > MOST_FIELDS || longest > LONGEST_NAME {
         return Err(Refused::TooLarge);
     }
     let room = size + authority.map_or(0, str::len) + 32;
