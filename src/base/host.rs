@@ -157,7 +157,8 @@ impl Authority {
     /// User information, an empty port, leading zeros and anything outside the grammar.
     pub fn parse(text: &str, default: u16) -> Result<Self, HostError> {
         let (host, port) = split_port(text)?;
-        Ok(Self { host: host.parse()?, port: port.map_or(Ok(default), parse_port)? })
+        let port = port.map_or(Ok(default), parse_port)?;
+        Ok(Self { host: host.parse()?, port })
     }
 
     /// Reads `host:port`, the authority-form of CONNECT (RFC 9112 section 3.2.3), where the port must stand.
@@ -166,7 +167,8 @@ impl Authority {
     /// As [`Authority::parse`], and a missing port.
     pub fn parse_with_port(text: &str) -> Result<Self, HostError> {
         let (host, port) = split_port(text)?;
-        Ok(Self { host: host.parse()?, port: parse_port(port.ok_or(HostError::Port)?)? })
+        let port = parse_port(port.ok_or(HostError::Port)?)?;
+        Ok(Self { host: host.parse()?, port })
     }
 }
 
@@ -344,6 +346,7 @@ mod tests {
         for text in ["h:", "h:0", "h:0443", "h:65536", "h:+1", "h:4 ", "h:1:2"] {
             assert!(Authority::parse(text, 443).is_err(), "{text}");
         }
+        assert_eq!(Authority::parse("127.1:0443", 443), Err(HostError::Port));
         assert_eq!(Authority::parse("[::1]:8", 443).unwrap().port, 8);
         assert_eq!(Authority::parse_with_port("h"), Err(HostError::Port));
     }
