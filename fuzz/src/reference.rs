@@ -90,51 +90,55 @@ pub fn length(lines: &Lines<'_>, is_1_0: bool) -> Option<Length> {
     }
 }
 
-/// A host in canonical form.
+/// A host in canonical form, if it is no number in disguise.
 pub fn host(text: &str) -> Option<String> {
+    let name = host_by_grammar(text)?;
+    let last = name.rsplit('.').next()?;
+    let is_number = match last.strip_prefix("0x") {
+        Some(digits) => digits.chars().all(|it| it.is_ascii_hexdigit()),
+        None => last.chars().all(|it| it.is_ascii_digit()),
+    };
+    (!is_number || name.parse::<Ipv4Addr>().is_ok()).then_some(name)
+}
+
+/// The same, whatever some programs take it for.
+fn host_by_grammar(text: &str) -> Option<String> {
     if let Some(rest) = text.strip_prefix('[') {
         return Some(format!("[{}]", rest.strip_suffix(']')?.parse::<Ipv6Addr>().ok()?));
     }
     let text = text.strip_suffix('.').unwrap_or(text);
-    let labels: Vec<&str> = text.split('.').collect();
     let inner = |it: char| matches!(it, 'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_');
-    for label in &labels {
+    for label in text.split('.') {
         let edges = [label.chars().next()?, label.chars().next_back()?];
         if label.len() > 63 || edges.contains(&'-') || !label.chars().all(inner) {
             return None;
         }
     }
-    if text.len() > 253 {
-        return None;
-    }
-    let last = labels.last()?.to_ascii_lowercase();
-    let is_number = match last.strip_prefix("0x") {
-        Some(digits) => digits.chars().all(|it| it.is_ascii_hexdigit()),
-        None => last.chars().all(|it| it.is_ascii_digit()),
-    };
-    match text.parse::<Ipv4Addr>() {
-        Ok(address) => Some(address.to_string()),
-        Err(_) if is_number => None,
-        Err(_) => Some(text.to_ascii_lowercase()),
-    }
+    (text.len() <= 253).then(|| text.to_ascii_lowercase())
 }
 
-/// A host in canonical form and its port. The colon before the port is the last one outside brackets.
+/// A host in canonical form and its port.
 pub fn authority(text: &str, default: Option<u16>) -> Option<(String, u16)> {
-    let (name, port) = match text.rsplit_once(':') {
-        Some((name, port)) if !port.contains(']') => (name, Some(port)),
-        _ => (text, None),
-    };
-    let port = match port {
-        None => default?,
-        Some(digits) => {
-            let number: u32 =
-                digits.chars().try_fold(0_u32, |sum, it| Some((sum * 10 + it.to_digit(10)?).min(1 << 20)))?;
-            let plain = !digits.is_empty() && !digits.starts_with('0');
-            u16::try_from(number).ok().filter(|_| plain)?
-        }
-    };
+    let (name, port) = split(text, default)?;
     Some((host(name)?, port))
+}
+
+/// Whether a text is a host and a port, whatever some programs take it for.
+pub fn is_authority(text: &str) -> bool {
+    split(text, Some(80)).is_some_and(|(name, _)| host_by_grammar(name).is_some())
+}
+
+/// The colon before the port is the last one outside brackets.
+fn split(text: &str, default: Option<u16>) -> Option<(&str, u16)> {
+    match text.rsplit_once(':') {
+        Some((name, digits)) if !digits.contains(']') => {
+            let add = |sum: u32, it: char| Some((sum * 10 + it.to_digit(10)?).min(1 << 20));
+            let number = digits.chars().try_fold(0, add)?;
+            let plain = !digits.is_empty() && !digits.starts_with('0');
+            Some((name, u16::try_from(number).ok().filter(|_| plain)?))
+        }
+        _ => Some((text, default?)),
+    }
 }
 
 /// Whether a path (without its query) can be read in one way only.
