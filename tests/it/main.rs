@@ -33,6 +33,8 @@ mod crash;
 #[cfg(test)]
 mod crowds;
 #[cfg(test)]
+mod curl;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod ending;
@@ -86,8 +88,6 @@ mod policies;
 mod private_addresses;
 #[cfg(test)]
 mod rates;
-#[cfg(test)]
-mod real_clients;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]

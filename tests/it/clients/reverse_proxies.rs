@@ -74,7 +74,7 @@ fn caddy_as_the_book_sets_it_up() {
 /// In a network in which both names lead to us, if the program is here.
 fn within(test: &str, program: &str, work: impl FnOnce(Arc<Origin>)) {
     if self::program(program).is_none() {
-        return skip::note(test, &format!("no {program}; `make test` installs it"));
+        return skip::note(test, &format!("no {program}; `make test` unpacks it, where it may"));
     }
     let origin = OnceLock::new();
     let open = || {
@@ -255,7 +255,7 @@ impl Front {
     /// WebSocket, where its client is here.
     fn upgrades(&self) {
         if package(WEBSOCKET.1).is_none() {
-            return skip::note("clients::reverse_proxies", "no Python websockets; `make test` installs it");
+            return skip::note("upgrades", "no Python websockets; `make test` installs it");
         }
         let server = Server::start(WEBSOCKET.0, HOST, ("45.45.45.45", "8444"), self.folder.path());
         let mut command = Command::new(interpreter());
