@@ -169,7 +169,7 @@ fn pump(written: &AtomicUsize, mut write: impl FnMut(&[u8]) -> io::Result<()>) -
 }
 
 /// Waits until nothing is taken any more, and tells how much was.
-fn stands_still(written: &AtomicUsize) -> usize {
+pub(crate) fn stands_still(written: &AtomicUsize) -> usize {
     let mut last = 0;
     until("the other side is full", || {
         let now = written.load(Ordering::SeqCst);

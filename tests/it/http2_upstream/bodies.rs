@@ -11,7 +11,8 @@ use h2::Reason;
 
 use crate::{
     http2_upstream::agent,
-    support::{Appliance, Http2Origin, WAYS, Way, agent::NAMED, http2_origin::send, memory::Peak, wait::until},
+    streaming::stands_still,
+    support::{Appliance, Http2Origin, WAYS, Way, agent::NAMED, http2_origin::send, memory::Peak},
 };
 
 const SIZE: usize = 256 << 20;
@@ -168,13 +169,7 @@ fn an_origin_that_does_not_read_stops_the_client() {
                 counter.fetch_add(piece.len(), Ordering::SeqCst);
             }
         });
-        let (mut before, mut still) = (0, 0);
-        let taken = until("the client stands still", || {
-            let now = written.load(Ordering::SeqCst);
-            still = if now == before && now > 0 { still + 1 } else { 0 };
-            before = now;
-            (still > 60).then_some(now)
-        });
+        let taken = stands_still(&written);
         assert!(taken < SIZE / 4, "{way:?}: who took all that?");
         let peak = peak.mib();
         assert!(peak < 64, "{way:?}: {peak} MiB at the peak");

@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use tokio::sync::Notify;
 
 use crate::{
-    http2_upstream::agent,
+    http2_upstream::{agent, with_one_worker},
     support::{
         Agent, Appliance, Credential, Http2Origin, WAYS,
         agent::NAMED,
@@ -65,13 +65,10 @@ fn a_request_arrives_as_it_was_sent_with_the_credential_in_it() {
 #[test]
 fn a_secret_stands_in_no_table_that_other_requests_share() {
     let long = "0123456789".repeat(40);
-    let appliance = Appliance::builder()
-        .credential(Credential::key("bearer", &long, &["localhost:*"]))
-        .credential(
-            Credential::key("field", &long, &["localhost:*"]).with("--metadata").with(r#"{"header_name":"X-Secret"}"#),
-        )
-        .through(&["taskset", "--cpu-list", "0"])
-        .start();
+    let field = Credential::key("field", &long, &["localhost:*"]);
+    let field = field.with("--metadata").with(r#"{"header_name":"X-Secret"}"#);
+    let bearer = Credential::key("bearer", &long, &["localhost:*"]);
+    let appliance = with_one_worker(Appliance::builder().credential(bearer).credential(field));
     for alias in ["bearer", "field"] {
         let (tell, told) = mpsc::channel();
         let origin = frames::origin(move |visit| {

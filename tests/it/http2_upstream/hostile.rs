@@ -5,7 +5,7 @@ use std::io;
 use h2::Reason;
 
 use crate::{
-    http2_upstream::{agent, one_worker},
+    http2_upstream::{agent, one_worker, with_one_worker},
     support::{
         Agent, Appliance, Http2Origin, Origin, WAYS, Way,
         agent::NAMED,
@@ -224,7 +224,7 @@ fn an_origin_that_talks_without_being_asked_is_left() {
 
 #[test]
 fn an_origin_that_is_silent_is_given_up_and_others_are_not() {
-    let appliance = Appliance::builder().set("server.timeout", "1").start();
+    let appliance = with_one_worker(Appliance::builder().set("server.timeout", "1"));
     let greeted = frames::origin(|visit| {
         visit.greet()?;
         visit.drain();

@@ -6,7 +6,7 @@ mod hostile;
 mod sharing;
 mod versions;
 
-use crate::support::{Agent, Appliance, Http2Origin, Way};
+use crate::support::{Agent, Appliance, Http2Origin, Way, appliance::Builder};
 
 /// Connects to the proxy for requests to this origin.
 #[track_caller]
@@ -16,5 +16,9 @@ fn agent(appliance: &Appliance, way: Way, origin: &Http2Origin) -> Agent {
 
 /// An appliance whose requests all share what one worker has.
 fn one_worker() -> Appliance {
-    Appliance::builder().through(&["taskset", "--cpu-list", "0"]).start()
+    with_one_worker(Appliance::builder())
+}
+
+fn with_one_worker(builder: Builder) -> Appliance {
+    builder.through(&["taskset", "--cpu-list", "0"]).start()
 }

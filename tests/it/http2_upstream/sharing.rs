@@ -1,7 +1,10 @@
 //! Many exchanges on one connection, and what becomes of them when it ends.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -9,7 +12,8 @@ use h2::{Reason, server};
 use tokio::sync::Barrier;
 
 use crate::{
-    http2_upstream::{agent, one_worker},
+    http2_upstream::{agent, one_worker, with_one_worker},
+    streaming::stands_still,
     support::{
         Agent, Appliance, Http2Origin, WAYS, Way,
         agent::NAMED,
@@ -83,23 +87,32 @@ fn no_more_streams_are_open_than_the_origin_permits() {
 
 #[test]
 fn a_slow_reader_does_not_hold_up_the_others() {
-    let appliance = one_worker();
-    let origin = Http2Origin::with(|mut call| async move {
-        if call.path() == "/short" {
-            return call.answer_whole(200, &[], "ok");
+    // Nobody is given up meanwhile.
+    let appliance = with_one_worker(Appliance::builder().set("server.timeout", "600"));
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&sent);
+    let origin = Http2Origin::with(move |mut call| {
+        let counter = Arc::clone(&counter);
+        async move {
+            if call.path() == "/short" {
+                return call.answer_whole(200, &[], "ok");
+            }
+            let mut stream = call.answer(200, &[]);
+            while send(&mut stream, vec![b'x'; 1 << 16].into()).await {
+                counter.fetch_add(1 << 16, Ordering::SeqCst);
+            }
         }
-        let mut stream = call.answer(200, &[]);
-        while send(&mut stream, vec![b'x'; 1 << 20].into()).await {}
     });
-    // More than the window of one connection would take in if streams had none of their own.
     let mut slow = Vec::new();
-    for way in WAYS.into_iter().cycle().take(30) {
+    for way in WAYS.into_iter().cycle().take(6) {
         let mut agent = agent(&appliance, way, &origin);
         let head = agent.head("GET", "/endless", &[NAMED]);
         agent.send(head);
         agent.answer_head();
         slow.push(agent);
     }
+    // Each has filled all the room there is for it.
+    stands_still(&sent);
     for _ in 0..20 {
         agent(&appliance, Way::Path, &origin).get("/short").expect_origins(200);
     }
