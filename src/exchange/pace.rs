@@ -20,7 +20,8 @@ pub fn room(limiter: &Limiter, config: &Config, principal: &Principal) -> Option
     counted(config, principal).map(|(key, max)| limiter.look(key, max, MINUTE))
 }
 
-/// Where the requests of this caller are counted, and how many there may be in a minute.
+/// Where the requests of this caller are counted, and how many there may be in a minute. Callers without a key count as one.
 fn counted(config: &Config, principal: &Principal) -> Option<(LimitKey, u32)> {
-    Some((LimitKey::new("proxy", principal.holder()?.key.id.as_bytes()), config.rate_limits.proxy?))
+    let caller = principal.holder().map_or(&[][..], |it| it.key.id.as_bytes());
+    Some((LimitKey::new("proxy", caller), config.rate_limits.proxy?))
 }

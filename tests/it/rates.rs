@@ -284,3 +284,16 @@ fn ones_own_programs_on_ones_own_machine_are_not_counted() {
         agent.get("/").expect_origins(200);
     }
 }
+
+#[test]
+fn where_a_rate_is_set_callers_without_a_key_share_it() {
+    let appliance = Appliance::builder().set("rate_limits.proxy", "3").start();
+    let origin = Origin::https();
+    let mut agents = WAYS.map(|way| Agent::via(&appliance, way, &origin));
+    for agent in &mut agents {
+        agent.get("/").expect_origins(200);
+    }
+    for agent in &mut agents {
+        assert_waits(agent.get("/"), 60);
+    }
+}
