@@ -63,15 +63,17 @@ fn a_ticket_is_good_at_its_own_host_and_worth_nothing_at_another() {
 }
 
 #[test]
-fn http_1_1_is_the_only_protocol_that_is_agreed_on() {
+fn http_2_is_agreed_on_where_it_is_offered_and_http_1_1_elsewhere() {
     let ca = new_ca();
     let server = config(&ca, "a.example");
+    let (h2, h1): (Option<&[u8]>, Option<&[u8]>) = (Some(b"h2"), Some(b"http/1.1"));
     let refusal = || Err(Error::AlertReceived(AlertDescription::NoApplicationProtocol));
-    let h1: Option<&[u8]> = Some(b"http/1.1");
-    let cases: [(&[&[u8]], Result<_, _>); 5] = [
+    let cases: [(&[&[u8]], Result<_, _>); 7] = [
+        (&[b"h2"], Ok(h2)),
         (&[b"http/1.1"], Ok(h1)),
-        (&[b"h2", b"http/1.1"], Ok(h1)),
-        (&[b"h2"], refusal()),
+        (&[b"h2", b"http/1.1"], Ok(h2)),
+        (&[b"http/1.1", b"h2"], Ok(h2)),
+        (&[b"spdy/3", b"http/1.1"], Ok(h1)),
         (&[b"spdy/3"], refusal()),
         (&[], Ok(None)),
     ];

@@ -55,6 +55,8 @@ mod hostile_upstream;
 #[cfg(test)]
 mod housekeeping;
 #[cfg(test)]
+mod http2_clients;
+#[cfg(test)]
 mod http2_upstream;
 #[cfg(test)]
 mod interim;

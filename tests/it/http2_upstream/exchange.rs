@@ -75,7 +75,7 @@ fn a_secret_stands_in_no_table_that_other_requests_share() {
             visit.greet()?;
             loop {
                 let head = visit.until(HEADERS)?;
-                tell.send(head.length).unwrap();
+                tell.send(head.payload.len()).unwrap();
                 visit.write(&ok(head.stream))?;
             }
         });

@@ -1,4 +1,4 @@
-//! The frames of HTTP/2 (RFC 9113 section 4), byte by byte: for an origin that says what no library would let it say.
+//! The frames of HTTP/2 (RFC 9113 section 4), byte by byte: for those who say what no library would let them say.
 
 use std::io::{self, ErrorKind};
 
@@ -20,7 +20,7 @@ pub(crate) const ACK: u8 = 1;
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// What is known of one frame.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(crate) struct Frame {
     pub kind: u8,
     pub flags: u8,
     pub stream: u32,
-    pub length: usize,
+    pub payload: Vec<u8>,
 }
 
 /// One connection whose preface has been read.
@@ -67,8 +67,8 @@ impl<'a> Frames<'a> {
         let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
         unread(self.0, length)?;
-        self.0.unread.drain(..length);
-        Ok(Frame { kind: head[3], flags: head[4], stream, length })
+        let payload = self.0.unread.drain(..length).collect();
+        Ok(Frame { kind: head[3], flags: head[4], stream, payload })
     }
 
     /// Reads on to the next frame of this kind, and confirms settings meanwhile.

@@ -31,6 +31,7 @@ pub(crate) mod world;
 pub(crate) use agent::{Agent, Shown, WAYS, Way};
 pub(crate) use answer::Answer;
 pub(crate) use appliance::Appliance;
+pub(crate) use http2_client::Http2Client;
 pub(crate) use http2_origin::Http2Origin;
 pub(crate) use origin::Origin;
 pub(crate) use template::Credential;

@@ -48,11 +48,25 @@ pub(crate) fn may_open(connections: u64) -> bool {
 pub(crate) struct Swarm {
     proxy: SocketAddr,
     tls: TlsConnector,
+    /// Field lines of each CONNECT.
+    fields: String,
 }
 
 impl Swarm {
     pub(crate) fn of(appliance: &Appliance) -> Self {
-        Self { proxy: appliance.address(), tls: TlsConnector::from(Arc::new(trusting(&appliance.ca_file()))) }
+        Self::offering(appliance, &[], None)
+    }
+
+    /// Those that speak HTTP/2 in their tunnels, and show a key.
+    pub(crate) fn of_http2(appliance: &Appliance, key: Option<&str>) -> Self {
+        Self::offering(appliance, &["h2"], key)
+    }
+
+    fn offering(appliance: &Appliance, protocols: &[&str], key: Option<&str>) -> Self {
+        let mut config = trusting(&appliance.ca_file());
+        config.alpn_protocols = protocols.iter().map(|it| it.as_bytes().to_vec()).collect();
+        let fields = key.map(|it| format!("Proxy-Authorization: Bearer {it}\r\n")).unwrap_or_default();
+        Self { proxy: appliance.address(), tls: TlsConnector::from(Arc::new(config)), fields }
     }
 
     /// To the proxy itself.
@@ -66,7 +80,9 @@ impl Swarm {
     /// Through a tunnel to this authority, which is of `localhost`.
     pub(crate) async fn tunnel(&self, authority: &str) -> io::Result<Line> {
         let mut socket = self.dial()?;
-        socket.write_all(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n").as_bytes()).await?;
+        let fields = &self.fields;
+        let request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{fields}\r\n");
+        socket.write_all(request.as_bytes()).await?;
         let head = read_head(&mut socket).await?;
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         let name = ServerName::try_from("localhost").unwrap();

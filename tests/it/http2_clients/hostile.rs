@@ -1,0 +1,189 @@
+//! Requests that break the rules of HTTP/2, or would mean another thing in HTTP/1 than they seem to: none comes through.
+
+use h2::Reason;
+
+use crate::support::{
+    Appliance, Http2Client, Origin,
+    frames::{DATA, END_HEADERS, END_STREAM, HEADERS, bare, block, frame, head, last},
+    http2_client::{RawClient, answer, run},
+    origin::{Rest, judge},
+    swarm::Swarm,
+};
+
+/// What becomes of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fate {
+    /// An answer.
+    Status(u16),
+    /// A reset of its stream.
+    Reset(Reason),
+    /// The end of its connection.
+    GoAway(Reason),
+}
+
+/// No field of HTTP at all: what follows on the connection cannot be trusted either.
+const BROKEN: Fate = Fate::GoAway(Reason::PROTOCOL_ERROR);
+const REFUSED: Fate = Fate::Reset(Reason::PROTOCOL_ERROR);
+const MALFORMED: Fate = Fate::Status(400);
+const MISDIRECTED: Fate = Fate::Status(421);
+
+/// What becomes of the request on the first stream.
+fn fate(swarm: &Swarm, authority: &str, bytes: &[u8]) -> Fate {
+    run(async {
+        let mut client = RawClient::to(swarm, authority).await.unwrap();
+        client.write(bytes).await.unwrap();
+        loop {
+            let next = client.next().await.unwrap();
+            if let Some(end) = next.go_away() {
+                return Fate::GoAway(end.reason);
+            } else if let Some(reason) = next.reset() {
+                return Fate::Reset(reason);
+            } else if let Some(status) = next.status() {
+                return Fate::Status(status);
+            }
+        }
+    })
+}
+
+/// A good request, but for these: fields that begin with a colon stand in for those of the same name, or leave them out.
+fn request(authority: &str, fields: &[(&str, &str)]) -> Vec<u8> {
+    let good = [(":method", "GET"), (":scheme", "https"), (":authority", authority), (":path", "/seen")];
+    let instead = |name: &str| fields.iter().find(|it| it.0 == name).map(|it| it.1);
+    let first = good.map(|(name, value)| (name, instead(name).unwrap_or(value)));
+    let first = first.into_iter().filter(|it| it.1 != NONE);
+    let others = fields.iter().copied().filter(|it| good.iter().all(|good| good.0 != it.0));
+    bare(1, &first.chain(others).collect::<Vec<_>>())
+}
+
+/// Leaves a pseudo-field out.
+const NONE: &str = "(none)";
+
+#[test]
+fn heads_that_break_the_rules_do_not_arrive() {
+    let (appliance, origin) = (Appliance::start(), Origin::https());
+    let (swarm, authority) = (Swarm::of_http2(&appliance, None), origin.authority());
+    let upper = authority.to_uppercase();
+    let elsewhere = format!("elsewhere.test:{}", origin.port());
+    let user = format!("user@{authority}");
+    let absolute = format!("https://{elsewhere}/");
+    let cases: Vec<(Vec<(&str, &str)>, Fate)> = vec![
+        (vec![("x", "a\r\nevil: b")], BROKEN),
+        (vec![("x", "a\nb")], BROKEN),
+        (vec![("x", "a\rb")], BROKEN),
+        (vec![("x", "a\0b")], BROKEN),
+        (vec![("x", " a")], MALFORMED),
+        (vec![("x", "a\t")], MALFORMED),
+        (vec![("X-Upper", "a")], BROKEN),
+        (vec![("x y", "a")], BROKEN),
+        (vec![("x:y", "a")], BROKEN),
+        (vec![("x\r\nevil", "a")], BROKEN),
+        (vec![("", "a")], BROKEN),
+        (vec![("transfer-encoding", "chunked")], REFUSED),
+        (vec![("connection", "close")], REFUSED),
+        (vec![("keep-alive", "1")], REFUSED),
+        (vec![("proxy-connection", "close")], REFUSED),
+        (vec![("upgrade", "websocket")], REFUSED),
+        (vec![("te", "gzip")], REFUSED),
+        (vec![("content-length", "5")], REFUSED),
+        (vec![("content-length", "0"), ("content-length", "0")], MALFORMED),
+        (vec![("content-length", "+0")], REFUSED),
+        (vec![("content-length", "0, 0")], REFUSED),
+        (vec![(":path", "/a b")], REFUSED),
+        (vec![(":path", "/a HTTP/1.1\r\nevil: b\r\n\r\n")], REFUSED),
+        (vec![(":path", "/\u{e9}")], MALFORMED),
+        (vec![(":path", "")], REFUSED),
+        (vec![(":path", NONE)], REFUSED),
+        (vec![(":path", "*")], MALFORMED),
+        (vec![(":path", "a")], REFUSED),
+        (vec![(":path", &absolute)], REFUSED),
+        (vec![(":path", "/a/../b")], MALFORMED),
+        (vec![(":authority", &elsewhere)], MISDIRECTED),
+        (vec![(":authority", "localhost:1")], MISDIRECTED),
+        (vec![(":authority", "localhost")], MISDIRECTED),
+        (vec![(":authority", &user)], MISDIRECTED),
+        (vec![(":authority", "a b")], REFUSED),
+        (vec![(":authority", "")], REFUSED),
+        (vec![(":authority", NONE)], MALFORMED),
+        (vec![(":authority", NONE), ("host", &authority)], MALFORMED),
+        (vec![("host", &elsewhere)], MISDIRECTED),
+        (vec![(":scheme", "http")], MALFORMED),
+        (vec![(":scheme", "ftp")], MALFORMED),
+        (vec![(":scheme", NONE)], REFUSED),
+        (vec![(":method", NONE)], REFUSED),
+        (vec![(":method", "G ET")], BROKEN),
+        (vec![(":method", "TRACE")], Fate::Status(405)),
+        (vec![(":method", "CONNECT"), (":scheme", NONE), (":path", NONE)], Fate::Status(405)),
+        (vec![(":method", "CONNECT")], REFUSED),
+        (vec![(":method", "CONNECT"), (":protocol", "websocket")], REFUSED),
+        (vec![(":status", "200")], REFUSED),
+        (vec![(":other", "a")], BROKEN),
+        (vec![("x", "a"), (":late", "/")], BROKEN),
+    ];
+    let mut wrong = Vec::new();
+    for (fields, expected) in cases {
+        let got = fate(&swarm, &authority, &request(&authority, &fields));
+        if got != expected {
+            wrong.push(format!("{fields:?}: {got:?}, expected {expected:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(origin.connections(), 0, "{:#?}", origin.seen());
+    for fields in [&[][..], &[("host", &*authority)], &[(":authority", &upper)], &[("te", "trailers")]] {
+        assert_eq!(fate(&swarm, &authority, &request(&authority, fields)), Fate::Status(200), "{fields:?}");
+    }
+    for request in origin.requests() {
+        assert_eq!((request.target(), request.values("host")), ("/seen", vec![&*authority]));
+    }
+}
+
+#[test]
+fn messages_that_break_the_rules_do_not_arrive() {
+    let (appliance, origin) = (Appliance::start(), Origin::https());
+    let (swarm, authority) = (Swarm::of_http2(&appliance, None), origin.authority());
+    let post = [(":method", "POST"), (":scheme", "https"), (":authority", &*authority), (":path", "/seen")];
+    let with = |more: &[(&'static str, &'static str)]| [&post[..], more].concat();
+    let five = head(1, &with(&[("content-length", "5")]));
+    let open = head(1, &post);
+    let trailers = |fields: &[(&str, &str)]| frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(fields));
+    for (name, bytes, expected) in [
+        ("a path twice", bare(1, &with(&[(":path", "/seen")])), REFUSED),
+        ("an authority twice", bare(1, &with(&[(":authority", "localhost")])), REFUSED),
+        ("less than it says", [&*five, &last(1, b"four")].concat(), REFUSED),
+        ("more than it says", [&*five, &last(1, b"six by")].concat(), REFUSED),
+        ("more, in two pieces", [&*five, &frame(DATA, 0, 1, b"five!"), &last(1, b"x")].concat(), REFUSED),
+        ("less, and trailers", [&*five, &frame(DATA, 0, 1, b"four"), &trailers(&[("x", "a")])].concat(), REFUSED),
+        ("a pseudo-field in trailers", [&*open, &trailers(&[(":path", "/")])].concat(), Fate::Status(200)),
+        ("a line break in trailers", [&*open, &trailers(&[("x", "a\r\nb: c")])].concat(), BROKEN),
+        ("trailers that do not end", [&*open, &head(1, &[("x", "a")])].concat(), REFUSED),
+        ("data behind the end", [&*open, &last(1, b""), &last(1, b"x")].concat(), BROKEN),
+    ] {
+        assert_eq!(fate(&swarm, &authority, &bytes), expected, "{name}");
+    }
+    drop(appliance);
+    // What is no field is not passed on as one.
+    let mut whole = 0;
+    for seen in origin.closed() {
+        let (requests, rest) = judge(&seen.bytes);
+        assert!(matches!(rest, Rest::Nothing | Rest::Cut), "{:?}", String::from_utf8_lossy(&seen.bytes));
+        assert!(requests.iter().all(|it| it.body.is_empty() && it.trailers.is_empty()), "{requests:#?}");
+        whole += requests.len();
+    }
+    assert_eq!(whole, 1);
+}
+
+#[test]
+fn one_connection_outlives_the_requests_that_it_refuses() {
+    let (appliance, origin) = (Appliance::start(), Origin::https());
+    let mut client = Http2Client::to(&appliance, &origin.authority());
+    for _ in 0..3 {
+        let elsewhere = http::Request::get("https://elsewhere.test/").body(()).unwrap();
+        let asked = client.begin(elsewhere, true).unwrap();
+        run(answer(asked.response)).unwrap().expect_refusal(421, "misdirected_request");
+        client.ask("TRACE", "/", &[]).expect_refusal(405, "invalid_request");
+        client.get("/").expect_origins(200);
+    }
+    let large = "x".repeat(70_000);
+    assert_eq!(client.ask("GET", "/", &[("x", &large)]).status(), 431);
+    client.get("/").expect_origins(200);
+    assert_eq!(origin.requests().len(), 4);
+}
