@@ -18,7 +18,7 @@ use http::Request;
 
 use crate::{
     base::{
-        body::Body,
+        body::{Body, BodyError},
         head::{AnswerHead, Framing, Interim, RequestHead},
         idle::Idle,
         task::{self, InFlight, Piece},
@@ -149,7 +149,9 @@ impl Streams {
         };
         if let Err(error) = answered {
             tracing::debug!(%error, peer = %self.peer, "an answer did not leave whole");
-            self.abandoned.fetch_add(1, Ordering::Relaxed);
+            if is_given_up(&error) {
+                self.abandoned.fetch_add(1, Ordering::Relaxed);
+            }
         } else {
             // One thread alone counts.
             let left = self.abandoned.load(Ordering::Relaxed).saturating_sub(1);
@@ -245,7 +247,7 @@ impl Respond {
 
     async fn send<B>(&self, head: &AnswerHead, framing: Framing, body: B, timeout: Duration) -> Result<(), SendError>
     where
-        B: http_body::Body<Data = Bytes, Error = crate::base::body::BodyError> + Unpin,
+        B: http_body::Body<Data = Bytes, Error = BodyError> + Unpin,
     {
         let response = heads::to_response(head, framing).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
         let ends = body.is_end_stream();
@@ -266,6 +268,14 @@ impl Interim for &Respond {
                 tracing::debug!(%error, "an interim answer could not be passed on");
             }
         })
+    }
+}
+
+/// Whether it was the client that ended it. What an origin server breaks off is not its fault.
+fn is_given_up(error: &SendError) -> bool {
+    match error {
+        SendError::Wire(_) | SendError::Stalled | SendError::Body(BodyError::Upload(_)) => true,
+        SendError::Body(_) | SendError::Length => false,
     }
 }
 

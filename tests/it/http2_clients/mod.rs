@@ -2,4 +2,5 @@
 
 mod endings;
 mod exchange;
+mod floods;
 mod hostile;

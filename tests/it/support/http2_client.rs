@@ -267,6 +267,8 @@ pub(crate) struct RawClient {
 /// What a server says when it ends a connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GoAway {
+    /// The last stream that it has served, or may have.
+    pub last: u32,
     pub reason: h2::Reason,
 }
 
@@ -293,6 +295,40 @@ impl RawClient {
         }
         Ok(next)
     }
+
+    /// Reads on to a frame that `is` meant.
+    pub(crate) async fn until(&mut self, is: impl Fn(&Frame) -> bool) -> io::Result<Frame> {
+        loop {
+            let next = self.next().await?;
+            if is(&next) {
+                return Ok(next);
+            }
+        }
+    }
+
+    /// Sends all of it, for as long as somebody takes it, and reads meanwhile. How the server ended the connection, if it did.
+    pub(crate) async fn flood(self, pieces: impl Iterator<Item = Vec<u8>>) -> Option<GoAway> {
+        let Self { mut from, mut to } = self;
+        let over = Notify::new();
+        let reading = async {
+            let mut end = None;
+            while let Ok(frame) = read(&mut from).await {
+                end = frame.go_away().or(end);
+            }
+            over.notify_one();
+            end
+        };
+        let writing = async {
+            for piece in pieces {
+                tokio::select! {
+                    () = over.notified() => break,
+                    sent = to.write_all(&piece) => if sent.is_err() { break },
+                }
+            }
+            drop(to.shutdown().await);
+        };
+        tokio::join!(reading, writing).0
+    }
 }
 
 async fn read(from: &mut ReadHalf<Line>) -> io::Result<Frame> {
@@ -307,8 +343,8 @@ async fn read(from: &mut ReadHalf<Line>) -> io::Result<Frame> {
 impl Frame {
     /// What it says of the end of the connection.
     pub(crate) fn go_away(&self) -> Option<GoAway> {
-        let reason = self.number(4)?;
-        (self.kind == GOAWAY).then(|| GoAway { reason: reason.into() })
+        let (last, reason) = (self.number(0)?, self.number(4)?);
+        (self.kind == GOAWAY).then(|| GoAway { last, reason: reason.into() })
     }
 
     /// Why it resets its stream.

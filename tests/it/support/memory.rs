@@ -1,4 +1,4 @@
-//! How much memory a process has taken at its peak, from the kernel's own books.
+//! How much memory and time a process has taken, from the kernel's own books.
 
 use std::fs;
 
@@ -28,10 +28,14 @@ impl Peak {
     }
 
     /// The peak, in MiB.
-    pub(crate) fn mib(mut self) -> u64 {
+    pub(crate) fn mib(self) -> u64 {
+        self.kib() / 1024
+    }
+
+    /// The same in KiB.
+    pub(crate) fn kib(mut self) -> u64 {
         self.look();
-        let peak = if self.exact { kib(self.pid, "VmHWM:") } else { self.seen };
-        peak / 1024
+        if self.exact { kib(self.pid, "VmHWM:") } else { self.seen }
     }
 }
 
@@ -44,4 +48,13 @@ fn kib(pid: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// Processor time that a process has used so far, in milliseconds.
+pub(crate) fn cpu_ms(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let behind_name = stat.rsplit_once(')').unwrap().1;
+    let ticks: u64 = behind_name.split_whitespace().skip(11).take(2).map(|it| it.parse::<u64>().unwrap()).sum();
+    // A hundred a second, on every Linux.
+    ticks * 10
 }
