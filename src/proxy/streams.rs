@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream, server};
-use http::Request;
+use http::{Method, Request};
 
 use crate::{
     base::{
@@ -57,7 +57,11 @@ pub(crate) struct Streams {
 }
 
 /// One stream's way back, shared by what is sent on it and by who watches whether the client still wants it.
-struct Respond(Mutex<server::SendResponse<Bytes>>);
+struct Respond {
+    stream: Mutex<server::SendResponse<Bytes>>,
+    /// Whether no body may follow the head.
+    is_head: bool,
+}
 
 impl Streams {
     pub(crate) fn new(worker: Arc<Worker>, peer: Peer, tunnel: Tunnel, counted: Counted) -> Arc<Self> {
@@ -129,7 +133,7 @@ impl Streams {
 
     async fn answer(self: Arc<Self>, request: Request<RecvStream>, respond: server::SendResponse<Bytes>, _open: Piece) {
         let counted = self.worker.requests.enter();
-        let respond = Respond(Mutex::new(respond));
+        let respond = Respond { stream: Mutex::new(respond), is_head: request.method() == Method::HEAD };
         let timeout = self.worker.config.load().timeout;
         let (parts, stream) = request.into_parts();
         let ends = stream.is_end_stream();
@@ -223,7 +227,7 @@ struct Ending {
 
 impl Respond {
     fn lock(&self) -> MutexGuard<'_, server::SendResponse<Bytes>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs `work` for as long as the client wants its result.
@@ -242,7 +246,8 @@ impl Respond {
     async fn refuse(&self, refusal: &Refusal, timeout: Duration) -> Result<(), SendError> {
         let (head, body) = refusal.answer();
         let length = Framing::Length(body.len() as u64);
-        self.send(&head, length, Body::Full(Bytes::from(body)), timeout).await
+        let body = if self.is_head { Body::Empty } else { Body::Full(Bytes::from(body)) };
+        self.send(&head, length, body, timeout).await
     }
 
     async fn send<B>(&self, head: &AnswerHead, framing: Framing, body: B, timeout: Duration) -> Result<(), SendError>

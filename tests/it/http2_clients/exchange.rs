@@ -174,6 +174,20 @@ fn interim_answers_and_those_without_a_body_pass() {
 }
 
 #[test]
+fn a_refusal_of_head_has_no_body() {
+    let (appliance, origin) = (appliance(), Origin::https());
+    let mut client = Http2Client::to(&appliance, &origin.authority());
+    let mut ask = |method: &str| {
+        let elsewhere = http::Request::builder().method(method).uri("https://elsewhere.test/").body(()).unwrap();
+        let asked = client.begin(elsewhere, true).unwrap();
+        run(answer(asked.response)).unwrap()
+    };
+    let (whole, head) = (ask("GET"), ask("HEAD"));
+    assert_eq!((head.status(), head.values("content-length")), (421, whole.values("content-length")));
+    assert!(head.body.is_empty() && !whole.body.is_empty(), "{head:#?}");
+}
+
+#[test]
 fn who_expects_to_be_told_to_go_on_is_told_so() {
     let appliance = appliance();
     let old = Origin::https_with(|visit| {

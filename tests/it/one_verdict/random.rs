@@ -13,7 +13,7 @@ use crate::{
         Door, of_answer, of_api, of_examination, of_request, of_test,
         policies::{CREDENTIALS, Dice, Hosts, Request, mark, policies, request},
     },
-    support::{Agent, Appliance, Credential, Origin, WAYS, Way, audit_line::AuditLine},
+    support::{Agent, Appliance, Credential, Http2Client, Origin, WAYS, Way, audit_line::AuditLine},
 };
 
 const PAIRS: usize = 1000;
@@ -55,6 +55,7 @@ fn world() -> World {
 struct Clients<'a> {
     world: &'a World,
     agents: BTreeMap<(Way, usize), Agent>,
+    streams: BTreeMap<usize, Http2Client>,
     api: crate::support::api::Api,
 }
 
@@ -71,7 +72,11 @@ impl Clients<'_> {
             let answer = agent.ask(method, path, &[("X-Vultrino-Credential", credential)]);
             verdicts.insert(door, if method == "HEAD" { of_head(&answer) } else { of_answer(&answer) });
         }
-        let url = format!("https://{}{path}", hosts.authorities[*host]);
+        let authority = &hosts.authorities[*host];
+        let streams = self.streams.entry(*host).or_insert_with(|| Http2Client::to(appliance, authority));
+        let answer = streams.ask(method, path, &[("x-vultrino-credential", credential)]);
+        verdicts.insert(Door::Http2, if method == "HEAD" { of_head(&answer) } else { of_answer(&answer) });
+        let url = format!("https://{authority}{path}");
         verdicts.insert(Door::Execute, of_api(&self.api.execute(credential, method, &url)));
         let out = appliance.cli(&["request", "--json", "-X", method, credential, &url]);
         verdicts.insert(Door::Request, of_request(&out));
@@ -105,7 +110,7 @@ fn a_thousand_requests_get_one_verdict_each_in_every_way() {
                 let (world, next) = (&world, &next);
                 scope.spawn(move || {
                     let api = world.appliance.api_without_key();
-                    let mut clients = Clients { world, agents: BTreeMap::new(), api };
+                    let mut clients = Clients { world, agents: BTreeMap::new(), streams: BTreeMap::new(), api };
                     let ours =
                         std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::SeqCst)).filter(|at| *at < PAIRS));
                     ours.map(|at| (at, clients.ask(at))).collect::<Vec<_>>()
@@ -132,7 +137,8 @@ fn a_thousand_requests_get_one_verdict_each_in_every_way() {
 fn agreed(request: &Request, verdicts: &BTreeMap<Door, String>) -> String {
     let first = &verdicts[&Door::Tested];
     for (door, verdict) in verdicts {
-        let is_head = request.method == "HEAD" && matches!(door, Door::Path | Door::Absolute | Door::Tunnel);
+        let is_head =
+            request.method == "HEAD" && matches!(door, Door::Path | Door::Absolute | Door::Tunnel | Door::Http2);
         let expected = if is_head { as_head(first) } else { first };
         assert_eq!(verdict, expected, "{door:?} of {request:?}: {verdicts:#?}");
     }
@@ -152,7 +158,7 @@ fn assert_arrived(world: &World, verdicts: &[String]) {
     for (at, verdict) in verdicts.iter().enumerate() {
         let Request { credential, method, host, path } = &world.requests[at];
         let seen = by_mark.remove(&*format!("{}1", mark(at))).unwrap_or_default();
-        assert_eq!(seen.len(), if verdict == "allow" { 5 } else { 0 }, "{verdict}: {:?} {seen:#?}", world.requests[at]);
+        assert_eq!(seen.len(), if verdict == "allow" { 6 } else { 0 }, "{verdict}: {:?} {seen:#?}", world.requests[at]);
         let key = format!("Bearer key-{}", &credential[1..]);
         for request in seen {
             assert_eq!((request.method(), request.target()), (&**method, &**path));
@@ -166,9 +172,9 @@ fn assert_arrived(world: &World, verdicts: &[String]) {
 /// The records of one request in its ways differ in nothing but the way.
 #[track_caller]
 fn assert_recorded(world: &World, verdicts: &[String]) {
-    let lines: Vec<AuditLine> = world.appliance.audit("five lines each", |lines| {
+    let lines: Vec<AuditLine> = world.appliance.audit("six lines each", |lines| {
         let made: Vec<_> = lines.iter().filter(|it| it.action == "http_request").cloned().collect();
-        (made.len() >= 5 * PAIRS).then_some(made)
+        (made.len() >= 6 * PAIRS).then_some(made)
     });
     let mut by_mark: BTreeMap<String, Vec<&AuditLine>> = BTreeMap::new();
     for line in &lines {
@@ -178,7 +184,7 @@ fn assert_recorded(world: &World, verdicts: &[String]) {
     for (at, verdict) in verdicts.iter().enumerate() {
         let told = &by_mark[&mark(at)];
         let said = |name: &'static str| told.iter().map(|it| it.get(name)).collect::<Vec<_>>();
-        assert_eq!(told.len(), 5, "{told:#?}");
+        assert_eq!(told.len(), 6, "{told:#?}");
         for name in ["credential", "method", "url", "status", "outcome", "policy", "reason"] {
             let values = said(name);
             assert!(values.iter().all(|it| *it == values[0]), "{name} of {:?}: {values:?}", world.requests[at]);

@@ -77,7 +77,7 @@ impl Swarm {
         TcpStream::from_std(socket)
     }
 
-    /// Through a tunnel to this authority, which is of `localhost`.
+    /// Through a tunnel to this authority.
     pub(crate) async fn tunnel(&self, authority: &str) -> io::Result<Line> {
         let mut socket = self.dial()?;
         let fields = &self.fields;
@@ -85,7 +85,8 @@ impl Swarm {
         socket.write_all(request.as_bytes()).await?;
         let head = read_head(&mut socket).await?;
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-        let name = ServerName::try_from("localhost").unwrap();
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host).to_owned();
+        let name = ServerName::try_from(host).unwrap();
         Ok(Box::pin(self.tls.connect(name, socket).await?))
     }
 }
