@@ -5,3 +5,4 @@ mod endings;
 mod exchange;
 mod floods;
 mod hostile;
+mod limits;
