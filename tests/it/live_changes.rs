@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{Agent, Appliance, Credential, Origin, WAYS, Way, appliance::ALIAS, wait::until};
+use crate::support::{Agent, Appliance, Credential, Origin, WAYS, Way, agent::NAMED, appliance::ALIAS, wait::until};
 
 const WRITERS: usize = 20;
 /// How often somebody asks meanwhile: often enough to notice, and no load that slows the writers down.
@@ -71,7 +71,7 @@ fn a_deleted_credential_is_gone_on_connections_that_stay() {
         let mut agent = Agent::via(&appliance, way, &origin);
         until("it is there", || (agent.ask("GET", "/", &named).status() == 200).then_some(()));
         appliance.cli(&["delete", &alias, "--force"]).expect_success();
-        until("it is gone", || (agent.ask("GET", "/", &named).status() == 404).then_some(()));
+        until("it is gone", || (Agent::status(&appliance, way, &origin, &named) == Some(404)).then_some(()));
         agent.ask("GET", "/", &named).expect_refusal(404, "not_found");
     }
 }
@@ -85,7 +85,8 @@ fn a_binding_that_is_added_or_taken_away_counts_at_once() {
     appliance.cli(&["bind", ALIAS, &origin.authority()]).expect_success();
     until("the binding counts", || (agent.get("/").status() == 200).then_some(()));
     appliance.cli(&["unbind", ALIAS, &origin.authority()]).expect_success();
-    until("the binding is gone", || (agent.get("/").status() == 403).then_some(()));
+    let status = || Agent::status(&appliance, Way::Path, &origin, &[NAMED]);
+    until("the binding is gone", || (status() == Some(403)).then_some(()));
     agent.get("/").expect_refusal(403, "forbidden").because("host_not_bound");
 }
 

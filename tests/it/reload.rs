@@ -380,6 +380,6 @@ fn a_store_that_cannot_be_read_leaves_the_last_state_in_force() {
     fs::rename(aside, store).unwrap();
     until("it is back", || (appliance.health() == (200, OK.to_owned())).then_some(()));
     appliance.cli(&["delete", ALIAS, "--force"]).expect_success();
-    let mut agent = Agent::via(&appliance, Way::Path, &origin);
-    until("changes are seen", || (agent.get("/").status() == 404).then_some(()));
+    let status = || Agent::status(&appliance, Way::Path, &origin, &[NAMED]);
+    until("changes are seen", || (status() == Some(404)).then_some(()));
 }

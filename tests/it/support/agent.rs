@@ -301,6 +301,16 @@ impl Agent {
         self.ask("GET", path, &[NAMED])
     }
 
+    /// The status of an answer on a connection of its own. `None` where that was cut, as a request is that is on its way while
+    /// its right is taken away.
+    #[track_caller]
+    pub(crate) fn status(appliance: &Appliance, way: Way, origin: &Origin, fields: &[(&str, &str)]) -> Option<u16> {
+        let mut agent = Self::via(appliance, way, origin);
+        let head = agent.head("GET", "/", fields);
+        agent.send(head);
+        agent.try_answer("GET").ok().map(|it| it.status())
+    }
+
     /// Sends a request whose body has a length, and reads its answer.
     #[track_caller]
     pub(crate) fn post(&mut self, path: &str, fields: &[(&str, &str)], body: &[u8]) -> Answer {
