@@ -47,16 +47,15 @@ pub fn request(parts: request::Parts, ends: bool) -> Result<(RequestHead, Framin
     Ok((head, framing))
 }
 
-/// Reads an answer head, interim or final. `ends` tells that no body follows.
+/// Reads an answer head, interim or final.
 ///
 /// # Errors
 /// As [`request`].
-pub fn answer(parts: &response::Parts, method: &Method, ends: bool) -> Result<(AnswerHead, Framing), Refused> {
+pub fn answer(parts: &response::Parts, method: &Method) -> Result<(AnswerHead, Framing), Refused> {
     let mut head = AnswerHead::new(parts.status.as_u16());
     head.version = Version::Http2;
     head.fields = fields(&parts.headers, None)?;
     let framing = match framing::of_answer(&head, method)? {
-        Framing::UntilClose if ends => Framing::Length(0),
         Framing::UntilClose => Framing::Chunked,
         framing => framing,
     };

@@ -41,7 +41,7 @@ impl Responder<'_> {
     where
         B: http_body::Body<Data = Bytes, Error = BodyError> + Unpin,
     {
-        let framing = self.framing(framing);
+        let framing = self.framing(framing, body.is_end_stream());
         let last = self.last || framing == Framing::UntilClose;
         self.send(Outgoing::new(write::answer(head, framing, last), framing, body)).await
     }
@@ -103,9 +103,10 @@ impl Responder<'_> {
     }
 
     /// What HTTP/1.0 cannot read ends with the connection; what ended with the origin server's connection is chunked
-    /// for clients that can keep theirs.
-    fn framing(&self, framing: Framing) -> Framing {
+    /// for clients that can keep theirs. A stream that ended with its head has nothing to be chunked.
+    fn framing(&self, framing: Framing, ends: bool) -> Framing {
         match (framing, self.version) {
+            (Framing::Chunked, _) if ends => Framing::Length(0),
             (Framing::UntilClose, Version::Http11) => Framing::Chunked,
             (Framing::Chunked, Version::Http10) => Framing::UntilClose,
             (framing, _) => framing,

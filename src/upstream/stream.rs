@@ -160,7 +160,7 @@ impl Inner {
     ) -> Result<(AnswerHead, Framing), Failure> {
         self.idle.touch();
         let (parts, ()) = interim.map_err(failure)?.into_parts();
-        Ok(heads::answer(&parts, method, true)?)
+        Ok(heads::answer(&parts, method)?)
     }
 
     fn accept(
@@ -170,7 +170,7 @@ impl Inner {
     ) -> Result<(AnswerHead, Framing), Failure> {
         let (parts, body) = answer.map_err(failure)?.into_parts();
         let ends = body.is_end_stream();
-        let (head, framing) = heads::answer(&parts, method, ends)?;
+        let (head, framing) = heads::answer(&parts, method)?;
         let over = ends || framing == Framing::None;
         self.answer = if over { Answering::Over } else { Answering::Coming(Incoming::new(body, self.timeout)) };
         Ok((head, framing))

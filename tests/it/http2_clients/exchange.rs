@@ -141,6 +141,7 @@ fn interim_answers_and_those_without_a_body_pass() {
             "/204" => call.answer_bare(204, &[]),
             "/304" => call.answer_bare(304, &[("etag", "\"e\"")]),
             "/empty" => call.answer_bare(200, &[("content-length", "0")]),
+            "/untold" => call.answer_bare(200, &[("grpc-status", "9")]),
             _ => call.answer_bare(200, &[("content-length", "12")]),
         }
     });
@@ -151,6 +152,7 @@ fn interim_answers_and_those_without_a_body_pass() {
                 "/204" => "HTTP/1.1 204 No Content\r\n\r\n",
                 "/304" => "HTTP/1.1 304 Not Modified\r\nETag: \"e\"\r\n\r\n",
                 "/empty" => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+                "/untold" => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
                 _ => "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n",
             })?;
         }
@@ -162,6 +164,7 @@ fn interim_answers_and_those_without_a_body_pass() {
             ("GET", "/204", 204, None),
             ("GET", "/304", 304, None),
             ("GET", "/empty", 200, Some("0")),
+            ("GET", "/untold", 200, None),
             ("HEAD", "/head", 200, Some("12")),
         ] {
             let answer = client.ask(method, path, &[]).expect_origins(status);
