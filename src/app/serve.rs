@@ -154,6 +154,7 @@ impl Plan {
             bound: self.bound,
             connections: InFlight::default(),
             requests: InFlight::default(),
+            unsent: InFlight::default(),
             tunnels: InFlight::default(),
             draining: AtomicBool::new(false),
         });
@@ -206,6 +207,7 @@ fn run(runtime: Runtime, worker: &Arc<Worker>, mut stop: Stop, accept: impl Futu
         accept.await;
         tokio::time::sleep(LAST_LOOK).await;
         worker.requests.finished().await;
+        worker.unsent.finished().await;
     };
     runtime.block_on(async {
         tokio::select! {

@@ -42,6 +42,8 @@ const WAITING: usize = 65_536;
 /// How many more requests a client may give up than it lets us answer. Opening and resetting streams is cheap for it, and
 /// not for us (CVE-2023-44487).
 const MOST_ABANDONED: usize = 200;
+/// Longest time for which a connection on which something is always going on is not told that the server will end.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest time that the last frames may take to leave, or the rest of a short request to come.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -88,6 +90,7 @@ impl Streams {
                 match connection.poll_accept(cx) {
                     Poll::Ready(Some(Ok((request, respond)))) => {
                         let counted = self.open.enter();
+                        ending.unsent.get_or_insert_with(|| self.worker.unsent.enter());
                         task::spawn(Arc::clone(&self).answer(request, respond, counted));
                     }
                     Poll::Ready(Some(Err(error))) => {
@@ -95,6 +98,7 @@ impl Streams {
                         return Poll::Ready(());
                     }
                     Poll::Ready(None) => return Poll::Ready(()),
+                    Poll::Pending if ending.unsent.is_some() && !connection.has_streams() => ending.unsent = None,
                     Poll::Pending if ending.at_once => return idle.poll_over(cx),
                     Poll::Pending => return Poll::Pending,
                 }
@@ -114,8 +118,13 @@ impl Streams {
         if ending.at_once {
             return;
         }
-        if self.worker.is_draining() && !std::mem::replace(&mut ending.slowly, true) {
-            connection.graceful_shutdown();
+        if self.worker.is_draining() && !ending.slowly {
+            // Some clients take a farewell for the end of what is still on its way to them.
+            let patience = ending.patience.get_or_insert_with(|| Idle::new(PATIENCE));
+            if ending.unsent.is_none() || patience.poll_over(cx).is_ready() {
+                ending.slowly = true;
+                connection.graceful_shutdown();
+            }
         }
         if self.open.count() > 0 {
             idle.touch();
@@ -217,7 +226,11 @@ impl Streams {
 /// How far a connection has come with its end.
 #[derive(Debug, Default)]
 struct Ending {
-    /// No new streams are let in.
+    /// Held while an answer has not left.
+    unsent: Option<Piece>,
+    /// How long the answers may keep it from saying so.
+    patience: Option<Idle>,
+    /// It was said that no new streams are let in.
     slowly: bool,
     /// The key was revoked.
     parting: bool,

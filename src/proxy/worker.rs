@@ -38,6 +38,8 @@ pub struct Worker {
     pub connections: InFlight,
     /// Requests that have not been answered to the end.
     pub requests: InFlight,
+    /// Connections over HTTP/2 on which an answer, or its end, has not left yet.
+    pub unsent: InFlight,
     /// Open tunnels.
     pub tunnels: InFlight,
     /// Set once; connections then end after the request at hand.

@@ -1,6 +1,7 @@
 //! Streams and connections that end before their time, by the client, the origin server, or us.
 
 use std::{
+    net::TcpStream,
     sync::{Arc, Mutex, mpsc},
     thread,
     time::{Duration, Instant},
@@ -11,7 +12,8 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::support::{
     Appliance, Credential, Http2Client, Http2Origin, Origin,
-    http2_client::{Asked, answer, head, piece, run},
+    frames::{END_STREAM, Frame, GOAWAY, bare},
+    http2_client::{Asked, RawClient, answer, head, piece, run},
     http2_origin::send,
     origin::{Rest, break_off, judge},
     swarm::Swarm,
@@ -232,7 +234,7 @@ fn a_connection_that_says_nothing_ends_and_one_with_a_stream_does_not() {
 }
 
 #[test]
-fn at_the_end_what_is_under_way_comes_to_its_end_and_nothing_new_begins() {
+fn at_the_end_what_is_under_way_comes_to_its_end_before_the_farewell() {
     let mut appliance = Appliance::start();
     let go = Arc::new(Notify::new());
     let heard = Arc::clone(&go);
@@ -243,20 +245,22 @@ fn at_the_end_what_is_under_way_comes_to_its_end_and_nothing_new_begins() {
             call.answer_whole(200, &[], "late");
         }
     });
-    let mut client = Http2Client::to(&appliance, &origin.authority());
-    let asked = client.start("GET", "/late");
-    origin.until("the request has arrived", |known| known.heads.first().cloned());
-    let ending = thread::scope(|scope| {
-        let ended = scope.spawn(|| appliance.end());
-        until("it lets no new stream in", || {
-            let request = client.request("GET", "/new", &[]);
-            client.begin(request, true).err()
-        });
-        go.notify_waiters();
+    let authority = origin.authority();
+    let swarm = Swarm::of_http2(&appliance, None);
+    let fields = [(":method", "GET"), (":scheme", "https"), (":path", "/late"), (":authority", &*authority)];
+    let address = appliance.address();
+    let ending = run(async {
+        let mut client = RawClient::to(&swarm, &authority).await.unwrap();
+        client.write(&bare(1, &fields)).await.unwrap();
+        origin.until("the request has arrived", |known| known.heads.first().cloned());
+        let ended = thread::spawn(move || appliance.end());
+        until("nobody is let in", || TcpStream::connect(address).err());
         go.notify_one();
-        let answer = run(answer(asked.response)).unwrap().expect_origins(200);
-        assert_eq!(answer.text(), "late");
-        drop(client);
+        // Some clients take a farewell for the end of everything.
+        let ends = |it: &Frame| it.stream == 1 && it.flags & END_STREAM != 0;
+        let first = client.until(|it| it.kind == GOAWAY || ends(it)).await.unwrap();
+        assert!(ends(&first), "{first:?}");
+        client.until(|it| it.kind == GOAWAY).await.unwrap();
         ended.join().unwrap()
     });
     assert!(ending.success(), "{ending:?}");
