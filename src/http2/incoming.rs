@@ -107,10 +107,12 @@ pub fn gone(error: h2::Error) -> BodyError {
     BodyError::Gone(Some(into_io(error)))
 }
 
-/// The same as an error of input and output.
+/// The same as an error of input and output. It repeats nothing that the peer says beside its reason: debug data may hold
+/// what the peer was sent.
 pub fn into_io(error: h2::Error) -> io::Error {
-    if error.is_io() {
-        return error.into_io().unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into());
+    match error.reason() {
+        Some(reason) => io::Error::other(reason.description()),
+        None if error.is_io() => error.into_io().unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into()),
+        None => io::Error::other(error),
     }
-    io::Error::other(error)
 }

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::{
     base::{idle::Idle, target::Origin, task},
     http1::{Wire, scan::LONGEST_HEAD},
+    http2::incoming::into_io,
     upstream::flight::Flight,
 };
 
@@ -163,7 +164,8 @@ impl Future for Driver {
         }
         if let Poll::Ready(ended) = polled {
             if let Err(error) = ended {
-                tracing::debug!(error = &error as &dyn std::error::Error, "a connection to an origin server failed");
+                let error = into_io(error);
+                tracing::debug!(%error, "a connection to an origin server failed");
             }
             return Poll::Ready(());
         }

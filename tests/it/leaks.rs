@@ -34,6 +34,26 @@ fn talkative() -> Appliance {
         .start()
 }
 
+/// What an origin server was sent stands also in what it says when it leaves (RFC 9113 section 6.8).
+#[test]
+fn the_log_does_not_repeat_the_farewell_of_an_origin_server() {
+    let appliance = talkative();
+    let origin = frames::origin(|visit| {
+        visit.greet()?;
+        visit.request()?;
+        let farewell = [&1_u32.to_be_bytes()[..], &2_u32.to_be_bytes(), KEY.as_bytes()].concat();
+        visit.write(&[frames::ok(1), frames::frame(frames::GOAWAY, 0, 0, &farewell)].concat())?;
+        visit.drain();
+        Ok(())
+    });
+    Agent::via(&appliance, Way::Path, &origin)
+        .ask("GET", "/", &[("X-Vultrino-Credential", "plain")])
+        .expect_origins(200);
+    let said = "a connection to an origin server failed";
+    until("its end is logged", || appliance.printed().contains(said).then_some(()));
+    assert!(!appliance.printed().contains(KEY));
+}
+
 /// Uses each credential in each way, well and badly; gives all that came back.
 fn use_everything(appliance: &Appliance) -> Vec<u8> {
     let good = Origin::https();
