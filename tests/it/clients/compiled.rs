@@ -39,7 +39,7 @@ pub(super) fn rows() -> [Row; 3] {
 }
 
 /// The version of the compiler of a program that `make test` has compiled, if it could.
-pub(super) fn go(name: &str) -> Option<String> {
+fn go(name: &str) -> Option<String> {
     version_of("go", &["version", &format!("{CLIENTS}/go/{name}")], ": go")
 }
 

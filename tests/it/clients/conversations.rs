@@ -10,13 +10,11 @@ use http::{HeaderMap, HeaderName, Version};
 
 use crate::{
     clients::{
-        Row,
-        compiled::go,
-        node_package,
+        Row, node_package,
         origin::Seen,
         python::{interpreter, package, program},
         seat::{CLIENTS, PROGRAMS, Seat},
-        spoken,
+        spoken, version_of,
     },
     support::{certificates, process::Capture, wait::until},
 };
@@ -55,10 +53,15 @@ pub(super) fn rows() -> [Row; 4] {
             trust: "SSL_CERT_FILE",
             host: "grpc-go.example.com",
             address: "45.45.45.49",
-            version: || package(GRPC.1).and_then(|_| go("grpc")),
+            version: || package(GRPC.1).and_then(|_| grpc_of_go()),
             run: |seat| converse(seat, "45.45.45.49", GRPC, go_grpc),
         },
     ]
+}
+
+/// The version that our client is built with.
+fn grpc_of_go() -> Option<String> {
+    version_of("go", &["version", "-m", &format!("{CLIENTS}/go/grpc")], "google.golang.org/grpc\tv")
 }
 
 /// Runs a client that prints `whole` beside its server, and keeps what the server tells of the requests.
