@@ -125,6 +125,7 @@ impl Exchange {
         let permit =
             decide(&facts, &self.shared.limiter).map_err(|denial| self.deny(entry, denial, known.as_deref()))?;
         let judged = self.metrics.judged(entry.opened());
+        let caller = principal.holder().map(|it| it.key.id);
         let takes_trailers = takes_trailers(&inbound.fields);
         let stripped = prepare_request(&mut inbound.fields, config, permit.strips_overrides());
         if inbound.upgrade {
@@ -138,7 +139,7 @@ impl Exchange {
         let mut interim = inbound.interim.take().map(EndToEnd);
         let interim = interim.as_mut().map(|it| it as _);
         let request =
-            Request { takes_trailers, keep_trailer: keep, interim, ..request(inbound, meter, config.timeout) };
+            Request { caller, takes_trailers, keep_trailer: keep, interim, ..request(inbound, meter, config.timeout) };
         let answer = self.upstream.send(request).await;
         let mut answer = answer.map_err(|failure| refuse(&failure))?;
         self.metrics.answered(judged);
@@ -298,6 +299,7 @@ fn request<'a>(inbound: &'a mut Inbound<'_>, meter: &Arc<Meter>, timeout: Durati
         framing: inbound.framing,
         body: std::mem::take(&mut inbound.body).metered(meter),
         timeout,
+        caller: None,
         takes_trailers: false,
         keep_trailer: None,
         interim: None,

@@ -38,7 +38,7 @@ const WINDOW: u32 = 65_536;
 /// The same of all streams of a connection together.
 const WINDOWS: u32 = 1 << 20;
 /// Most bytes of one stream that wait for the client to take them.
-const WAITING: usize = 65_536;
+const WAITING: usize = 32_768;
 /// How many more requests a client may give up than it lets us answer. Opening and resetting streams is cheap for it, and
 /// not for us (CVE-2023-44487).
 const MOST_ABANDONED: usize = 200;

@@ -4,27 +4,31 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::Notify;
 
-use crate::{base::target::Origin, upstream::pool::Pool};
+use crate::{
+    base::{id::Id, target::Origin},
+    upstream::pool::Pool,
+};
 
 /// Lasts until it is known what the dial has led to. The pool then lets the next one begin.
 #[derive(Debug)]
 pub struct Flight {
     pool: Weak<Pool>,
     origin: Arc<Origin>,
+    caller: Option<Id>,
     landed: Arc<Notify>,
 }
 
 impl Flight {
     /// Begins.
-    pub fn new(pool: &Arc<Pool>, origin: &Arc<Origin>, landed: Arc<Notify>) -> Self {
-        Self { pool: Arc::downgrade(pool), origin: Arc::clone(origin), landed }
+    pub fn new(pool: &Arc<Pool>, origin: &Arc<Origin>, caller: Option<Id>, landed: Arc<Notify>) -> Self {
+        Self { pool: Arc::downgrade(pool), origin: Arc::clone(origin), caller, landed }
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.upgrade() {
-            pool.land(&self.origin);
+            pool.land(&self.origin, self.caller);
         }
         self.landed.notify_waiters();
     }

@@ -1,4 +1,4 @@
-//! One HTTP/2 connection to an origin server, shared by the exchanges that go on at the same time.
+//! One HTTP/2 connection to an origin server, shared by the exchanges of one caller that go on at the same time.
 
 use std::{
     fmt,
@@ -16,7 +16,7 @@ use h2::client::{Builder, Connection, SendRequest};
 use tokio::time::Instant;
 
 use crate::{
-    base::{idle::Idle, target::Origin, task},
+    base::{id::Id, idle::Idle, target::Origin, task},
     http1::{Wire, scan::LONGEST_HEAD},
     http2::incoming::into_io,
     upstream::flight::Flight,
@@ -24,13 +24,13 @@ use crate::{
 
 /// Most exchanges at once, whatever the origin server permits.
 const MOST_STREAMS: usize = 100;
-/// What one exchange may receive before somebody takes it.
-const STREAM_WINDOW: u32 = 128 * 1024;
-/// What all of them may: one whose receiver is slow does not hold up the others.
-#[expect(clippy::cast_possible_truncation, reason = "it is a hundred")]
-const WINDOW: u32 = STREAM_WINDOW * MOST_STREAMS as u32;
+/// What one exchange may receive before somebody takes it: a far server can send no more in each round trip.
+const STREAM_WINDOW: u32 = 1 << 20;
+/// What all of them may. It bounds what a connection can hold, and a few whose receivers are slow do not hold up the
+/// others of their caller.
+const WINDOW: u32 = 12 << 20;
 /// What one exchange may have waiting to be sent.
-const MOST_UNSENT: usize = 128 * 1024;
+const MOST_UNSENT: usize = 32 * 1024;
 /// Stands for the limit on streams that the origin server has not told yet. It cannot tell one as high.
 const UNTOLD: usize = usize::MAX - 1;
 /// How often the origin server may say something while there is no exchange that it could be about: enough for a ping
@@ -42,6 +42,7 @@ const LONGEST_FAREWELL: Duration = Duration::from_secs(10);
 /// Shared by the pool and by the exchanges on it. When the last of them lets go, it is closed.
 pub struct Multiplexed {
     origin: Arc<Origin>,
+    caller: Option<Id>,
     sender: SendRequest<Bytes>,
     load: Mutex<Load>,
     /// Not to be used for another exchange.
@@ -60,10 +61,15 @@ impl Multiplexed {
     ///
     /// # Errors
     /// The connection has failed already.
-    pub async fn start(wire: Wire, origin: Arc<Origin>, flight: Option<Flight>) -> Result<Arc<Self>, h2::Error> {
+    pub async fn start(
+        wire: Wire,
+        origin: Arc<Origin>,
+        caller: Option<Id>,
+        flight: Option<Flight>,
+    ) -> Result<Arc<Self>, h2::Error> {
         let (sender, connection) = builder().handshake(wire).await?;
         let load = Mutex::new(Load { streams: 0, since: Instant::now() });
-        let shared = Arc::new(Self { origin, sender, load, retired: AtomicBool::new(false) });
+        let shared = Arc::new(Self { origin, caller, sender, load, retired: AtomicBool::new(false) });
         task::spawn(Driver { connection, shared: Arc::downgrade(&shared), flight, unasked: 0, farewell: None });
         Ok(shared)
     }
@@ -71,6 +77,11 @@ impl Multiplexed {
     /// Whose connection this is.
     pub fn origin(&self) -> &Arc<Origin> {
         &self.origin
+    }
+
+    /// Whose requests go over it: what one caller does to a connection shall not reach another.
+    pub fn caller(&self) -> Option<Id> {
+        self.caller
     }
 
     /// What a new exchange begins with; `None` when the connection has ended, or soon will.
@@ -140,7 +151,9 @@ fn builder() -> Builder {
         .initial_connection_window_size(WINDOW)
         .initial_max_send_streams(UNTOLD)
         .max_header_list_size(u32::try_from(LONGEST_HEAD).unwrap_or(u32::MAX))
-        .max_send_buffer_size(MOST_UNSENT);
+        .max_send_buffer_size(MOST_UNSENT)
+        // The default would end the connection for a few receivers that are slow to take small frames, such as events.
+        .data_frame_budget(2 * WINDOW as usize);
     builder
 }
 

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    base::target::Origin,
+    base::{id::Id, target::Origin},
     upstream::{channel::Channel, flight::Flight, multiplexed::Multiplexed},
 };
 
@@ -21,7 +21,7 @@ use crate::{
 const LONGEST_IDLE: Duration = Duration::from_secs(55);
 /// Most idle connections to one origin.
 const MOST_IDLE: usize = 256;
-/// Most connections over HTTP/2 to one origin: from there on requests wait until there is room on one.
+/// Most connections over HTTP/2 of one caller to one origin: from there on requests wait until there is room on one.
 const MOST_MULTIPLEXED: usize = 64;
 
 /// Connections by origin.
@@ -37,8 +37,8 @@ struct Known {
     multiplexed: Vec<Arc<Multiplexed>>,
     /// Whether it chose HTTP/1 when it was last asked.
     http1: bool,
-    /// The dial that others wait for.
-    flight: Option<Arc<Notify>>,
+    /// The dials that others wait for, each of the same caller.
+    flights: Vec<(Option<Id>, Arc<Notify>)>,
 }
 
 #[derive(Debug)]
@@ -79,15 +79,16 @@ impl Pool {
         }
     }
 
-    /// A connection over HTTP/2 to this origin that is still alive and has room; the one with most room, if there may be
-    /// no more of them.
-    pub fn share(&self, origin: &Origin) -> Option<Arc<Multiplexed>> {
+    /// A connection of this caller over HTTP/2 to this origin that is still alive and has room; the one with most room, if
+    /// there may be no more of them.
+    pub fn share(&self, origin: &Origin, caller: Option<Id>) -> Option<Arc<Multiplexed>> {
         let mut pool = self.lock();
         let all = &mut pool.get_mut(origin)?.multiplexed;
         all.retain(|it| it.is_alive());
-        let chosen = all.iter().find(|it| it.has_room());
+        let own = || all.iter().filter(|it| it.caller() == caller);
+        let chosen = own().find(|it| it.has_room());
         let chosen =
-            chosen.or_else(|| all.iter().min_by_key(|it| it.streams()).filter(|_| all.len() >= MOST_MULTIPLEXED));
+            chosen.or_else(|| own().min_by_key(|it| it.streams()).filter(|_| own().count() >= MOST_MULTIPLEXED));
         chosen.cloned()
     }
 
@@ -105,23 +106,24 @@ impl Pool {
     }
 
     /// Whose turn it is to dial.
-    pub fn turn(self: &Arc<Self>, origin: &Arc<Origin>) -> Turn {
+    pub fn turn(self: &Arc<Self>, origin: &Arc<Origin>, caller: Option<Id>) -> Turn {
         let mut pool = self.lock();
         let known = pool.entry(Arc::clone(origin)).or_default();
         if known.http1 {
             return Turn::Dial(None);
         }
-        if let Some(landed) = &known.flight {
+        if let Some((_, landed)) = known.flights.iter().find(|(of, _)| *of == caller) {
             return Turn::Wait(Arc::clone(landed).notified_owned());
         }
-        let landed = Arc::clone(known.flight.insert(Arc::default()));
-        Turn::Dial(Some(Flight::new(self, origin, landed)))
+        let landed = Arc::<Notify>::default();
+        known.flights.push((caller, Arc::clone(&landed)));
+        Turn::Dial(Some(Flight::new(self, origin, caller, landed)))
     }
 
-    /// Ends the flight to this origin.
-    pub fn land(&self, origin: &Origin) {
+    /// Ends the flight of this caller to this origin.
+    pub fn land(&self, origin: &Origin, caller: Option<Id>) {
         if let Some(known) = self.lock().get_mut(origin) {
-            known.flight = None;
+            known.flights.retain(|(of, _)| *of != caller);
         }
     }
 
@@ -131,7 +133,7 @@ impl Pool {
         pool.retain(|_, known| {
             known.idle.retain(|it| it.since.elapsed() < LONGEST_IDLE && it.channel.is_alive());
             known.multiplexed.retain(|it| it.idle().is_none_or(|idle| idle < LONGEST_IDLE) && it.is_alive());
-            !known.idle.is_empty() || !known.multiplexed.is_empty() || known.flight.is_some()
+            !known.idle.is_empty() || !known.multiplexed.is_empty() || !known.flights.is_empty()
         });
         pool.shrink_to_fit();
     }

@@ -14,6 +14,7 @@ use crate::{
         fields::{Fields, Known},
         head::{AnswerHead, Framing, Interim},
         host::{Authority, Scheme},
+        id::Id,
         splice::Side,
         target::{Origin, Target},
     },
@@ -76,6 +77,8 @@ pub struct Request<'a> {
     pub target: &'a Target,
     /// Any.
     pub method: &'a Method,
+    /// Whose request it is, by the id of the API key. It shares connections over HTTP/2 only with others of the same caller.
+    pub caller: Option<Id>,
     /// What was injected included.
     pub fields: &'a Fields,
     /// How the body is told.
@@ -213,7 +216,7 @@ impl Upstream {
     }
 
     fn shared(&self, request: &mut Request<'_>) -> Option<Lane> {
-        Lane::http2(self.pool.share(&request.target.origin)?, request)
+        Lane::http2(self.pool.share(&request.target.origin, request.caller)?, request)
     }
 
     /// The same over a new connection, or over one that somebody else has dialled meanwhile.
@@ -224,7 +227,7 @@ impl Upstream {
         }
         let patience = Instant::now() + LONGEST_WAIT;
         let flight = loop {
-            match self.pool.turn(origin) {
+            match self.pool.turn(origin, request.caller) {
                 Turn::Dial(flight) => break flight,
                 Turn::Wait(landed) => {
                     let waited = timeout_at(patience, landed).await;
@@ -252,7 +255,7 @@ impl Upstream {
         if let Some(lane) = self.shared(request) {
             return Ok(lane);
         }
-        let started = Multiplexed::start(dialled.wire, Arc::clone(origin), flight).await;
+        let started = Multiplexed::start(dialled.wire, Arc::clone(origin), request.caller, flight).await;
         let connection = started.map_err(|error| Failure::Gone(Some(into_io(error))))?;
         self.pool.add(&connection);
         match Lane::http2(connection, request) {

@@ -15,8 +15,9 @@ use crate::{
     http2_upstream::{agent, one_worker, with_one_worker},
     streaming::stands_still,
     support::{
-        Agent, Appliance, Http2Origin, WAYS, Way,
+        Agent, Appliance, Credential, Http2Origin, WAYS, Way,
         agent::NAMED,
+        appliance::ALIAS,
         frames::{self, DATA, HEADERS, frame, go_away, ok, reset},
         http2_origin::send,
         scrape::Scrape,
@@ -239,4 +240,22 @@ fn exchanges_that_go_on_outlive_the_farewell_of_their_connection() {
     second.send(head);
     second.read_until("begin ");
     assert_eq!(origin.connections(), 2);
+}
+
+#[test]
+fn callers_share_no_connection_with_each_other() {
+    let builder = Appliance::builder().server().credential(Credential::key(ALIAS, "k", &["localhost:*"]));
+    let builder = builder.role("agents", "execute", "").key("ann", "agents").key("bob", "agents");
+    let appliance = with_one_worker(builder);
+    let origin = Http2Origin::start();
+    let mut used = ["ann", "bob"].map(|name| {
+        let bearer = format!("Bearer {}", appliance.key(name));
+        for _ in 0..3 {
+            let mut agent = agent(&appliance, Way::Path, &origin);
+            agent.ask("GET", "/", &[NAMED, ("Authorization", &bearer)]).expect_origins(200);
+        }
+        origin.known().heads.iter().map(|(connection, _)| *connection).collect::<Vec<_>>()
+    });
+    used[1].drain(..3);
+    assert_eq!(used, [[0; 3], [1; 3]]);
 }
