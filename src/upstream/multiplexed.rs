@@ -25,7 +25,7 @@ use crate::{
 /// Most exchanges at once, whatever the origin server permits.
 const MOST_STREAMS: usize = 100;
 /// What one exchange may receive before somebody takes it: a far server can send no more in each round trip.
-const STREAM_WINDOW: u32 = 1 << 20;
+const STREAM_WINDOW: u32 = 512 << 10;
 /// What all of them may. It bounds what a connection can hold, and a few whose receivers are slow do not hold up the
 /// others of their caller.
 const WINDOW: u32 = 12 << 20;
@@ -153,7 +153,7 @@ fn builder() -> Builder {
         .max_header_list_size(u32::try_from(LONGEST_HEAD).unwrap_or(u32::MAX))
         .max_send_buffer_size(MOST_UNSENT)
         // The default would end the connection for a few receivers that are slow to take small frames, such as events.
-        .data_frame_budget(2 * WINDOW as usize);
+        .data_frame_budget(4 * WINDOW as usize);
     builder
 }
 

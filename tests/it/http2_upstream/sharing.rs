@@ -88,6 +88,17 @@ fn no_more_streams_are_open_than_the_origin_permits() {
 
 #[test]
 fn a_slow_reader_does_not_hold_up_the_others() {
+    slow_readers_hold_up_nobody(1 << 16);
+}
+
+/// As in an event stream: each costs far more than its bytes, and all exchanges on the connection bear that together.
+#[test]
+fn a_slow_reader_of_small_pieces_does_not_end_the_others() {
+    slow_readers_hold_up_nobody(24);
+}
+
+#[track_caller]
+fn slow_readers_hold_up_nobody(piece: usize) {
     // Nobody is given up meanwhile.
     let appliance = with_one_worker(Appliance::builder().set("server.timeout", "600"));
     let sent = Arc::new(AtomicUsize::new(0));
@@ -99,8 +110,8 @@ fn a_slow_reader_does_not_hold_up_the_others() {
                 return call.answer_whole(200, &[], "ok");
             }
             let mut stream = call.answer(200, &[]);
-            while send(&mut stream, vec![b'x'; 1 << 16].into()).await {
-                counter.fetch_add(1 << 16, Ordering::SeqCst);
+            while send(&mut stream, vec![b'x'; piece].into()).await {
+                counter.fetch_add(piece, Ordering::SeqCst);
             }
         }
     });
