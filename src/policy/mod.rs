@@ -14,6 +14,8 @@ pub mod lint;
 pub mod pattern;
 pub mod rate;
 mod read;
+#[cfg(test)]
+mod reference;
 pub mod replay;
 pub mod rule;
 pub mod set;
