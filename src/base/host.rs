@@ -59,6 +59,24 @@ impl FromStr for Host {
     type Err = HostError;
 
     fn from_str(text: &str) -> Result<Self, HostError> {
+        Ok(match Written::read(text)? {
+            Written::Name(name) => Self::Name(name.to_ascii_lowercase().into()),
+            Written::V4(it) => Self::V4(it),
+            Written::V6(it) => Self::V6(it),
+        })
+    }
+}
+
+/// A host as it was written.
+enum Written<'a> {
+    /// In any case, without its trailing dot.
+    Name(&'a str),
+    V4(Ipv4Addr),
+    V6(Ipv6Addr),
+}
+
+impl<'a> Written<'a> {
+    fn read(text: &'a str) -> Result<Self, HostError> {
         if let Some(inner) = text.strip_prefix('[') {
             let inner = inner.strip_suffix(']').ok_or(HostError::Malformed)?;
             // No zone identifiers: `Ipv6Addr` refuses them.
@@ -68,34 +86,38 @@ impl FromStr for Host {
             return Err(HostError::Disguised);
         }
         let text = text.strip_suffix('.').unwrap_or(text);
-        if text.is_empty() || text.len() > 253 || !text.split('.').all(is_label) {
-            return Err(HostError::Malformed);
+        let last = last_label(text.as_bytes()).filter(|_| text.len() <= 253).ok_or(HostError::Malformed)?;
+        // The last label of an address is a number.
+        if !is_number(last) {
+            return Ok(Self::Name(text));
         }
-        if let Ok(address) = text.parse() {
-            return Ok(Self::V4(address));
-        }
-        if text.rsplit('.').next().is_some_and(is_number) {
-            return Err(HostError::Disguised);
-        }
-        Ok(Self::Name(text.to_ascii_lowercase().into()))
+        text.parse().map(Self::V4).or(Err(HostError::Disguised))
     }
 }
 
-fn is_label(label: &str) -> bool {
-    let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    !label.is_empty()
-        && label.len() <= 63
-        && !label.starts_with('-')
-        && !label.ends_with('-')
-        && label.bytes().all(inner)
+/// The last of these labels, if all are: letters, digits, hyphens not at either end, and underscores; at most 63 of them.
+fn last_label(text: &[u8]) -> Option<&[u8]> {
+    let mut begin = 0;
+    for (at, b) in text.iter().enumerate() {
+        match b {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => {}
+            b'-' if at > begin => {}
+            b'.' if is_end(&text[begin..at]) => begin = at + 1,
+            _ => return None,
+        }
+    }
+    Some(&text[begin..]).filter(|it| is_end(it))
+}
+
+fn is_end(label: &[u8]) -> bool {
+    label.len() <= 63 && label.last().is_some_and(|b| *b != b'-')
 }
 
 /// Whether a last label makes the whole host a number to `inet_aton` and to browsers.
-fn is_number(label: &str) -> bool {
-    let hex = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
-    match hex {
-        Some(digits) => digits.bytes().all(|b| b.is_ascii_hexdigit()),
-        None => label.bytes().all(|b| b.is_ascii_digit()),
+fn is_number(label: &[u8]) -> bool {
+    match label {
+        [b'0', b'x' | b'X', digits @ ..] => digits.iter().all(u8::is_ascii_hexdigit),
+        digits => digits.iter().all(u8::is_ascii_digit),
     }
 }
 
@@ -159,6 +181,16 @@ impl Authority {
         let (host, port) = split_port(text)?;
         let port = port.map_or(Ok(default), parse_port)?;
         Ok(Self { host: host.parse()?, port })
+    }
+
+    /// Whether [`Authority::parse`] reads it; keeps nothing of it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check(text: &str) -> Result<(), HostError> {
+        let (host, port) = split_port(text)?;
+        port.map_or(Ok(1), parse_port)?;
+        Written::read(host).map(drop)
     }
 
     /// Reads `host:port`, the authority-form of CONNECT (RFC 9112 section 3.2.3), where the port must stand.

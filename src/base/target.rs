@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use http::Method;
 use thiserror::Error;
 
-use crate::base::host::{Authority, HostError, Scheme};
+use crate::base::host::{Authority, Host, HostError, Scheme};
 
 /// Longest request-target that is read, in bytes.
 pub const LONGEST_TARGET: usize = 65_535;
@@ -104,7 +104,11 @@ impl Origin {
     /// The origin of this authority under this scheme.
     pub fn new(scheme: Scheme, authority: Authority) -> Self {
         let implied = authority.port == scheme.default_port();
-        let host_field = if implied { authority.host.to_string() } else { authority.to_string() }.into();
+        let host_field = match &authority.host {
+            Host::Name(name) if implied => name.clone(),
+            host if implied => host.to_string().into(),
+            _ => authority.to_string().into(),
+        };
         Self { scheme, authority, host_field }
     }
 
@@ -149,6 +153,10 @@ fn check_path(path_and_query: &str) -> Result<(), TargetError> {
     if !path.starts_with('/') {
         return Err(TargetError::Path("it does not begin with a slash"));
     }
+    // All else needs one of these.
+    if memchr::memchr3(b'\\', b'%', b'.', path.as_bytes()).is_none() {
+        return Ok(());
+    }
     if path.contains('\\') {
         return Err(TargetError::Path("it holds a backslash"));
     }
@@ -176,13 +184,10 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(path);
     std::iter::from_fn(move || {
         let text = rest?;
-        let cut = text.char_indices().find_map(|(at, c)| match c {
-            '/' => Some((at, 1)),
-            '%' => ["%2f", "%5c"]
-                .iter()
-                .any(|it| text.get(at..at + 3).is_some_and(|s| s.eq_ignore_ascii_case(it)))
-                .then_some((at, 3)),
-            _ => None,
+        let cut = memchr::memchr2_iter(b'/', b'%', text.as_bytes()).find_map(|at| {
+            let escaped =
+                || text.get(at..at + 3).filter(|it| ["%2f", "%5c"].iter().any(|s| s.eq_ignore_ascii_case(it)));
+            if text[at..].starts_with('/') { Some((at, 1)) } else { escaped().map(|_| (at, 3)) }
         });
         rest = cut.map(|(at, long)| &text[at + long..]);
         Some(cut.map_or(text, |(at, _)| &text[..at]))

@@ -22,6 +22,16 @@ pub struct Alias(Arc<str>);
 pub struct AliasError;
 
 impl Alias {
+    /// Whether this text is one.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn check(text: &str) -> Result<(), AliasError> {
+        let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        let begins = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+        if begins && text.len() <= LONGEST && text.bytes().all(inner) { Ok(()) } else { Err(AliasError) }
+    }
+
     /// As it was given.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -42,9 +52,7 @@ impl FromStr for Alias {
     type Err = AliasError;
 
     fn from_str(text: &str) -> Result<Self, AliasError> {
-        let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        let begins = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
-        if begins && text.len() <= LONGEST && text.bytes().all(inner) { Ok(Self(text.into())) } else { Err(AliasError) }
+        Self::check(text).map(|()| Self(text.into()))
     }
 }
 

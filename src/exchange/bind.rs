@@ -16,11 +16,11 @@ use crate::{
 /// Named twice or wrongly, out of scope, unknown, missing where one must be named, or several to choose from.
 pub fn bind(snapshot: &Snapshot, principal: &Principal, inbound: &Inbound<'_>) -> Result<Option<Arc<Known>>, Refusal> {
     if let Some(alias) = named(inbound)? {
-        let alias: Alias = alias.parse().or(Err(Refusal::Invalid("the credential's name is no alias")))?;
-        if !principal.reaches(alias.as_str()) {
-            return Err(Refusal::OutOfScope(alias.to_string()));
+        Alias::check(alias).or(Err(Refusal::Invalid("the credential's name is no alias")))?;
+        if !principal.reaches(alias) {
+            return Err(Refusal::OutOfScope(alias.to_owned()));
         }
-        let found = snapshot.named(alias.as_str()).ok_or_else(|| Refusal::NotFound(alias.to_string()))?;
+        let found = snapshot.named(alias).ok_or_else(|| Refusal::NotFound(alias.to_owned()))?;
         return Ok(Some(Arc::clone(found)));
     }
     if !inbound.is_proxy_style() {

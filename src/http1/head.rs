@@ -126,9 +126,9 @@ fn check_host(fields: &Fields, version: Version) -> Result<(), Refused> {
         (None, _) => return Err(Refused::Malformed("the Host field is missing")),
         (Some(_), Some(_)) => return Err(Refused::Malformed("the Host field stands twice")),
     };
-    match std::str::from_utf8(host).map(|it| Authority::parse(it, 80)) {
+    match std::str::from_utf8(host).map(Authority::check) {
         // By the grammar a disguised address is a name; whoever takes the host for something judges that.
-        Ok(Ok(_) | Err(HostError::Disguised)) => Ok(()),
+        Ok(Ok(()) | Err(HostError::Disguised)) => Ok(()),
         _ => Err(Refused::Malformed("the Host field is not a host and port")),
     }
 }

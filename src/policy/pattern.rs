@@ -294,7 +294,11 @@ fn matches(pattern: &[u16], text: impl Iterator<Item = u16> + Clone) -> bool {
 
 /// A star stays within its label.
 fn host_matches(pattern: &[u8], text: &[u8]) -> bool {
-    glob::matches(pattern, b'*', Some(b'.'), text.iter().copied())
+    match pattern {
+        // As most have it: one star in front.
+        [b'*', rest @ ..] if !rest.contains(&b'*') => text.strip_suffix(rest).is_some_and(|it| !it.contains(&b'.')),
+        _ => glob::matches(pattern, b'*', Some(b'.'), text.iter().copied()),
+    }
 }
 
 #[cfg(test)]
