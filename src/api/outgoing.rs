@@ -128,7 +128,7 @@ fn fields(headers: &BTreeMap<String, String>) -> Result<Fields, Failure> {
                     "`headers` may not name X-Vultrino headers; `credential` says which to use",
                 ));
             }
-            Known::Authorization if presented::in_authorization(value.as_bytes()).is_some() => {
+            Known::Authorization if presented::is_in_authorization(value.as_bytes()) => {
                 return Err(Failure::invalid(
                     "`headers` holds an API key of Vultrino; it belongs to this request alone",
                 ));

@@ -44,6 +44,9 @@ pub enum Known {
     HopByHop,
     /// `Origin`
     Origin,
+    /// Asks for another method or URL than the request line's: `X-HTTP-Method-Override`, `X-Original-URL` and their like,
+    /// also with underscores
+    Override,
     /// `Proxy-Authorization`
     ProxyAuthorization,
     /// `Proxy-Status`
@@ -205,36 +208,44 @@ impl Known {
     pub fn of(name: &[u8]) -> Self {
         let is = |text: &str| name.eq_ignore_ascii_case(text.as_bytes());
         let begins = |text: &str| name.len() >= text.len() && is_twin(&name[..text.len()], text.as_bytes());
-        match name.len() {
-            2 if is("te") => Self::HopByHop,
-            3 if is("via") => Self::Via,
-            4 if is("host") => Self::Host,
-            6 if is("expect") => Self::Expect,
-            6 if is("origin") => Self::Origin,
-            7 if is("upgrade") => Self::HopByHop,
-            10 if is("connection") => Self::Connection,
-            10 if is("keep-alive") => Self::HopByHop,
-            13 if is("authorization") => Self::Authorization,
-            14 if is("content-length") => Self::ContentLength,
-            // What some servers read as framing must not pass as anything else.
-            14 if begins("content-length") => Self::HopByHop,
-            17 if !is("transfer-encoding") && begins("transfer-encoding") => Self::HopByHop,
-            14 if is("sec-fetch-site") => Self::SecFetchSite,
-            14 if is("http2-settings") => Self::HopByHop,
-            17 if is("transfer-encoding") => Self::TransferEncoding,
-            19 if is("proxy-authorization") => Self::ProxyAuthorization,
-            12 if is("proxy-status") => Self::ProxyStatus,
-            6.. if begins("proxy-") => Self::HopByHop,
-            11.. if begins("x-vultrino-") => Self::Vultrino,
+        match name.first().map(u8::to_ascii_lowercase) {
+            Some(b'a') if is("authorization") => Self::Authorization,
+            Some(b'c') => match name.len() {
+                10 if is("connection") => Self::Connection,
+                14 if is("content-length") => Self::ContentLength,
+                // What some servers read as framing must not pass as anything else.
+                14 if begins("content-length") => Self::HopByHop,
+                _ => Self::Other,
+            },
+            Some(b'e') if is("expect") => Self::Expect,
+            Some(b'h') if is("host") => Self::Host,
+            Some(b'h') if is("http2-settings") => Self::HopByHop,
+            Some(b'k') if is("keep-alive") => Self::HopByHop,
+            Some(b'o') if is("origin") => Self::Origin,
+            Some(b'p') if is("proxy-authorization") => Self::ProxyAuthorization,
+            Some(b'p') if is("proxy-status") => Self::ProxyStatus,
+            Some(b'p') if begins("proxy-") => Self::HopByHop,
+            Some(b's') if is("sec-fetch-site") => Self::SecFetchSite,
+            Some(b't') if is("te") => Self::HopByHop,
+            Some(b't') if is("transfer-encoding") => Self::TransferEncoding,
+            Some(b't') if name.len() == 17 && begins("transfer-encoding") => Self::HopByHop,
+            Some(b'u') if is("upgrade") => Self::HopByHop,
+            Some(b'v') if is("via") => Self::Via,
+            Some(b'x') if begins("x-vultrino-") => Self::Vultrino,
+            Some(b'x') if OVERRIDES.iter().any(|it| is_twin(name, it.as_bytes())) => Self::Override,
             _ => Self::Other,
         }
     }
 }
 
+/// See [`Known::Override`].
+const OVERRIDES: [&str; 5] =
+    ["x-http-method-override", "x-method-override", "x-http-method", "x-original-url", "x-rewrite-url"];
+
 /// Same name in any case, where some servers also read `_` as `-`.
 pub fn is_twin(a: &[u8], b: &[u8]) -> bool {
     let fold = |b: &u8| if *b == b'_' { b'-' } else { b.to_ascii_lowercase() };
-    a.len() == b.len() && a.iter().map(fold).eq(b.iter().map(fold))
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| fold(a) == fold(b))
 }
 
 fn write_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
@@ -274,6 +285,8 @@ mod tests {
             ("Proxy-Status", Known::ProxyStatus),
             ("Content_Length", Known::HopByHop),
             ("transfer_encoding", Known::HopByHop),
+            ("X_HTTP_Method-Override", Known::Override),
+            ("x-original-url", Known::Override),
             ("x", Known::Other),
         ] {
             assert_eq!(Known::of(name.as_bytes()), known, "{name}");

@@ -19,15 +19,11 @@ use crate::{
 ///
 /// With `overrides`, fields that ask the origin server for another method or URL go too: a policy judged those of the
 /// request line.
-pub fn prepare_request(fields: &mut Fields, config: &Config, overrides: bool) -> Stripped {
-    let mut stripped = Stripped(connection_options(fields));
-    if overrides {
-        stripped.0.extend(OVERRIDES.map(|it| it.as_bytes().to_vec()));
-    }
-    let configured = config.strip_headers.iter().chain(config.inject_headers.iter().map(|(name, _)| name));
-    stripped.0.extend(configured.map(|it| it.as_bytes().to_vec()));
+pub fn prepare_request<'a>(fields: &mut Fields, config: &'a Config, overrides: bool) -> Stripped<'a> {
+    let stripped = Stripped { options: connection_options(fields), config, overrides };
     let keys = presented::holds_a_key(fields.bytes());
-    fields.retain(|it| goes_up(it) && !stripped.names(it.name) && !(keys && presented::holds_a_key(it.value)));
+    fields
+        .retain(|it| goes_up(it) && !stripped.takes(it.known, it.name) && !(keys && presented::holds_a_key(it.value)));
     for (name, value) in &config.inject_headers {
         fields.append(name, value.as_bytes());
     }
@@ -46,22 +42,39 @@ pub fn takes_trailers(fields: &Fields) -> bool {
     codings.map(<[u8]>::trim_ascii).any(|it| it.eq_ignore_ascii_case(b"trailers"))
 }
 
-const OVERRIDES: [&str; 5] =
-    ["X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method", "X-Original-URL", "X-Rewrite-URL"];
-
-/// The names that were stripped from a request besides those that always are.
+/// What is stripped from a request besides what always is.
 #[derive(Debug)]
-pub struct Stripped(Vec<Vec<u8>>);
+pub struct Stripped<'a> {
+    /// Named by the client, for this connection only.
+    options: Vec<Box<[u8]>>,
+    config: &'a Config,
+    overrides: bool,
+}
 
-impl Stripped {
+impl Stripped<'_> {
     /// Trailers are stripped like fields, and cannot stand beside an injected field either.
-    pub fn keep_trailer(mut self, fields: &Fields) -> KeepTrailer {
-        self.0.extend(fields.injected().map(|it| it.as_bytes().to_vec()));
-        Arc::new(move |name, value| !self.names(name) && !presented::holds_a_key(value))
+    pub fn keep_trailer(self, fields: &Fields) -> KeepTrailer {
+        let overrides = self.overrides;
+        let configured = self.config.names().chain(fields.injected()).map(|it| it.as_bytes().into());
+        let names: Vec<Box<[u8]>> = configured.chain(self.options).collect();
+        Arc::new(move |name, value| {
+            let stripped =
+                (overrides && Known::of(name) == Known::Override) || names.iter().any(|it| is_twin(name, it));
+            !stripped && !presented::holds_a_key(value)
+        })
     }
 
-    fn names(&self, name: &[u8]) -> bool {
-        self.0.iter().any(|it| is_twin(name, it))
+    fn takes(&self, known: Known, name: &[u8]) -> bool {
+        (self.overrides && known == Known::Override)
+            || self.options.iter().any(|it| is_twin(name, it))
+            || self.config.names().any(|it| is_twin(name, it.as_bytes()))
+    }
+}
+
+impl Config {
+    /// Of the fields that no client sends on.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.strip_headers.iter().chain(self.inject_headers.iter().map(|(name, _)| name)).map(String::as_str)
     }
 }
 
@@ -91,15 +104,21 @@ fn goes_up(field: Field<'_>) -> bool {
         | Known::ProxyAuthorization
         | Known::TransferEncoding
         | Known::Vultrino => false,
-        Known::Authorization => presented::in_authorization(field.value).is_none(),
-        Known::Expect | Known::Origin | Known::ProxyStatus | Known::SecFetchSite | Known::Via | Known::Other => true,
+        Known::Authorization => !presented::is_in_authorization(field.value),
+        Known::Expect
+        | Known::Origin
+        | Known::Other
+        | Known::Override
+        | Known::ProxyStatus
+        | Known::SecFetchSite
+        | Known::Via => true,
     }
 }
 
 /// The fields that `Connection` names, but for the two options that name none.
-fn connection_options(fields: &Fields) -> Vec<Vec<u8>> {
+fn connection_options(fields: &Fields) -> Vec<Box<[u8]>> {
     let is_option = |it: &&[u8]| it.eq_ignore_ascii_case(b"close") || it.eq_ignore_ascii_case(b"keep-alive");
-    fields.connection_options().filter(|it| !is_option(it)).map(<[u8]>::to_vec).collect()
+    fields.connection_options().filter(|it| !is_option(it)).map(Into::into).collect()
 }
 
 #[cfg(test)]

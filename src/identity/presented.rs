@@ -1,9 +1,9 @@
 //! What a caller showed, not yet trusted.
 
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use memchr::memmem;
+use memchr::{memchr, memmem};
 use thiserror::Error;
 
 use crate::identity::key::{self, KeyHash, PREFIX};
@@ -82,17 +82,26 @@ impl Presented {
 /// The key of ours in an `Authorization` value, which is then meant for us and not for the origin server: `Bearer vk_…`,
 /// or Basic with a key as user or password, as `curl -u` sends it.
 pub fn in_authorization(value: &[u8]) -> Option<PresentedKey> {
-    let (scheme, rest) = value.split_at(value.iter().position(|b| *b == b' ')?);
+    key_in(value).map(|it| PresentedKey::new(&it))
+}
+
+/// Whether [`in_authorization`] finds one.
+pub fn is_in_authorization(value: &[u8]) -> bool {
+    key_in(value).is_some()
+}
+
+fn key_in(value: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let (scheme, rest) = value.split_at(memchr(b' ', value)?);
     let text = rest.trim_ascii();
     if scheme.eq_ignore_ascii_case(b"bearer") {
-        return text.starts_with(PREFIX.as_bytes()).then(|| PresentedKey::new(text));
+        return text.starts_with(PREFIX.as_bytes()).then_some(Cow::Borrowed(text));
     }
     if !scheme.eq_ignore_ascii_case(b"basic") {
         return None;
     }
     let decoded = STANDARD.decode(text).ok()?;
     let key = decoded.splitn(2, |b| *b == b':').find(|it| it.starts_with(PREFIX.as_bytes()))?;
-    Some(PresentedKey::new(key))
+    Some(Cow::Owned(key.to_vec()))
 }
 
 /// Whether a whole key stands somewhere in this text.
