@@ -69,7 +69,7 @@ impl Parts {
     /// not open for what was judged by the snapshot before, so the two follow each other at once.
     pub fn publish(&self, config: &Config, records: &Records) {
         let before = self.snapshot.load();
-        let snapshot = Snapshot::new(Contents { generation: before.generation() + 1, ..contents(config, records) });
+        let mut snapshot = Snapshot::new(Contents { generation: before.generation() + 1, ..contents(config, records) });
         snapshot.inherit(&before);
         let snapshot = Arc::new(snapshot);
         self.shared.safe.replace(records);

@@ -13,19 +13,21 @@ use std::{
 
 use thiserror::Error;
 
-use crate::base::id::Id;
-
-/// Clients that are counted under one lock are few.
+/// Networks that are counted under one lock are few.
 const SHARDS: usize = 16;
 
 /// Who uses it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Debug)]
 pub enum Client {
-    /// Whoever shows this API key.
-    Key(Id),
+    /// Whoever shows an API key: what that one has is counted there.
+    Key(Arc<Held>),
     /// Whoever calls from there without one.
     Network(Network),
 }
+
+/// How much a client has that is known anyway.
+#[derive(Debug, Default)]
+pub struct Held(AtomicUsize);
 
 /// The part of an address that one caller cannot change at will.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -43,7 +45,7 @@ pub struct Most {
 /// What is in use.
 pub struct Capacity {
     all: AtomicUsize,
-    shards: [Mutex<HashMap<Client, usize>>; SHARDS],
+    shards: [Mutex<HashMap<Network, usize>>; SHARDS],
     random: RandomState,
 }
 
@@ -94,22 +96,41 @@ impl Capacity {
     /// # Errors
     /// There is none left, for anybody or for this one.
     pub fn take(self: &Arc<Self>, client: Client, most: Most) -> Result<Share, Full> {
-        let mut clients = self.lock(client);
-        let held = clients.get(&client).copied().unwrap_or_default();
-        if held >= most.each {
-            return Err(Full::Each);
+        match &client {
+            Client::Key(held) => {
+                one_more(&held.0, most.each).ok_or(Full::Each)?;
+                if let Err(full) = self.take_of_all(most) {
+                    held.0.fetch_sub(1, Relaxed);
+                    return Err(full);
+                }
+            }
+            Client::Network(network) => {
+                let mut networks = self.lock(*network);
+                let held = networks.get(network).copied().unwrap_or_default();
+                if held >= most.each {
+                    return Err(Full::Each);
+                }
+                self.take_of_all(most)?;
+                networks.insert(*network, held + 1);
+            }
         }
-        self.all.fetch_update(Relaxed, Relaxed, |all| (all < most.all).then_some(all + 1)).or(Err(Full::All))?;
-        clients.insert(client, held + 1);
         Ok(Share { capacity: Arc::clone(self), client })
     }
 
-    fn lock(&self, client: Client) -> MutexGuard<'_, HashMap<Client, usize>> {
+    fn take_of_all(&self, most: Most) -> Result<(), Full> {
+        one_more(&self.all, most.all).ok_or(Full::All)
+    }
+
+    fn lock(&self, network: Network) -> MutexGuard<'_, HashMap<Network, usize>> {
         // The table inside the shard uses the other bits of its own hash.
-        let place = (self.random.hash_one(client) >> 32) as usize % SHARDS;
+        let place = (self.random.hash_one(network) >> 32) as usize % SHARDS;
         // Each change is whole before anything that could panic.
         self.shards[place].lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn one_more(count: &AtomicUsize, most: usize) -> Option<()> {
+    count.fetch_update(Relaxed, Relaxed, |it| (it < most).then_some(it + 1)).ok().map(drop)
 }
 
 impl fmt::Debug for Capacity {
@@ -126,10 +147,15 @@ impl Default for Most {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let mut clients = self.capacity.lock(self.client);
-        match clients.get_mut(&self.client) {
-            Some(held) if *held > 1 => *held -= 1,
-            _ => drop(clients.remove(&self.client)),
+        match &self.client {
+            Client::Key(held) => drop(held.0.fetch_sub(1, Relaxed)),
+            Client::Network(network) => {
+                let mut networks = self.capacity.lock(*network);
+                match networks.get_mut(network) {
+                    Some(held) if *held > 1 => *held -= 1,
+                    _ => drop(networks.remove(network)),
+                }
+            }
         }
         self.capacity.all.fetch_sub(1, Relaxed);
     }
@@ -137,9 +163,9 @@ impl Drop for Share {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
+    use std::{net::SocketAddr, sync::Arc};
 
-    use crate::base::capacity::{Capacity, Client, Full, Most, Network};
+    use crate::base::capacity::{Capacity, Client, Full, Held, Most, Network, Share};
 
     fn at(source: &str) -> Client {
         Client::Network(Network::of(Some(SocketAddr::new(source.parse().unwrap(), 1))))
@@ -147,23 +173,27 @@ mod tests {
 
     #[test]
     fn no_client_has_more_than_one_may_and_all_have_no_more_than_there_is() {
-        let (capacity, most) = (Capacity::new(), Most { all: 3, each: 2 });
-        let (one, other) = (at("192.0.2.1"), at("192.0.2.2"));
-        let first = capacity.take(one, most).unwrap();
-        let second = capacity.take(one, most).unwrap();
-        assert_eq!(capacity.take(one, most).unwrap_err(), Full::Each);
-        let third = capacity.take(other, most).unwrap();
-        assert_eq!(capacity.take(other, most).unwrap_err(), Full::All);
-        drop(first);
-        let fourth = capacity.take(other, most).unwrap();
-        assert_eq!(capacity.take(at("192.0.2.3"), most).unwrap_err(), Full::All);
-        drop((second, third, fourth));
-        assert!(capacity.shards.iter().all(|it| it.lock().unwrap().is_empty()), "who has none is forgotten");
-        drop(capacity.take(one, Most { all: 1, each: 1 }).unwrap());
+        let key = || Client::Key(Arc::<Held>::default());
+        for [one, other, third] in [["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(at), [(); 3].map(|()| key())] {
+            let (capacity, most) = (Capacity::new(), Most { all: 3, each: 2 });
+            let take = |client: &Client| -> Result<Share, Full> { capacity.take(client.clone(), most) };
+            let first = take(&one).unwrap();
+            let second = take(&one).unwrap();
+            assert_eq!(take(&one).unwrap_err(), Full::Each);
+            let another = take(&other).unwrap();
+            assert_eq!(take(&other).unwrap_err(), Full::All);
+            drop(first);
+            let fourth = take(&other).unwrap();
+            assert_eq!(take(&third).unwrap_err(), Full::All);
+            drop((second, another, fourth));
+            assert!(capacity.shards.iter().all(|it| it.lock().unwrap().is_empty()), "who has none is forgotten");
+            drop(capacity.take(one, Most { all: 1, each: 1 }).unwrap());
+        }
     }
 
     #[test]
     fn a_network_is_what_one_caller_has() {
+        let at = |source: &str| Network::of(Some(SocketAddr::new(source.parse().unwrap(), 1)));
         assert_ne!(at("192.0.2.1"), at("192.0.2.2"));
         assert_eq!(at("2001:db8::1"), at("2001:db8::ffff:1"));
         assert_ne!(at("2001:db8::1"), at("2001:db8:0:1::1"));

@@ -107,7 +107,7 @@ impl Exchange {
         principal: &Principal,
         source: Option<SocketAddr>,
     ) -> Result<Share, Refusal> {
-        let key = principal.holder().map(|it| Client::Key(it.key.id));
+        let key = principal.holder().map(|it| Client::Key(Arc::clone(it.open())));
         let client = key.unwrap_or_else(|| Client::Network(Network::of(source)));
         self.shared.open.take(client, config.requests).map_err(Refusal::from)
     }

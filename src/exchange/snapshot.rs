@@ -95,11 +95,11 @@ impl Snapshot {
         snapshot
     }
 
-    /// Takes over what the one before has learned and nobody has written down yet: when keys were used.
-    pub fn inherit(&self, before: &Self) {
-        for (hash, holder) in &self.holders {
-            if let Some(at) = before.holders.get(hash).and_then(|it| it.last_used()) {
-                holder.use_at(at);
+    /// Takes over what goes on: when keys were used that nobody has written down yet, and how much they have open.
+    pub fn inherit(&mut self, before: &Self) {
+        for (hash, holder) in &mut self.holders {
+            if let (Some(holder), Some(before)) = (Arc::get_mut(holder), before.holders.get(hash)) {
+                holder.follow(before);
             }
         }
     }
@@ -297,11 +297,11 @@ mod tests {
         let before = of(std::slice::from_ref(&role), std::slice::from_ref(&key));
         assert_eq!(before.used(), []);
         before.authenticate(Some(&shown), false, second(7)).unwrap();
-        let after = of(std::slice::from_ref(&role), std::slice::from_ref(&key));
+        let mut after = of(std::slice::from_ref(&role), std::slice::from_ref(&key));
         after.inherit(&before);
         assert_eq!(after.used(), [(key.id, second(7))]);
         let stored = ApiKey { last_used_at: Some(second(7)), ..key };
-        let written = Snapshot::new(Contents { roles: vec![role], keys: vec![stored], ..Contents::default() });
+        let mut written = Snapshot::new(Contents { roles: vec![role], keys: vec![stored], ..Contents::default() });
         written.inherit(&after);
         assert_eq!(written.used(), []);
     }

@@ -8,7 +8,7 @@ use std::sync::{
 use jiff::Timestamp;
 
 use crate::{
-    base::glob::Glob,
+    base::{capacity::Held, glob::Glob},
     identity::{ApiKey, Permission, Permissions, Role},
 };
 
@@ -32,30 +32,52 @@ pub struct Holder {
     pub prefix: Arc<str>,
     /// [`ApiKey::name`], as audit lines hold it.
     pub name: Arc<str>,
+    usage: Arc<Usage>,
+}
+
+/// What happens with one key, whatever becomes of the rest that is known of it.
+#[derive(Debug, Default)]
+struct Usage {
     /// In seconds; 0 if never.
-    last_used: AtomicI64,
+    last: AtomicI64,
+    open: Arc<Held>,
 }
 
 impl Holder {
     /// A key and its role.
     pub fn new(key: ApiKey, role: Arc<Role>) -> Self {
         let (prefix, name) = (key.prefix.as_str().into(), key.name.as_str().into());
-        let last_used = AtomicI64::new(key.last_used_at.map_or(0, Timestamp::as_second));
-        Self { key, role, prefix, name, last_used }
+        let last = AtomicI64::new(key.last_used_at.map_or(0, Timestamp::as_second));
+        let usage = Arc::new(Usage { last, open: Arc::default() });
+        Self { key, role, prefix, name, usage }
+    }
+
+    /// The holder of the same key as it is now, in place of the one `before`.
+    pub fn follow(&mut self, before: &Self) {
+        let stored = self.last_used();
+        self.usage = Arc::clone(&before.usage);
+        if let Some(at) = stored {
+            self.use_at(at);
+        }
     }
 
     /// Notes that the key was shown. Writes no memory twice within a second.
     pub fn use_at(&self, now: Timestamp) {
         let now = now.as_second();
-        if self.last_used.load(Ordering::Relaxed) < now {
-            self.last_used.store(now, Ordering::Relaxed);
+        if self.usage.last.load(Ordering::Relaxed) < now {
+            self.usage.last.store(now, Ordering::Relaxed);
         }
     }
 
     /// When it was shown last, to the second.
     pub fn last_used(&self) -> Option<Timestamp> {
-        let second = self.last_used.load(Ordering::Relaxed);
+        let second = self.usage.last.load(Ordering::Relaxed);
         if second == 0 { None } else { Timestamp::from_second(second).ok() }
+    }
+
+    /// What it has open.
+    pub fn open(&self) -> &Arc<Held> {
+        &self.usage.open
     }
 }
 
