@@ -1,6 +1,9 @@
 //! The fields of one message (RFC 9110 section 5): one buffer and an index, order and case kept.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
+use zeroize::Zeroizing;
 
 use crate::base::secret::Secret;
 
@@ -12,7 +15,15 @@ use crate::base::secret::Secret;
 pub struct Fields {
     bytes: Vec<u8>,
     index: Vec<Span>,
-    injected: Vec<(Box<str>, Secret)>,
+    injected: Vec<Injected>,
+}
+
+/// A field whose value is secret, but for how it begins.
+#[derive(Debug)]
+struct Injected {
+    name: Cow<'static, str>,
+    scheme: &'static str,
+    secret: Secret,
 }
 
 /// One field.
@@ -148,14 +159,16 @@ impl Fields {
     }
 
     /// Puts a secret field in, and every field of that name out, whatever its case and with underscores for hyphens.
-    pub fn inject(&mut self, name: &str, value: Secret) {
+    /// `scheme` is what stands in front of the secret, with its blank.
+    pub fn inject(&mut self, name: impl Into<Cow<'static, str>>, scheme: &'static str, secret: Secret) {
+        let name = name.into();
         self.retain(|it| !is_twin(it.name, name.as_bytes()));
-        self.injected.push((name.into(), value));
+        self.injected.push(Injected { name, scheme, secret });
     }
 
     /// The names of injected fields.
     pub fn injected(&self) -> impl Iterator<Item = &str> {
-        self.injected.iter().map(|(name, _)| &**name)
+        self.injected.iter().map(|it| &*it.name)
     }
 
     /// The same as a map, for HTTP/2. What is secret in it is marked: it is not kept in the tables of header compression
@@ -167,8 +180,9 @@ impl Fields {
             value.set_sensitive(field.known == Known::Authorization || field.name.eq_ignore_ascii_case(b"cookie"));
             map.append(HeaderName::from_bytes(field.name).ok()?, value);
         }
-        for (name, secret) in &self.injected {
-            let mut value = HeaderValue::from_bytes(secret.expose()).ok()?;
+        for Injected { name, scheme, secret } in &self.injected {
+            let whole = Zeroizing::new([scheme.as_bytes(), secret.expose()].concat());
+            let mut value = HeaderValue::from_bytes(&whole).ok()?;
             value.set_sensitive(true);
             map.append(HeaderName::from_bytes(name.as_bytes()).ok()?, value);
         }
@@ -178,16 +192,16 @@ impl Fields {
     /// How many bytes [`Fields::write`] adds.
     pub fn written_len(&self) -> usize {
         let plain: usize = self.index.iter().map(|it| usize::from(it.name_len) + it.value_len as usize + 4).sum();
-        plain + self.injected.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>()
+        plain + self.injected.iter().map(|it| it.name.len() + it.scheme.len() + it.secret.len() + 4).sum::<usize>()
     }
 
     /// Writes them as HTTP/1 field lines. What `out` then holds may be secret.
     pub fn write(&self, out: &mut Vec<u8>) {
         for field in self.iter() {
-            write_line(out, field.name, field.value);
+            write_line(out, field.name, [field.value]);
         }
-        for (name, value) in &self.injected {
-            write_line(out, name.as_bytes(), value.expose());
+        for Injected { name, scheme, secret } in &self.injected {
+            write_line(out, name.as_bytes(), [scheme.as_bytes(), secret.expose()]);
         }
     }
 }
@@ -248,10 +262,12 @@ pub fn is_twin(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| fold(a) == fold(b))
 }
 
-fn write_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+fn write_line<const N: usize>(out: &mut Vec<u8>, name: &[u8], value: [&[u8]; N]) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
+    for part in value {
+        out.extend_from_slice(part);
+    }
     out.extend_from_slice(b"\r\n");
 }
 
@@ -268,10 +284,10 @@ mod tests {
         for name in ["x-api-key", "X-API-KEY", "X_API_Key", "X-Other"] {
             fields.append(name, b"client's");
         }
-        fields.inject("X-API-Key", Secret::from(String::from("ours")));
+        fields.inject("X-API-Key", "Token ", Secret::from(String::from("ours")));
         let mut out = Vec::new();
         fields.write(&mut out);
-        assert_eq!(out, b"X-Other: client's\r\nX-API-Key: ours\r\n");
+        assert_eq!(out, b"X-Other: client's\r\nX-API-Key: Token ours\r\n");
         assert_eq!(out.len(), fields.written_len());
     }
 

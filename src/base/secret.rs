@@ -19,6 +19,14 @@ impl Secret {
         &self.0
     }
 
+    /// What is left without its first bytes; it stays where it is, and those are wiped with it.
+    #[must_use]
+    pub fn without_first(mut self, bytes: usize) -> Self {
+        let bytes = bytes.min(self.len());
+        self.0.drain(..bytes);
+        self
+    }
+
     /// Length in bytes.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -51,5 +59,6 @@ mod tests {
         let secret = Secret::from(String::from("canary"));
         assert_eq!(format!("{secret:?}"), "[secret]");
         assert_eq!(secret.expose(), b"canary");
+        assert_eq!(secret.without_first(3).expose(), b"ary");
     }
 }

@@ -6,6 +6,8 @@ use crate::{base::secret::Secret, credential::Kind};
 
 /// No header that upstreams accept is longer.
 const LONGEST: usize = 16 * 1024;
+/// Of what stands in front of each packed field.
+const LENGTH: usize = 4;
 
 /// The secret fields, by kind. [`Material::check`] says whether they can be put into a request.
 #[derive(Debug)]
@@ -71,9 +73,9 @@ impl Material {
         }
     }
 
-    /// Packs the fields to be sealed: each with its length (four bytes, the greatest first) in front.
+    /// Packs the fields to be sealed: each with its length ([`LENGTH`] bytes, the greatest first) in front.
     pub fn encode(&self) -> Secret {
-        let mut packed = Vec::with_capacity(self.fields().iter().map(|it| it.len() + 4).sum());
+        let mut packed = Vec::with_capacity(self.fields().iter().map(|it| it.len() + LENGTH).sum());
         for field in self.fields() {
             // `check` keeps every field far under 4 GiB; a longer one could not be decoded.
             packed.extend_from_slice(&u32::try_from(field.len()).unwrap_or(u32::MAX).to_be_bytes());
@@ -83,16 +85,21 @@ impl Material {
     }
 
     /// Unpacks what [`Material::encode`] packed.
-    pub fn decode(kind: Kind, packed: &Secret) -> Result<Self, MaterialError> {
+    pub fn decode(kind: Kind, packed: Secret) -> Result<Self, MaterialError> {
         let (first, rest) = take(packed.expose())?;
-        let (material, rest) = match kind {
-            Kind::ApiKey => (Self::ApiKey { key: first }, rest),
-            Kind::BasicAuth => {
-                let (password, rest) = take(rest)?;
-                (Self::BasicAuth { username: first, password }, rest)
-            }
-        };
-        if rest.is_empty() { Ok(material) } else { Err(MaterialError::Layout) }
+        match kind {
+            Kind::ApiKey if rest.is_empty() => Ok(Self::ApiKey { key: packed.without_first(LENGTH) }),
+            Kind::BasicAuth => match take(rest)? {
+                (password, []) => Ok(Self::BasicAuth { username: copy(first), password: copy(password) }),
+                _ => Err(MaterialError::Layout),
+            },
+            Kind::ApiKey => Err(MaterialError::Layout),
+        }
+    }
+
+    /// The same once more, for whoever must keep its own.
+    pub fn again(&self) -> Result<Self, MaterialError> {
+        Self::decode(self.kind(), self.encode())
     }
 
     fn checked(self) -> Result<Self, MaterialError> {
@@ -138,11 +145,15 @@ fn check_basic(username: &Secret, password: &Secret) -> Result<(), MaterialError
     if username.expose().contains(&b':') { Err(MaterialError::Colon) } else { Ok(()) }
 }
 
-fn take(packed: &[u8]) -> Result<(Secret, &[u8]), MaterialError> {
-    let (length, rest) = packed.split_first_chunk().ok_or(MaterialError::Layout)?;
+/// The first field, and what follows it.
+fn take(packed: &[u8]) -> Result<(&[u8], &[u8]), MaterialError> {
+    let (length, rest) = packed.split_first_chunk::<LENGTH>().ok_or(MaterialError::Layout)?;
     let length = usize::try_from(u32::from_be_bytes(*length)).or(Err(MaterialError::Layout))?;
-    let (field, rest) = rest.split_at_checked(length).ok_or(MaterialError::Layout)?;
-    Ok((Secret::new(field.to_vec()), rest))
+    rest.split_at_checked(length).ok_or(MaterialError::Layout)
+}
+
+fn copy(field: &[u8]) -> Secret {
+    Secret::new(field.to_vec())
 }
 
 #[cfg(test)]
@@ -159,11 +170,13 @@ mod tests {
     #[test]
     fn fields_come_back_as_they_went_in() {
         let packed = Material::basic_auth(secret("jo"), secret("pass: wörd")).unwrap().encode();
-        let Material::BasicAuth { username, password } = Material::decode(Kind::BasicAuth, &packed).unwrap() else {
+        let Material::BasicAuth { username, password } =
+            Material::decode(Kind::BasicAuth, Secret::new(packed.expose().to_vec())).unwrap()
+        else {
             panic!("another kind");
         };
         assert_eq!((username.expose(), password.expose()), (&b"jo"[..], "pass: wörd".as_bytes()));
-        assert_eq!(Material::decode(Kind::ApiKey, &packed).unwrap_err(), MaterialError::Layout);
+        assert_eq!(Material::decode(Kind::ApiKey, packed).unwrap_err(), MaterialError::Layout);
     }
 
     #[test]
@@ -171,10 +184,10 @@ mod tests {
         let packed = Material::api_key(secret("token")).unwrap().encode();
         let bytes = packed.expose();
         for end in 0..bytes.len() {
-            assert!(Material::decode(Kind::ApiKey, &Secret::new(bytes[..end].to_vec())).is_err(), "{end}");
+            assert!(Material::decode(Kind::ApiKey, Secret::new(bytes[..end].to_vec())).is_err(), "{end}");
         }
         let longer = [bytes, b"x"].concat();
-        assert!(Material::decode(Kind::ApiKey, &Secret::new(longer)).is_err());
+        assert!(Material::decode(Kind::ApiKey, Secret::new(longer)).is_err());
     }
 
     #[test]

@@ -141,7 +141,7 @@ mod tests {
             fields.append(name, value.as_bytes());
         }
         forward::prepare_request(&mut fields, &config, false);
-        fields.inject("Authorization", Secret::from(String::from("ours")));
+        fields.inject("Authorization", "", Secret::from(String::from("ours")));
         let mut out = Vec::new();
         fields.write(&mut out);
         String::from_utf8(out).unwrap()

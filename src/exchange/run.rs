@@ -243,7 +243,7 @@ impl Exchange {
                 Refusal::Internal
             }
         })?;
-        inject::apply(credential, &material, fields);
+        inject::apply(credential, material, fields);
         Ok(())
     }
 }

@@ -5,19 +5,16 @@ use zeroize::Zeroizing;
 
 use crate::base::{fields::Fields, secret::Secret};
 
-const SCHEME: &[u8] = b"Basic ";
-
 /// `Authorization: Basic base64(username:password)`
 pub fn authorization(username: &Secret, password: &Secret, fields: &mut Fields) {
     let mut pair = Zeroizing::new(Vec::with_capacity(username.len() + 1 + password.len()));
     pair.extend_from_slice(username.expose());
     pair.push(b':');
     pair.extend_from_slice(password.expose());
-    let mut value = vec![0; SCHEME.len() + pair.len().div_ceil(3) * 4];
-    value[..SCHEME.len()].copy_from_slice(SCHEME);
+    let mut value = vec![0; pair.len().div_ceil(3) * 4];
     // The room is exact, so this cannot fail; if it did, nothing valid would be sent.
-    if STANDARD.encode_slice(&*pair, &mut value[SCHEME.len()..]).is_ok() {
-        fields.inject("Authorization", Secret::new(value));
+    if STANDARD.encode_slice(&*pair, &mut value).is_ok() {
+        fields.inject("Authorization", "Basic ", Secret::new(value));
     }
 }
 

@@ -11,12 +11,12 @@ use crate::{
 };
 
 /// Puts the material of a credential into the fields of a request.
-pub fn apply(credential: &Credential, material: &Material, fields: &mut Fields) {
+pub fn apply(credential: &Credential, material: Material, fields: &mut Fields) {
     match material {
         Material::ApiKey { key } => match credential.metadata.header_name() {
             Some(name) => header::bare(name, key, fields),
             None => header::bearer(key, fields),
         },
-        Material::BasicAuth { username, password } => basic::authorization(username, password, fields),
+        Material::BasicAuth { username, password } => basic::authorization(&username, &password, fields),
     }
 }

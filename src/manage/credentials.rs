@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::{
     audit::Door,
-    base::{host::AuthorityPattern, id::Id, secret::Secret},
+    base::{host::AuthorityPattern, id::Id},
     catalog,
-    credential::{Alias, Credential, Kind, Material, Metadata},
+    credential::{Alias, Credential, Material, Metadata},
     identity::{Permission, Principal},
     manage::{
         Caller, Desk, ManageError,
@@ -64,13 +64,12 @@ pub struct Update {
 /// Stores a credential.
 pub fn add(desk: &Desk, caller: &Caller<'_>, new: New) -> Result<Added, ManageError> {
     let New { alias, material, description, metadata, bindings, auto } = new;
-    let packed = Packed::of(&material);
     let recognised = if bindings.is_empty() { recognised(&material) } else { None };
     let now = desk.clock.now();
     let credential = Credential {
         id: Id::random(),
         alias,
-        kind: packed.kind,
+        kind: material.kind(),
         description,
         metadata,
         bindings: recognised.map_or(bindings, |entry| entry.hosts.clone()),
@@ -90,7 +89,7 @@ pub fn add(desk: &Desk, caller: &Caller<'_>, new: New) -> Result<Added, ManageEr
             let told = if seen { &taken.facts.alias } else { &credential.alias };
             return Err(ManageError::AliasTaken(told.clone()));
         }
-        let change = Change::PutCredential { facts: credential.clone(), material: Some(packed.open()?) };
+        let change = Change::PutCredential { facts: credential.clone(), material: Some(material.again()?) };
         Ok((vec![change], ()))
     })?;
     Ok(Added { credential, recognised })
@@ -121,7 +120,6 @@ pub fn get<'a>(
 /// Changes what `update` names. More places, or another header, for a secret that stays: only at the command line, whose
 /// caller has shown the storage password.
 pub fn update(desk: &Desk, caller: &Caller<'_>, alias: &str, update: &Update) -> Result<Credential, ManageError> {
-    let packed = update.material.as_ref().map(Packed::of);
     rewrite(desk, caller, "credential_update", alias, |credential| {
         update.description.apply(&mut credential.description);
         check_description(credential.description.as_deref())?;
@@ -133,13 +131,12 @@ pub fn update(desk: &Desk, caller: &Caller<'_>, alias: &str, update: &Update) ->
             join(&mut credential.bindings, bindings);
         }
         credential.auto = update.auto.unwrap_or(credential.auto);
-        let Some(packed) = &packed else { return Ok(None) };
-        if packed.kind != credential.kind {
+        let Some(material) = &update.material else { return Ok(None) };
+        if material.kind() != credential.kind {
             return Err(ManageError::OtherKind { alias: credential.alias.clone(), kind: credential.kind });
         }
-        let material = packed.open()?;
         material.check()?;
-        Ok(Some(material))
+        Ok(Some(material.again()?))
     })
 }
 
@@ -184,22 +181,6 @@ pub fn unbind(
 pub(crate) fn stored<'a>(records: &'a Records, alias: &str) -> Result<&'a Arc<Stored<Credential>>, ManageError> {
     let found = records.credentials.iter().find(|it| it.facts.alias.as_str() == alias);
     found.ok_or_else(|| ManageError::NotFound(alias.to_owned()))
-}
-
-/// Secret fields that can be taken out more than once: every attempt at a change uses its own.
-struct Packed {
-    kind: Kind,
-    fields: Secret,
-}
-
-impl Packed {
-    fn of(material: &Material) -> Self {
-        Self { kind: material.kind(), fields: material.encode() }
-    }
-
-    fn open(&self) -> Result<Material, ManageError> {
-        Ok(Material::decode(self.kind, &self.fields)?)
-    }
 }
 
 /// `edit` gives the new secret, if there is one.

@@ -55,11 +55,12 @@ impl Safe {
     /// See [`SafeError`].
     pub fn open(&self, permit: &Permit) -> Result<Material, SafeError> {
         let id = permit.credential().ok_or(SafeError::NoCredential)?;
-        let stored = self.stored(id)?;
+        let sealed = self.sealed.load();
+        let stored = sealed.get(&id).ok_or(SafeError::Removed)?;
         if !permit.is_for(&stored.facts) {
             return Err(SafeError::Changed);
         }
-        Ok(self.opener.open_credential(&stored)?)
+        Ok(self.opener.open_credential(stored)?)
     }
 
     /// Opens it for the eyes of a person (D-05).
@@ -67,11 +68,9 @@ impl Safe {
     /// # Errors
     /// See [`SafeError`].
     pub fn show(&self, reveal: &Reveal) -> Result<Material, SafeError> {
-        Ok(self.opener.open_credential(&*self.stored(reveal.credential())?)?)
-    }
-
-    fn stored(&self, id: Id) -> Result<Arc<Stored<Credential>>, SafeError> {
-        self.sealed.load().get(&id).cloned().ok_or(SafeError::Removed)
+        let sealed = self.sealed.load();
+        let stored = sealed.get(&reveal.credential()).ok_or(SafeError::Removed)?;
+        Ok(self.opener.open_credential(stored)?)
     }
 }
 

@@ -23,7 +23,7 @@ impl Opener {
     pub fn open_credential(&self, stored: &Stored<Credential>) -> Result<Material, StoreError> {
         let place = Place::of_credential(stored.facts.id, stored.version);
         let opened = self.0.open_secret(place, stored.facts.alias.as_str(), &stored.sealed)?;
-        Ok(Material::decode(stored.facts.kind, &opened)?)
+        Ok(Material::decode(stored.facts.kind, opened)?)
     }
 
     /// What the chain of this store's audit records is made with.

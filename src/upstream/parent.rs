@@ -44,7 +44,7 @@ impl Parent {
     /// Puts into a request what the proxy is shown.
     pub fn authorize(&self, fields: &mut Fields) {
         if let Some(value) = &self.authorization {
-            fields.inject("Proxy-Authorization", Secret::new(value.expose().to_vec()));
+            fields.inject("Proxy-Authorization", "", Secret::new(value.expose().to_vec()));
         }
     }
 }
