@@ -15,6 +15,8 @@ use crate::base::secret::Secret;
 pub struct Fields {
     bytes: Vec<u8>,
     index: Vec<Span>,
+    /// One bit for each [`Known`] that was ever in the index: most are never there, and need not be sought.
+    seen: u32,
     injected: Vec<Injected>,
 }
 
@@ -86,12 +88,13 @@ struct Span {
 impl Fields {
     /// Fields that will be spans of `bytes`; the caller names them with [`Fields::push_span`].
     pub fn over(bytes: Vec<u8>, expected: usize) -> Self {
-        Self { bytes, index: Vec::with_capacity(expected), injected: Vec::new() }
+        Self { bytes, index: Vec::with_capacity(expected), ..Self::default() }
     }
 
     /// Adds a field whose name and value already stand in the buffer.
     pub fn push_span(&mut self, (name_at, name_len): (usize, usize), (value_at, value_len): (usize, usize)) {
         let known = Known::of(&self.bytes[name_at..name_at + name_len]);
+        self.seen |= known.bit();
         let short = |it: usize| u32::try_from(it).unwrap_or(u32::MAX);
         self.index.push(Span {
             name_at: short(name_at),
@@ -102,11 +105,6 @@ impl Fields {
         });
     }
 
-    /// The buffer that the spans lie in.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
     /// All fields in order, without injected ones.
     pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
         self.index.iter().map(|it| it.of(&self.bytes))
@@ -114,7 +112,12 @@ impl Fields {
 
     /// The values of all fields of one known name.
     pub fn all(&self, known: Known) -> impl Iterator<Item = &[u8]> {
-        self.iter().filter(move |it| it.known == known).map(|it| it.value)
+        self.fields_of(known).map(|it| it.value)
+    }
+
+    fn fields_of(&self, known: Known) -> impl Iterator<Item = Field<'_>> {
+        let index = if self.seen & known.bit() == 0 { &[][..] } else { &self.index };
+        index.iter().filter(move |it| it.known == known).map(|it| it.of(&self.bytes))
     }
 
     /// The first value of a known name.
@@ -141,7 +144,8 @@ impl Fields {
 
     /// The values of all fields of this name, in any case.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.iter().filter(|it| it.name.eq_ignore_ascii_case(name.as_bytes())).map(|it| it.value)
+        let named = self.fields_of(Known::of(name.as_bytes()));
+        named.filter(|it| it.name.eq_ignore_ascii_case(name.as_bytes())).map(|it| it.value)
     }
 
     /// Keeps the fields that `keep` says.
@@ -218,6 +222,10 @@ impl Span {
 }
 
 impl Known {
+    fn bit(self) -> u32 {
+        1 << self as u32
+    }
+
     /// Recognises a name in any case.
     pub fn of(name: &[u8]) -> Self {
         let is = |text: &str| name.eq_ignore_ascii_case(text.as_bytes());

@@ -21,9 +21,7 @@ use crate::{
 /// request line.
 pub fn prepare_request<'a>(fields: &mut Fields, config: &'a Config, overrides: bool) -> Stripped<'a> {
     let stripped = Stripped { options: connection_options(fields), config, overrides };
-    let keys = presented::holds_a_key(fields.bytes());
-    fields
-        .retain(|it| goes_up(it) && !stripped.takes(it.known, it.name) && !(keys && presented::holds_a_key(it.value)));
+    fields.retain(|it| goes_up(it) && !stripped.takes(it.known, it.name) && !presented::holds_a_key(it.value));
     for (name, value) in &config.inject_headers {
         fields.append(name, value.as_bytes());
     }

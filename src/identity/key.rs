@@ -15,6 +15,8 @@ use crate::base::{id::Id, secret::Secret};
 pub const PREFIX: &str = "vk_";
 /// How many letters and digits follow: 190 bits, so a plain hash is enough to keep.
 pub const LENGTH: usize = 32;
+/// How long a whole key is.
+pub const WHOLE: usize = PREFIX.len() + LENGTH;
 /// How much of a key may be shown, [`PREFIX`] included.
 pub const SHOWN: usize = PREFIX.len() + 8;
 
