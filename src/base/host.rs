@@ -6,6 +6,7 @@ use std::{
     str::FromStr,
 };
 
+use memchr::memchr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -213,7 +214,7 @@ impl fmt::Display for Authority {
 fn split_port(text: &str) -> Result<(&str, Option<&str>), HostError> {
     let end = match text.strip_prefix('[') {
         Some(rest) => rest.find(']').ok_or(HostError::Malformed)? + 2,
-        None => text.find(':').unwrap_or(text.len()),
+        None => memchr(b':', text.as_bytes()).unwrap_or(text.len()),
     };
     match text[end..].strip_prefix(':') {
         Some(port) => Ok((&text[..end], Some(port))),
@@ -244,7 +245,7 @@ impl HostPattern {
         match (self, host) {
             (Self::Exactly(it), _) => it == host,
             (Self::OneLabelBefore(domain), Host::Name(name)) => {
-                name.split_once('.').is_some_and(|(_, rest)| rest == &**domain)
+                memchr(b'.', name.as_bytes()).is_some_and(|dot| name[dot + 1..] == **domain)
             }
             (Self::OneLabelBefore(_), _) => false,
         }

@@ -5,6 +5,7 @@
 
 use std::{fmt, iter, str::FromStr};
 
+use memchr::memchr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -112,7 +113,10 @@ impl Alternative {
             return false;
         }
         let path_and_query = target.path_and_query();
-        let (path, query) = path_and_query.split_once('?').map_or((path_and_query, None), |(p, q)| (p, Some(q)));
+        let (path, query) = match memchr(b'?', path_and_query.as_bytes()) {
+            Some(at) => (&path_and_query[..at], Some(&path_and_query[at + 1..])),
+            None => (path_and_query, None),
+        };
         host_matches(self.host.as_bytes(), host_of(target).as_bytes())
             && matches(&self.path, View::of_path(path))
             && self.query.as_ref().is_none_or(|it| query.is_some_and(|query| matches(it, View::of_query(query))))
@@ -223,6 +227,9 @@ fn port_of(digits: &str) -> Result<u16, PatternError> {
 /// The host of a target as text, without another allocation.
 fn host_of(target: &Target) -> &str {
     let (field, authority) = (target.origin.host_field(), &target.origin.authority);
+    if let Host::Name(name) = &authority.host {
+        return name;
+    }
     let implied = authority.port == target.origin.scheme.default_port();
     if implied { field } else { field.rsplit_once(':').map_or(field, |(host, _)| host) }
 }
