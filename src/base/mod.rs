@@ -18,3 +18,4 @@ pub mod service;
 pub mod splice;
 pub mod target;
 pub mod task;
+pub mod uniform;

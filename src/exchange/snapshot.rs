@@ -13,6 +13,7 @@ use crate::{
         host::{Host, HostPattern},
         id::Id,
         target::Origin,
+        uniform::UniformMap,
     },
     credential::Credential,
     exchange::{Config, live::Rights},
@@ -30,7 +31,7 @@ pub struct Snapshot {
     /// The same, under the domain of a binding such as `*.example.com`.
     domains: HashMap<Box<str>, Vec<Arc<Known>>>,
     /// Keys whose role is there.
-    holders: HashMap<KeyHash, Arc<Holder>>,
+    holders: UniformMap<KeyHash, Arc<Holder>>,
     policies: Arc<PolicySet>,
     config: Arc<Config>,
     generation: u64,

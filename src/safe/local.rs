@@ -1,12 +1,12 @@
 //! Secrets that lie sealed in our own store.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
 
 use crate::{
-    base::id::Id,
+    base::{id::Id, uniform::UniformMap},
     credential::{Credential, Material},
     policy::{Permit, Reveal},
     store::{Opener, Records, StoreError, Stored},
@@ -19,7 +19,7 @@ pub struct Safe {
     sealed: ArcSwap<Sealed>,
 }
 
-type Sealed = HashMap<Id, Arc<Stored<Credential>>>;
+type Sealed = UniformMap<Id, Arc<Stored<Credential>>>;
 
 /// Why a secret stays closed.
 #[derive(Debug, Error)]

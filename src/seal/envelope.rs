@@ -106,12 +106,12 @@ impl EnvelopeKey {
     }
 
     pub(crate) fn open(&self, envelope: &[u8], aad: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let (nonce, rest) = envelope.split_first_chunk::<NONCE_LEN>().ok_or(SealError::Open)?;
-        let (body, tag) = rest.split_last_chunk::<TAG>().ok_or(SealError::Open)?;
-        let mut plaintext = Zeroizing::new(vec![0; body.len()]);
+        let (nonce, sealed) = envelope.split_first_chunk::<NONCE_LEN>().ok_or(SealError::Open)?;
+        let mut text = Zeroizing::new(sealed.to_vec());
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        self.0.open_separate_gather(nonce, Aad::from(aad), body, tag, &mut plaintext).or(Err(SealError::Open))?;
-        Ok(plaintext)
+        let length = self.0.open_in_place(nonce, Aad::from(aad), &mut text).or(Err(SealError::Open))?.len();
+        text.truncate(length);
+        Ok(text)
     }
 }
 

@@ -113,17 +113,20 @@ impl Keys {
 
     /// Every part but the last has a fixed length, so no two places give the same bytes.
     fn aad(&self, half: u8, place: Place, alias: &str) -> SmallVec<[u8; LONGEST_AAD]> {
-        let mut aad = SmallVec::new();
-        aad.extend_from_slice(&[half, place.kind as u8]);
-        aad.extend_from_slice(self.store_id.as_bytes());
-        aad.extend_from_slice(place.id.as_bytes());
-        aad.extend_from_slice(&place.version.to_be_bytes());
+        let mut fixed = [0; FIXED_AAD];
+        fixed[0] = half;
+        fixed[1] = place.kind as u8;
+        fixed[2..18].copy_from_slice(self.store_id.as_bytes());
+        fixed[18..34].copy_from_slice(place.id.as_bytes());
+        fixed[34..].copy_from_slice(&place.version.to_be_bytes());
+        let mut aad = SmallVec::from_slice(&fixed);
         aad.extend_from_slice(alias.as_bytes());
         aad
     }
 }
 
 /// With the longest alias: it stays off the heap.
-const LONGEST_AAD: usize = 2 + 16 + 16 + 8 + 64;
+const LONGEST_AAD: usize = FIXED_AAD + 64;
+const FIXED_AAD: usize = 2 + 16 + 16 + 8;
 const FACTS: u8 = 1;
 const SECRET: u8 = 2;
