@@ -31,7 +31,7 @@ pub fn classify(bytes: &[u8]) {
 }
 
 fn at_the_listener(head: &RequestHead) {
-    let Ok(ingress) = ours::classify(head) else { return };
+    let Ok(ingress) = ours::classify(head, None) else { return };
     for keyless in [false, true] {
         drop(ours::check_browser(head, &ingress, keyless, |it| it.port == 80));
     }

@@ -50,19 +50,27 @@ impl Target {
     /// # Errors
     /// Everything that is no plain `http` or `https` URL.
     pub fn parse(url: &str) -> Result<Self, TargetError> {
+        Self::parse_near(url, None)
+    }
+
+    /// The same; what is for the origin `near` shares it.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn parse_near(url: &str, near: Option<&Arc<Origin>>) -> Result<Self, TargetError> {
         let (scheme, rest) = url.split_once("://").ok_or(TargetError::Scheme)?;
-        Self::new(Scheme::parse(scheme).ok_or(TargetError::Scheme)?, rest)
+        Self::new(Scheme::parse(scheme).ok_or(TargetError::Scheme)?, rest, near)
     }
 
     /// Reads a path-style target, `/https://host/path`: a slash, the scheme, a colon and one or two slashes
-    /// (reverse proxies in front of us collapse two to one).
+    /// (reverse proxies in front of us collapse two to one). What is for the origin `near` shares it.
     ///
     /// # Errors
     /// Any other spelling.
-    pub fn parse_path_style(path: &str) -> Result<Self, TargetError> {
+    pub fn parse_path_style(path: &str, near: Option<&Arc<Origin>>) -> Result<Self, TargetError> {
         let (scheme, rest) = path.strip_prefix('/').and_then(|it| it.split_once(":/")).ok_or(TargetError::Scheme)?;
         let rest = rest.strip_prefix('/').unwrap_or(rest);
-        Self::new(Scheme::parse(scheme).ok_or(TargetError::Scheme)?, rest)
+        Self::new(Scheme::parse(scheme).ok_or(TargetError::Scheme)?, rest, near)
     }
 
     /// An origin-form path under an authority that is already known: a request inside a tunnel.
@@ -89,14 +97,18 @@ impl Target {
         format!("{}{path}", self.origin)
     }
 
-    fn new(scheme: Scheme, rest: &str) -> Result<Self, TargetError> {
+    fn new(scheme: Scheme, rest: &str, near: Option<&Arc<Origin>>) -> Result<Self, TargetError> {
         let rest = without_fragment(rest);
         let end = rest.find(['/', '?', '\\']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
-        let authority = Authority::parse(authority, scheme.default_port())?;
-        let path = if path.starts_with('/') { path.into() } else { format!("/{path}") };
+        // As a canonical text it can be read in one way only.
+        let origin = match near.filter(|it| it.scheme == scheme && it.host_field() == authority) {
+            Some(near) => Arc::clone(near),
+            None => Arc::new(Origin::new(scheme, Authority::parse(authority, scheme.default_port())?)),
+        };
+        let path: Box<str> = if path.starts_with('/') { path.into() } else { format!("/{path}").into() };
         check_path(&path)?;
-        Ok(Self { origin: Arc::new(Origin::new(scheme, authority)), path: path.into() })
+        Ok(Self { origin, path })
     }
 }
 
@@ -142,21 +154,25 @@ impl fmt::Display for Target {
 }
 
 fn without_fragment(text: &str) -> &str {
-    text.split_once('#').map_or(text, |(before, _)| before)
+    memchr::memchr(b'#', text.as_bytes()).map_or(text, |at| &text[..at])
 }
 
 fn check_path(path_and_query: &str) -> Result<(), TargetError> {
-    if !path_and_query.bytes().all(|b| b.is_ascii_graphic()) {
+    let (mut graphic, mut plain) = (true, true);
+    for b in path_and_query.bytes() {
+        graphic &= b.is_ascii_graphic();
+        plain &= !matches!(b, b'\\' | b'%' | b'.');
+    }
+    if !graphic {
         return Err(TargetError::Path("it holds a space, a control or a byte outside ASCII"));
     }
-    let path = path_and_query.split_once('?').map_or(path_and_query, |(path, _)| path);
-    if !path.starts_with('/') {
+    if !path_and_query.starts_with('/') {
         return Err(TargetError::Path("it does not begin with a slash"));
     }
-    // All else needs one of these.
-    if memchr::memchr3(b'\\', b'%', b'.', path.as_bytes()).is_none() {
+    if plain {
         return Ok(());
     }
+    let path = path_and_query.split_once('?').map_or(path_and_query, |(path, _)| path);
     if path.contains('\\') {
         return Err(TargetError::Path("it holds a backslash"));
     }
@@ -261,11 +277,27 @@ mod tests {
     #[test]
     fn path_style_has_exactly_one_grammar() {
         for path in ["/https://h/x", "/https:/h/x", "/HTTPS://H/x"] {
-            assert_eq!(Target::parse_path_style(path).unwrap().to_string(), "https://h/x");
+            assert_eq!(Target::parse_path_style(path, None).unwrap().to_string(), "https://h/x");
         }
         for path in ["/https%3A%2F%2Fh/x", "/https:\\\\h\\x", "/https:h/x", "/https:///h/x", "///h", "//h", "https://h"]
         {
-            assert!(Target::parse_path_style(path).is_err(), "{path}");
+            assert!(Target::parse_path_style(path, None).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_shared_with_what_names_it_as_it_is_shown() {
+        let near = Target::parse("https://api.github.com:8443/").unwrap().origin;
+        for (url, shares) in [
+            ("https://api.github.com:8443/user", true),
+            ("https://API.github.com:8443/user", false),
+            ("https://api.github.com/user", false),
+            ("https://api.github.com:8443@evil.test/", false),
+            ("http://api.github.com:8443/user", false),
+        ] {
+            let (shared, own) = (Target::parse_near(url, Some(&near)), Target::parse(url));
+            assert_eq!(shared, own, "{url}");
+            assert_eq!(shared.is_ok_and(|it| Arc::ptr_eq(&it.origin, &near)), shares, "{url}");
         }
     }
 

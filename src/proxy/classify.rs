@@ -26,19 +26,19 @@ pub enum Ingress {
     Forward(Target),
 }
 
-/// Reads the request-target in all forms but that of CONNECT (RFC 9112 section 3.2).
+/// Reads the request-target in all forms but that of CONNECT (RFC 9112 section 3.2). What is for the origin `near` shares it.
 ///
 /// # Errors
 /// Forms and methods that mean nothing here, and targets that are ambiguous.
-pub fn classify(head: &RequestHead) -> Result<Ingress, Refusal> {
+pub fn classify(head: &RequestHead, near: Option<&Arc<Origin>>) -> Result<Ingress, Refusal> {
     let target = &*head.target;
     refuse_method(&head.method)?;
     if !target.starts_with('/') {
-        return Ok(Ingress::Forward(Target::parse(target)?));
+        return Ok(Ingress::Forward(Target::parse_near(target, near)?));
     }
     // A reverse proxy in front of us may leave its own prefix.
     let path = target.strip_prefix("/proxy").filter(|it| is_url_like(it)).unwrap_or(target);
-    if is_url_like(path) { Ok(Ingress::Path(Target::parse_path_style(path)?)) } else { Ok(Ingress::Control) }
+    if is_url_like(path) { Ok(Ingress::Path(Target::parse_path_style(path, near)?)) } else { Ok(Ingress::Control) }
 }
 
 /// The target of a request inside the tunnel to `origin`.
@@ -158,7 +158,7 @@ mod tests {
         if head.method == Method::CONNECT {
             return connect(&head).map(|it| format!("connect {}", it.authority)).map_err(|it| it.status());
         }
-        match classify(&head) {
+        match classify(&head, None) {
             Ok(Ingress::Control) => Ok("control".into()),
             Ok(Ingress::Path(target)) => Ok(format!("path {target}")),
             Ok(Ingress::Forward(target)) => Ok(format!("forward {target}")),
@@ -223,7 +223,7 @@ mod tests {
     fn pages_of_other_origins_are_refused() {
         let check = |line: &str, fields: &str| {
             let head = head_of(line, fields);
-            let ingress = classify(&head).unwrap();
+            let ingress = classify(&head, None).unwrap();
             check_browser(&head, &ingress, true, |it| it.host.to_string() == "127.0.0.1").map_err(|it| it.status())
         };
         let named = "Host: 127.0.0.1:7878\r\nX-Vultrino-Credential: a\r\n";

@@ -100,7 +100,7 @@ impl Session {
         if head.method == Method::CONNECT {
             return Ok(Aim::Connect);
         }
-        let ingress = classify::classify(head)?;
+        let ingress = self.classify(head)?;
         classify::check_browser(head, &ingress, self.is_keyless(), |it| self.worker.answers_for(it))?;
         Ok(match ingress {
             Ingress::Path(target) => Aim::Exchange(Door::Path, target, Presented::default()),

@@ -1,6 +1,6 @@
 //! A tunnel that was opened becomes TLS with a certificate of ours, and then a session like any other.
 
-use std::io;
+use std::{io, sync::Mutex};
 
 use http::Method;
 use rustls::{AlertDescription, server::Acceptor};
@@ -43,7 +43,7 @@ impl Session {
             return None;
         }
         let connection = Shared::new(Connection::new(wire, limits.idle));
-        Some(Self { worker, connection, peer, tunnel: Some(tunnel), counted })
+        Some(Self { worker, connection, peer, tunnel: Some(tunnel), counted, near: Mutex::default() })
     }
 }
 

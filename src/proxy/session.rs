@@ -2,7 +2,7 @@
 
 use std::{
     future::poll_fn,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Poll, ready},
     time::Duration,
 };
@@ -15,7 +15,7 @@ use crate::{
         capacity::Share,
         head::{Framing, RequestHead, Version},
         splice::Line as _,
-        target::Origin,
+        target::{Origin, Target},
         task::Piece,
     },
     exchange::{Recorded, Refusal, Ticket},
@@ -28,6 +28,7 @@ use crate::{
     identity::Presented,
     proxy::{
         Peer, Worker,
+        classify::{Ingress, classify},
         dispatch::{Done, Received},
         respond::Responder,
     },
@@ -47,6 +48,8 @@ pub struct Session {
     /// Set once the connection has become a tunnel.
     pub(crate) tunnel: Option<Tunnel>,
     pub(crate) counted: Counted,
+    /// Where the last request outside a tunnel went: the next one often goes there, too.
+    pub(crate) near: Mutex<Option<Arc<Origin>>>,
 }
 
 /// Where a connection is counted, for as long as it is open.
@@ -87,7 +90,7 @@ pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: Peer, share: Share
     let counted = Counted { _here: worker.connections.enter(), _share: share };
     let idle = worker.config.load().limits.idle;
     let connection = Shared::new(Connection::new(Wire::Plain(Socket::new(stream)), idle));
-    let mut session = Session { worker, connection, peer, tunnel: None, counted };
+    let mut session = Session { worker, connection, peer, tunnel: None, counted, near: Mutex::default() };
     loop {
         let next = match session.read_head().await {
             Ok(Some(bytes)) => Box::pin(session.handle(bytes)).await,
@@ -185,6 +188,18 @@ impl Session {
         }
         let framing = framing::of_request(&head)?;
         Ok((head, framing))
+    }
+
+    /// Tells a request apart that is outside a tunnel.
+    pub(crate) fn classify(&self, head: &RequestHead) -> Result<Ingress, Refusal> {
+        let mut near = self.near.lock().unwrap_or_else(PoisonError::into_inner);
+        let ingress = classify(head, near.as_ref())?;
+        if let Ingress::Path(Target { origin, .. }) | Ingress::Forward(Target { origin, .. }) = &ingress
+            && near.as_ref().is_none_or(|it| !Arc::ptr_eq(it, origin))
+        {
+            *near = Some(Arc::clone(origin));
+        }
+        Ok(ingress)
     }
 
     /// Whether the key that opened the tunnel was revoked.
