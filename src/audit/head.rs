@@ -219,7 +219,7 @@ fn encode(turn: u64, state: &State, key: &ChainKey) -> [u8; COPY] {
     for number in [mark.device, mark.inode, mark.offset, *revision] {
         copy.extend_from_slice(&number.to_le_bytes());
     }
-    copy.extend_from_slice(&key.mac(&copy, b""));
+    copy.extend_from_slice(&key.mac(&copy));
     let mut padded = [0; COPY];
     padded[..copy.len()].copy_from_slice(&copy);
     padded
@@ -228,7 +228,7 @@ fn encode(turn: u64, state: &State, key: &ChainKey) -> [u8; COPY] {
 fn decode(copy: &[u8], key: &ChainKey) -> Option<(u64, State)> {
     let (covered, rest) = copy.split_at_checked(COVERED)?;
     let mut fields = covered.strip_prefix(MAGIC)?;
-    if verify_slices_are_equal(&key.mac(covered, b""), rest.get(..MAC)?).is_err() {
+    if verify_slices_are_equal(&key.mac(covered), rest.get(..MAC)?).is_err() {
         return None;
     }
     let (turn, sequence, mac) = (number(&mut fields)?, number(&mut fields)?, take(&mut fields)?);

@@ -206,6 +206,11 @@ impl Lane {
         to.append(&mut self.lock().closed);
     }
 
+    /// The line of a closed record.
+    pub(crate) fn text<'a>(&'a self, closed: &'a Closed) -> &'a [u8] {
+        closed.long.as_deref().unwrap_or_else(|| self.slots.text(&closed.slot))
+    }
+
     /// Takes back the slots of lines that are in the log.
     pub(crate) fn release(&self, written: impl Iterator<Item = Slot>) {
         let mut state = self.lock();

@@ -63,7 +63,8 @@ fn write(remains: &Remains, sink: &mut Sink) -> Result<(), AuditError> {
     }
     // They begin with their time.
     lines.sort_unstable();
-    let written = sink.append(&lines.concat(), |mark| remains.note(mark)).result.and_then(|()| sink.sync());
+    let lines_within = lines.iter().flat_map(|it| it.split_inclusive(|b| *b == b'\n'));
+    let written = sink.append(lines_within, |mark| remains.note(mark)).result.and_then(|()| sink.sync());
     tracing::info!(records = lines.len(), "brought the audit records of a process that ended early into the log");
     written.map_err(|source| AuditError::Log { path: sink.path().to_owned(), source })
 }
@@ -139,9 +140,9 @@ mod tests {
                 text.len()
             });
         }
-        sink.append(&line(0), |mark| journal.note(mark)).result.unwrap();
+        sink.append([&*line(0)].into_iter(), |mark| journal.note(mark)).result.unwrap();
         fs::copy(folder.path().join("chain"), folder.path().join("chain.before")).unwrap();
-        sink.append(&line(1), |mark| journal.note(mark)).result.unwrap();
+        sink.append([&*line(1)].into_iter(), |mark| journal.note(mark)).result.unwrap();
         (folder, log)
     }
 

@@ -7,8 +7,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use memchr::memchr_iter;
-
 use crate::audit::{
     anchor::Anchor,
     behind,
@@ -27,6 +25,17 @@ pub struct Appended {
     pub result: io::Result<()>,
 }
 
+/// The end of one line of a batch.
+#[derive(Debug)]
+struct End {
+    /// Bytes of the batch up to there.
+    length: usize,
+    /// The record.
+    anchor: Anchor,
+    /// What is known of the store after it.
+    revision: u64,
+}
+
 /// Appends to one log and one chain.
 #[derive(Debug)]
 pub struct Sink {
@@ -38,9 +47,9 @@ pub struct Sink {
     known: Anchor,
     /// The newest revision of the store that was seen; needed there, too.
     revision: u64,
-    /// The batch as it is written, and the record at each line's end. Both are reused.
+    /// The batch as it is written, and what each line's end is. Both are reused.
     text: Vec<u8>,
-    ends: Vec<(usize, Anchor)>,
+    ends: Vec<End>,
 }
 
 impl Sink {
@@ -65,7 +74,11 @@ impl Sink {
     }
 
     /// Appends whole lines. `note` is told, before the first byte, where the batch will begin.
-    pub fn append(&mut self, lines: &[u8], note: impl FnOnce(Mark) -> io::Result<()>) -> Appended {
+    pub fn append<'a>(
+        &mut self,
+        lines: impl Iterator<Item = &'a [u8]>,
+        note: impl FnOnce(Mark) -> io::Result<()>,
+    ) -> Appended {
         let appended = self.try_append(lines, note).unwrap_or_else(|error| Appended { lines: 0, result: Err(error) });
         if appended.result.is_err() {
             self.log = None;
@@ -73,19 +86,21 @@ impl Sink {
         appended
     }
 
-    fn try_append(&mut self, lines: &[u8], note: impl FnOnce(Mark) -> io::Result<()>) -> io::Result<Appended> {
+    fn try_append<'a>(
+        &mut self,
+        lines: impl Iterator<Item = &'a [u8]>,
+        note: impl FnOnce(Mark) -> io::Result<()>,
+    ) -> io::Result<Appended> {
         let mut head = self.head.lock()?;
         let log = current(&mut self.log, &self.path)?;
         let mut state = caught_up(&head, log, &self.path, &self.key, (self.known, self.revision))?;
         let start = state.mark;
         note(start)?;
-        chain(lines, state.anchor, &self.key, &mut self.text, &mut self.ends);
+        chain(lines, &state, &self.key, &mut self.text, &mut self.ends);
         let (length, result) = log.append(&self.text, start);
-        let written = self.ends.partition_point(|(end, _)| *end <= length);
-        if let Some((_, last)) = self.ends[..written].last() {
-            let revision =
-                self.text[..length].split_inclusive(|b| *b == b'\n').fold(state.revision, |it, line| told(line, it));
-            state = State { anchor: *last, mark: log.end()?, revision };
+        let written = self.ends.partition_point(|it| it.length <= length);
+        if let Some(last) = self.ends[..written].last() {
+            state = State { anchor: last.anchor, mark: log.end()?, revision: last.revision };
             if let Err(error) = head.set(state) {
                 // The lines are there: this process knows it, and another one finds them behind the head.
                 tracing::warn!(%error, "the head of the audit chain cannot be written; the log itself goes on");
@@ -150,13 +165,19 @@ fn caught_up(
     Ok(state)
 }
 
-fn chain(lines: &[u8], mut last: Anchor, key: &ChainKey, text: &mut Vec<u8>, ends: &mut Vec<(usize, Anchor)>) {
+fn chain<'a>(
+    lines: impl Iterator<Item = &'a [u8]>,
+    last: &State,
+    key: &ChainKey,
+    text: &mut Vec<u8>,
+    ends: &mut Vec<End>,
+) {
     text.clear();
     ends.clear();
-    let mut start = 0;
-    for end in memchr_iter(b'\n', lines) {
-        key.append(&mut last, &lines[start..=end], text);
-        ends.push((text.len(), last));
-        start = end + 1;
+    let (mut anchor, mut revision) = (last.anchor, last.revision);
+    for line in lines {
+        key.append(&mut anchor, line, text);
+        revision = told(line, revision);
+        ends.push(End { length: text.len(), anchor, revision });
     }
 }

@@ -60,8 +60,8 @@ pub(crate) fn hear(log: &Path, key: &ChainKey, known: Anchor) -> io::Result<Witn
 
 /// The newest revision that is known after an authentic `line`, if it was `revision` before.
 pub(crate) fn told(line: &[u8], revision: u64) -> u64 {
-    // Most lines are about requests, and no value can hold a blank.
-    if memmem::rfind(line, b" rev=-").is_some() {
+    // Most lines are about requests, and no value can hold a blank. What follows is there when it is in the log.
+    if line.ends_with(b" rev=-\n") || memmem::rfind(line, b" rev=- ").is_some() {
         return revision;
     }
     let Some(fields) = Fields::parse(line) else { return revision };

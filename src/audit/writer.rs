@@ -38,16 +38,13 @@ pub struct Writer {
     signals: Arc<Signals>,
     /// Lines that are not in the log, of each lane.
     waiting: Vec<Vec<Closed>>,
-    /// What is written next, and the lane of each of its lines. Both are reused.
-    batch: Vec<u8>,
-    lanes_of: Vec<usize>,
 }
 
 impl Writer {
     /// Writes what `lanes` close.
     pub fn new(sink: Sink, journal: Arc<Journal>, lanes: Vec<Arc<Lane>>, signals: Arc<Signals>) -> Self {
         let waiting = lanes.iter().map(|_| Vec::new()).collect();
-        Self { sink, journal, lanes, signals, waiting, batch: Vec::new(), lanes_of: Vec::new() }
+        Self { sink, journal, lanes, signals, waiting }
     }
 
     /// Returns when the trail is closed, and either all is written or it is hopeless.
@@ -126,27 +123,21 @@ impl Writer {
     }
 
     fn write_batch(&mut self) -> io::Result<()> {
-        self.fill_batch();
-        let Appended { lines: written, result } = self.sink.append(&self.batch, |mark| self.journal.note(mark));
-        for lines in self.lanes_of[..written].chunk_by(|a, b| a == b) {
-            let lane = lines[0];
-            self.lanes[lane].release(self.waiting[lane].drain(..lines.len()).map(|it| it.slot));
+        let waiting = self.lanes.iter().zip(&self.waiting);
+        let lines = waiting.flat_map(|(lane, waiting)| waiting.iter().map(|it| lane.text(it)));
+        let mut room = Some(BATCH);
+        let batch = lines.take_while(|line| {
+            let fits = room.is_some();
+            room = room.and_then(|it| it.checked_sub(line.len()));
+            fits
+        });
+        let Appended { lines: mut written, result } = self.sink.append(batch, |mark| self.journal.note(mark));
+        for (lane, waiting) in self.lanes.iter().zip(&mut self.waiting) {
+            let lines = written.min(waiting.len());
+            lane.release(waiting.drain(..lines).map(|it| it.slot));
+            written -= lines;
         }
         result
-    }
-
-    fn fill_batch(&mut self) {
-        self.batch.clear();
-        self.lanes_of.clear();
-        for (n, (lane, waiting)) in self.lanes.iter().zip(&self.waiting).enumerate() {
-            for closed in waiting {
-                self.batch.extend_from_slice(closed.long.as_deref().unwrap_or_else(|| lane.slots.text(&closed.slot)));
-                self.lanes_of.push(n);
-                if self.batch.len() >= BATCH {
-                    return;
-                }
-            }
-        }
     }
 }
 
