@@ -82,7 +82,7 @@ impl<'a> Reload<'a> {
             Ok(entry) => entry,
             Err(unavailable) => return self.keep(unavailable.to_string(), published),
         };
-        entry.record.name = Some(Principal::Local.name());
+        entry.record.set_name(Principal::Local.name());
         entry.arm();
         let (config, fixed) = within(&published.config(), config);
         published.configure(config);
@@ -104,7 +104,7 @@ impl<'a> Reload<'a> {
         if self.wrong.as_deref() != Some(what) {
             match self.recorder.open(Door::Admin, "config_reload") {
                 Ok(mut entry) => {
-                    entry.record.name = Some(Principal::Local.name());
+                    entry.record.set_name(Principal::Local.name());
                     entry.record.reason = Some("invalid_request");
                     entry.record.generation = published.snapshot().generation();
                     entry.close(Outcome::Denied);

@@ -119,7 +119,7 @@ fn compare(memory: &Memory, store: &FileStore, records: &Records) -> Result<Resu
 fn accept(audit: &Audit, recorder: &Recorder, error: RolledBack, found: u64) -> Result<(), AppError> {
     let memory = audit.memory();
     let mut entry = recorder.open(Door::Admin, ACCEPTED)?;
-    entry.record.name = Some(Principal::Local.name());
+    entry.record.set_name(Principal::Local.name());
     let object = match error {
         RolledBack::Older { seen, .. } => format!("store:{seen}-{found}"),
         RolledBack::Untold { .. } => format!("store:{found}"),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-use crate::audit::escape::{hex, unhex};
+use crate::audit::{digits::base_16, escape::unhex};
 
 /// Bytes of a record's MAC.
 pub const MAC: usize = 16;
@@ -35,8 +35,8 @@ impl fmt::Display for Anchor {
 /// As it stands in a line.
 pub(crate) fn digits(mac: [u8; MAC]) -> [u8; MAC * 2] {
     let mut text = [0; MAC * 2];
-    for (pair, b) in text.chunks_exact_mut(2).zip(mac) {
-        pair.copy_from_slice(&[hex(b >> 4), hex(b & 15)]);
+    for (digits, bytes) in text.as_chunks_mut().0.iter_mut().zip(mac.as_chunks().0) {
+        *digits = base_16(*bytes);
     }
     text
 }

@@ -7,7 +7,10 @@ use std::fmt;
 use aws_lc_rs::{constant_time::verify_slices_are_equal, hmac};
 use memchr::memmem;
 
-use crate::audit::anchor::{Anchor, MAC, digits, of_digits};
+use crate::audit::{
+    anchor::{Anchor, MAC, digits, of_digits},
+    digits::{base_10, width},
+};
 
 const SEQUENCE: &[u8] = b" seq=";
 const ENDING: &[u8] = b" mac=";
@@ -40,7 +43,9 @@ impl ChainKey {
         text.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
         last.sequence += 1;
         text.extend_from_slice(SEQUENCE);
-        push_number(last.sequence, text);
+        let number = text.len();
+        text.resize(number + width(last.sequence), 0);
+        base_10(last.sequence, &mut text[number..]);
         last.mac = self.mac(&text[start..]);
         text.copy_within(start + MAC.., start);
         text.truncate(text.len() - MAC);
@@ -81,18 +86,6 @@ impl<'a> Link<'a> {
         let plain = number.first().is_some_and(|it| *it != b'0') && number.iter().all(u8::is_ascii_digit);
         let sequence = str::from_utf8(number).ok().filter(|_| plain)?.parse().ok()?;
         Some(Self { anchor: Anchor { sequence, mac }, covered })
-    }
-}
-
-fn push_number(number: u64, text: &mut Vec<u8>) {
-    let start = text.len();
-    let mut rest = number;
-    loop {
-        text.push(b'0' + (rest % 10) as u8);
-        rest /= 10;
-        if rest == 0 {
-            return text[start..].reverse();
-        }
     }
 }
 

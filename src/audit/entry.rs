@@ -15,27 +15,30 @@ use crate::audit::{
 /// The right and the duty to write one line.
 #[derive(Debug)]
 pub struct Entry {
-    /// What the line will say.
-    pub record: Record,
-    id: RequestId,
+    /// What the line will say. Boxed, since it is handed on often.
+    pub record: Box<Record>,
     /// Gone once it is closed.
     slot: Option<Slot>,
     lane: Arc<Lane>,
-    started: Instant,
 }
 
 impl Entry {
-    pub(crate) fn new(record: Record, id: RequestId, slot: Slot, lane: Arc<Lane>, started: Instant) -> Self {
-        Self { record, id, slot: Some(slot), lane, started }
+    pub(crate) fn new(record: Box<Record>, slot: Slot, lane: Arc<Lane>) -> Self {
+        Self { record, slot: Some(slot), lane }
     }
 
     /// Writes down what is known now, with the outcome `interrupted`: if the process dies, this becomes the line. To be
     /// called before a credential is opened.
     pub fn arm(&mut self) {
-        let line = Line { record: &self.record, outcome: Outcome::Interrupted, millis: None, id: self.id };
-        if let Some(slot) = &mut self.slot {
-            self.lane.slots.put(slot, Kind::Armed, |space| line.write(space).length);
-        }
+        let Some(slot) = &mut self.slot else { return };
+        let line = Line { record: &self.record, outcome: Outcome::Interrupted, millis: None };
+        let mut settled = 0;
+        self.lane.slots.put(slot, Kind::Armed, |space, _| {
+            let fit = line.write(space, b"");
+            settled = fit.settled;
+            fit.length
+        });
+        self.record.settled = settled;
     }
 
     /// Ends the record. Its line is safe when this returns, and in the log soon after.
@@ -45,31 +48,31 @@ impl Entry {
 
     /// The same, and says how long it was open.
     pub fn close_timed(mut self, outcome: Outcome) -> Duration {
-        let open = self.started.elapsed();
+        let open = self.record.opened.elapsed();
         self.finish(outcome, open);
         open
     }
 
     /// Since when it is open.
     pub fn opened(&self) -> Instant {
-        self.started
+        self.record.opened
     }
 
     /// Names the record.
     pub fn id(&self) -> RequestId {
-        self.id
+        self.record.id
     }
 
     fn finish(&mut self, outcome: Outcome, open: Duration) {
         let Some(mut slot) = self.slot.take() else { return };
         let millis = u64::try_from(open.as_millis()).ok();
-        let line = Line { record: &self.record, outcome, millis, id: self.id };
+        let line = Line { record: &self.record, outcome, millis };
         let mut long = None;
-        self.lane.slots.put(&mut slot, Kind::Closed, |space| {
-            let fit = line.write(space);
+        self.lane.slots.put(&mut slot, Kind::Closed, |space, armed| {
+            let fit = line.write(space, armed.get(..line.record.settled).unwrap_or_default());
             if fit.cut {
                 let mut whole = vec![0; LONGEST];
-                let length = line.write(&mut whole).length;
+                let length = line.write(&mut whole, b"").length;
                 whole.truncate(length);
                 long = Some(whole.into_boxed_slice());
             }
@@ -82,7 +85,7 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         if self.slot.is_some() {
-            self.finish(Outcome::of_abandoned(), self.started.elapsed());
+            self.finish(Outcome::of_abandoned(), self.record.opened.elapsed());
         }
     }
 }

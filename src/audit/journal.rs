@@ -128,17 +128,18 @@ impl Slots {
         (0..self.count).rev().map(Slot).collect()
     }
 
-    /// Puts a text, which `write` makes and whose length it returns, in the place of the one that was there.
-    pub fn put(&self, slot: &mut Slot, kind: Kind, write: impl FnOnce(&mut [u8]) -> usize) {
+    /// Puts a text, which `write` makes out of the one that was there and whose length it returns, in its place.
+    pub fn put(&self, slot: &mut Slot, kind: Kind, write: impl FnOnce(&mut [u8], &[u8]) -> usize) {
         let old = Word(self.word(slot).load(Ordering::Relaxed));
         let second_half = old.0 != 0 && !old.is_second_half();
         let start = self.start(slot).wrapping_add(half_start(second_half));
+        let before = self.text(slot);
         #[expect(unsafe_code, reason = "the map gives raw pointers only")]
         // SAFETY: `start` is in the map, since a slot is and its halves are in the slot; the one `Slot` of this number
         // is borrowed mutably, so no one in this process reads or writes there, and other processes leave a locked
-        // journal alone.
+        // journal alone; the text that was there is in the other half.
         let text = unsafe { slice::from_raw_parts_mut(start, ROOM) };
-        let length = write(text);
+        let length = write(text, before);
         self.word(slot).store(Word::new(kind, second_half, length).0, Ordering::Release);
     }
 
@@ -214,8 +215,8 @@ mod tests {
         remains::Remains,
     };
 
-    fn write(text: &[u8]) -> impl FnOnce(&mut [u8]) -> usize {
-        |space| {
+    fn write(text: &[u8]) -> impl FnOnce(&mut [u8], &[u8]) -> usize {
+        |space, _| {
             space[..text.len()].copy_from_slice(text);
             text.len()
         }
@@ -260,7 +261,8 @@ mod tests {
         let mut slot = shares[0].take_all().remove(0);
         shares[0].put(&mut slot, Kind::Armed, write(b"armed"));
         let path = journal.path().to_owned();
-        shares[0].put(&mut slot, Kind::Closed, |space| {
+        shares[0].put(&mut slot, Kind::Closed, |space, before| {
+            assert_eq!(before, b"armed");
             space.fill(b'y');
             // What a process would leave that died here.
             let left = std::fs::read(&path).unwrap();

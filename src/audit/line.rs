@@ -8,8 +8,10 @@ use std::{
 use memchr::memmem;
 
 use crate::audit::{
-    escape::{CUT, cut, escape, hex},
+    digits::{base_10, base_16, width},
+    escape::{CUT, cut, escape},
     record::{Outcome, Record, RequestId},
+    text::Text,
 };
 
 /// Room for any line.
@@ -17,9 +19,6 @@ pub const LONGEST: usize = 3072;
 
 const ID: &[u8] = b" id=";
 
-const LONGEST_ALIAS: usize = 64;
-const LONGEST_KEY: usize = 20;
-const LONGEST_NAME: usize = 64;
 const LONGEST_OBJECT: usize = 72;
 const LONGEST_POLICY: usize = 72;
 
@@ -32,8 +31,6 @@ pub struct Line<'a> {
     pub outcome: Outcome,
     /// How long it took; `None` before the end.
     pub millis: Option<u64>,
-    /// Whose line it is.
-    pub id: RequestId,
 }
 
 /// What became of a line in the room it was given.
@@ -41,56 +38,96 @@ pub struct Line<'a> {
 pub struct Fit {
     /// Its length, with the newline.
     pub length: usize,
+    /// How much of that does not depend on how it ends.
+    pub settled: usize,
     /// Whether the URL had to be shortened.
     pub cut: bool,
 }
 
 impl Line<'_> {
-    /// Writes the line into `space`. If it is too long there, the URL gives way.
-    pub fn write(&self, space: &mut [u8]) -> Fit {
-        let needed = self.put(space, &self.record.url, b"");
+    /// Writes the line into `space`. If it is too long there, the URL gives way. What of the line is settled is taken from
+    /// `before`, which holds it, unless that is empty.
+    pub fn write(&self, space: &mut [u8], before: &[u8]) -> Fit {
+        let mut out = Out { space, length: 0 };
+        if before.is_empty() {
+            self.begin(&mut out, &self.record.url, b"");
+        } else {
+            out.put(before);
+        }
+        let settled = out.length;
+        self.end(&mut out);
+        let Out { space, length: needed } = out;
         if needed <= space.len() {
-            return Fit { length: needed, cut: false };
+            return Fit { length: needed, settled, cut: false };
         }
         let keep = self.record.url.len().saturating_sub(needed - space.len() + CUT.len());
         let url = &self.record.url[..cut(&self.record.url, keep)];
-        let length = self.put(space, url, CUT).min(space.len());
+        let mut out = Out { space, length: 0 };
+        self.begin(&mut out, url, CUT);
+        self.end(&mut out);
+        let Out { space, length } = out;
+        let length = length.min(space.len());
         // The other fields are bounded so that this changes nothing; but a line must end.
         if let Some(last) = space[..length].last_mut() {
             *last = b'\n';
         }
-        Fit { length, cut: true }
+        Fit { length, settled: 0, cut: true }
     }
 
-    /// Returns the length that was needed, even if there was less space.
-    fn put(&self, space: &mut [u8], url: &[u8], cut: &[u8]) -> usize {
+    /// Who wants what.
+    fn begin(&self, out: &mut Out<'_>, url: &[u8], cut: &[u8]) {
         let record = self.record;
-        let mut out = Out { space, length: 0 };
         out.put(record.at.as_bytes());
         out.put(b" ");
         out.put(record.door.as_str().as_bytes());
         out.put(b" ");
         out.put(record.action.as_bytes());
-        out.value(b" credential=", record.credential.as_deref(), LONGEST_ALIAS);
-        out.escaped(b" method=", &record.method);
-        out.escaped(b" url=", url);
+        out.put(b" credential=");
+        out.text(&record.credential);
+        out.put(b" method=");
+        out.text(&record.method);
+        out.put(b" url=");
+        out.put(if url.is_empty() { b"-" } else { url });
         out.put(cut);
+        out.put(b" source=");
         out.source(record.source);
-        out.value(b" key=", record.key.as_deref(), LONGEST_KEY);
-        out.value(b" name=", record.name.as_deref(), LONGEST_NAME);
-        out.number(b" status=", (record.status > 0).then_some(record.status.into()));
-        out.escaped(b" outcome=", self.outcome.as_str().as_bytes());
-        out.escaped(b" reason=", record.reason.unwrap_or_default().as_bytes());
-        out.number(b" up=", Some(record.bytes_up));
-        out.number(b" down=", Some(record.bytes_down));
-        out.number(b" ms=", self.millis);
-        out.id(self.id);
-        out.value(b" object=", record.object.as_deref(), LONGEST_OBJECT);
-        out.value(b" policy=", record.policy.as_deref(), LONGEST_POLICY);
-        out.number(b" gen=", (record.generation > 0).then_some(record.generation));
-        out.number(b" rev=", (record.revision > 0).then_some(record.revision));
+        out.put(b" key=");
+        out.text(&record.key);
+        out.put(b" name=");
+        out.text(&record.name);
+    }
+
+    /// What came of it.
+    fn end(&self, out: &mut Out<'_>) {
+        let record = self.record;
+        out.put(b" status=");
+        out.number((record.status > 0).then_some(record.status.into()));
+        out.put(b" outcome=");
+        out.put(self.outcome.as_str().as_bytes());
+        out.put(b" reason=");
+        match record.reason {
+            None => out.put(b"-"),
+            Some(reason) => out.put(reason.as_bytes()),
+        }
+        out.put(b" up=");
+        out.digits(record.bytes_up);
+        out.put(b" down=");
+        out.digits(record.bytes_down);
+        out.put(b" ms=");
+        out.number(self.millis);
+        out.put(ID);
+        for bytes in record.id.0.to_be_bytes().as_chunks().0 {
+            out.put(&base_16(*bytes));
+        }
+        out.put(b" object=");
+        out.value(record.object.as_deref(), LONGEST_OBJECT);
+        out.put(b" policy=");
+        out.value(record.policy.as_deref(), LONGEST_POLICY);
+        out.put(b" gen=");
+        out.number((record.generation > 0).then_some(record.generation));
+        out.put(b" rev=");
+        out.number((record.revision > 0).then_some(record.revision));
         out.put(b"\n");
-        out.length
     }
 }
 
@@ -114,6 +151,8 @@ struct Out<'a> {
 }
 
 impl Out<'_> {
+    // Constants become single stores.
+    #[inline]
     fn put(&mut self, text: &[u8]) {
         let end = self.length + text.len();
         if let Some(space) = self.space.get_mut(self.length..end) {
@@ -122,13 +161,19 @@ impl Out<'_> {
         self.length = end;
     }
 
-    fn escaped(&mut self, field: &[u8], value: &[u8]) {
-        self.put(field);
-        self.put(if value.is_empty() { b"-" } else { value });
+    /// Copies what is behind the text, too: a copy of constant length is cheaper, and the next text overwrites it.
+    fn text<const N: usize>(&mut self, text: &Text<N>) {
+        let (bytes, length) = text.padded();
+        match self.space.get_mut(self.length..self.length + N) {
+            Some(space) => {
+                space.copy_from_slice(bytes);
+                self.length += length;
+            }
+            None => self.put(text.as_bytes()),
+        }
     }
 
-    fn value(&mut self, field: &[u8], value: Option<&str>, limit: usize) {
-        self.put(field);
+    fn value(&mut self, value: Option<&str>, limit: usize) {
         match value {
             None | Some("") => self.put(b"-"),
             // What is there and reads so must not look like what is absent.
@@ -137,35 +182,33 @@ impl Out<'_> {
         }
     }
 
-    fn number(&mut self, field: &[u8], value: Option<u64>) {
-        self.put(field);
+    fn number(&mut self, value: Option<u64>) {
         match value {
             None => self.put(b"-"),
             Some(value) => self.digits(value),
         }
     }
 
-    fn digits(&mut self, mut value: u64) {
-        let mut digits = [0; 20];
-        let mut start = digits.len();
-        loop {
-            start -= 1;
-            digits[start] = b'0' + (value % 10) as u8;
-            value /= 10;
-            if value == 0 {
-                return self.put(&digits[start..]);
-            }
+    fn digits(&mut self, value: u64) {
+        if value < 10 {
+            return self.put(&[b'0' + (value % 10) as u8]);
         }
+        let end = self.length + width(value);
+        if let Some(space) = self.space.get_mut(self.length..end) {
+            base_10(value, space);
+        }
+        self.length = end;
     }
 
     /// `core::fmt` takes as long for an address as all else takes for the line, so the common form is done by hand.
     fn source(&mut self, source: Option<SocketAddr>) {
-        self.put(b" source=");
         match source {
             None => self.put(b"-"),
             Some(SocketAddr::V4(address)) => {
-                for (place, octet) in address.ip().octets().into_iter().enumerate() {
-                    self.put(if place == 0 { b"" } else { b"." });
+                let [first, rest @ ..] = address.ip().octets();
+                self.digits(first.into());
+                for octet in rest {
+                    self.put(b".");
                     self.digits(octet.into());
                 }
                 self.put(b":");
@@ -179,12 +222,6 @@ impl Out<'_> {
             }
         }
     }
-
-    fn id(&mut self, id: RequestId) {
-        self.put(ID);
-        let digits = id.0.to_be_bytes().map(|b| [hex(b >> 4), hex(b & 15)]);
-        self.put(digits.as_flattened());
-    }
 }
 
 impl fmt::Write for Out<'_> {
@@ -196,7 +233,7 @@ impl fmt::Write for Out<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Instant};
+    use std::time::Instant;
 
     use crate::audit::{
         journal::ROOM,
@@ -208,16 +245,17 @@ mod tests {
     const ID: RequestId = RequestId(0x0123_4567_89ab_cdef);
 
     fn record(door: Door) -> Record {
-        let at = Stamps::new().at(Instant::now(), || "2026-11-22T10:30:00.123Z".parse().unwrap());
-        Record::new(at, door, "http_request")
+        let now = Instant::now();
+        let at = Stamps::new().at(now, || "2026-11-22T10:30:00.123Z".parse().unwrap());
+        Record::new(ID, (at, now), door, "http_request")
     }
 
     fn full(mut record: Record) -> Record {
-        record.credential = Some("github-api".into());
+        record.set_credential("github-api");
         record.set_method("GET");
         record.set_url("https", "api.github.com", "/user?x=1");
-        record.source = Some("127.0.0.1:53122".parse().unwrap());
-        record.name = Some("local".into());
+        record.set_source("127.0.0.1:53122".parse().ok());
+        record.set_name("local");
         record.status = 200;
         record.bytes_down = 1234;
         record.generation = 7;
@@ -226,7 +264,7 @@ mod tests {
 
     fn write(record: &Record, outcome: Outcome, millis: Option<u64>, space: usize) -> (String, Fit) {
         let mut text = vec![0; space];
-        let fit = Line { record, outcome, millis, id: ID }.write(&mut text);
+        let fit = Line { record, outcome, millis }.write(&mut text, b"");
         text.truncate(fit.length);
         (String::from_utf8(text).unwrap(), fit)
     }
@@ -241,7 +279,7 @@ mod tests {
         );
         let mut refused = record(Door::Tunnel);
         refused.set_authority("[::1]:443");
-        refused.source = Some("[2001:db8::1]:9".parse().unwrap());
+        refused.set_source("[2001:db8::1]:9".parse().ok());
         refused.reason = Some("sni_mismatch");
         refused.bytes_up = u64::MAX;
         refused.object = Some("role:ci".into());
@@ -257,11 +295,11 @@ mod tests {
 
     #[test]
     fn values_cannot_make_lines_or_fields() {
-        let hostile: Arc<str> = "a b\nkey=\"x\"\r\\\u{7f}\u{2028}é".into();
+        let hostile = "a b\nkey=\"x\"\r\\\u{7f}\u{2028}é";
         let mut record = full(record(Door::Api));
-        record.credential = Some(Arc::clone(&hostile));
-        record.key = Some("-".into());
-        record.name = Some(hostile);
+        record.set_credential(hostile);
+        record.set_key("-");
+        record.set_name(hostile);
         let (text, _) = write(&record, Outcome::Ok, Some(0), LONGEST);
         assert_eq!(text.matches('\n').count(), 1);
         assert!(text.trim_end().bytes().all(|b| b == b' ' || b.is_ascii_graphic()), "{text}");
@@ -278,12 +316,12 @@ mod tests {
     fn the_longest_line_fits_a_slot_without_its_url() {
         let mut longest = record(Door::Connect);
         longest.action = "an_action_with_a_long_na";
-        longest.credential = Some("é".repeat(100).into());
+        longest.set_credential(&"é".repeat(100));
         longest.set_method("é".repeat(100));
         longest.set_url("https", &"h".repeat(250), "/".repeat(4000));
-        longest.source = Some("[fe80:1111:2222:3333:4444:5555:6666:7777%4294967295]:65535".parse().unwrap());
-        longest.key = Some("k".repeat(100).into());
-        longest.name = Some("\n".repeat(100).into());
+        longest.set_source("[fe80:1111:2222:3333:4444:5555:6666:7777%4294967295]:65535".parse().ok());
+        longest.set_key(&"k".repeat(100));
+        longest.set_name(&"\n".repeat(100));
         longest.status = u16::MAX;
         longest.bytes_up = u64::MAX;
         longest.bytes_down = u64::MAX;

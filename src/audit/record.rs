@@ -1,23 +1,25 @@
 //! What one line says. Text that others chose is made harmless here, when it comes in.
 
-use std::{cell::Cell, fmt, net::SocketAddr, sync::Arc, thread};
+use std::{cell::Cell, fmt, net::SocketAddr, sync::Arc, thread, time::Instant};
 
 use memchr::memchr;
-use smallvec::SmallVec;
 
 use crate::audit::{
     escape::{self, CUT},
     stamp::Stamp,
+    text::Text,
 };
 
 /// The longest URL in a line, in bytes.
 pub const LONGEST_URL: usize = 2048;
 
-/// The longest method in a line; longer ones are cut.
+/// The longest method, visible prefix of a key, and name in a line; longer ones are cut.
 const LONGEST_METHOD: usize = 16;
+const LONGEST_KEY: usize = 20;
+const LONGEST_NAME: usize = 64;
 
 /// The longest name of a query parameter. What is longer is no name, but a token that ends in `=`.
-const LONGEST_NAME: usize = 40;
+const LONGEST_PARAMETER: usize = 40;
 
 /// Where a request or a change came in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -120,20 +122,19 @@ impl fmt::Display for RequestId {
 #[derive(Debug)]
 pub struct Record {
     pub(crate) at: Stamp,
+    pub(crate) opened: Instant,
+    pub(crate) id: RequestId,
     pub(crate) door: Door,
     pub(crate) action: &'static str,
-    /// Escaped.
-    pub(crate) method: SmallVec<[u8; LONGEST_METHOD]>,
+    pub(crate) credential: Text<LONGEST_NAME>,
+    pub(crate) method: Text<LONGEST_METHOD>,
     /// Escaped, without the values of its query.
     pub(crate) url: Vec<u8>,
-    /// The alias of the credential that is used.
-    pub credential: Option<Arc<str>>,
-    /// The caller's address.
-    pub source: Option<SocketAddr>,
-    /// The visible prefix of the caller's key.
-    pub key: Option<Arc<str>>,
-    /// The caller's name.
-    pub name: Option<Arc<str>>,
+    pub(crate) source: Option<SocketAddr>,
+    pub(crate) key: Text<LONGEST_KEY>,
+    pub(crate) name: Text<LONGEST_NAME>,
+    /// How much of the line that the journal holds stays as it is, whatever is still said; 0 if none does.
+    pub(crate) settled: usize,
     /// The status the caller got; 0 if there was none.
     pub status: u16,
     /// Bytes of the request's body.
@@ -153,17 +154,20 @@ pub struct Record {
 }
 
 impl Record {
-    pub(crate) fn new(at: Stamp, door: Door, action: &'static str) -> Self {
+    pub(crate) fn new(id: RequestId, (at, opened): (Stamp, Instant), door: Door, action: &'static str) -> Self {
         Self {
             at,
+            opened,
+            id,
             door,
             action,
-            method: SmallVec::new(),
+            credential: Text::NONE,
+            method: Text::NONE,
             url: Vec::new(),
-            credential: None,
             source: None,
-            key: None,
-            name: None,
+            key: Text::NONE,
+            name: Text::NONE,
+            settled: 0,
             status: 0,
             bytes_up: 0,
             bytes_down: 0,
@@ -175,33 +179,63 @@ impl Record {
         }
     }
 
+    /// The alias of the credential that is used.
+    pub fn set_credential(&mut self, alias: &str) {
+        self.settled = 0;
+        self.credential.set_name(alias);
+    }
+
+    /// The caller's address.
+    pub fn set_source(&mut self, source: Option<SocketAddr>) {
+        self.settled = 0;
+        self.source = source;
+    }
+
+    /// The visible prefix of the caller's key.
+    pub fn set_key(&mut self, prefix: &str) {
+        self.settled = 0;
+        self.key.set_name(prefix);
+    }
+
+    /// The caller's name.
+    pub fn set_name(&mut self, name: &str) {
+        self.settled = 0;
+        self.name.set_name(name);
+    }
+
     /// The request's method, whatever the client wrote there.
     pub fn set_method(&mut self, method: impl AsRef<[u8]>) {
-        self.method.clear();
-        escape::escape(method.as_ref(), LONGEST_METHOD, |text| self.method.extend_from_slice(text));
+        self.settled = 0;
+        self.method.set(method.as_ref());
     }
 
     /// The target, as it is before any credential is put into it. Of the query only the names of its parameters are
     /// kept; what has no name is a value.
     pub fn set_url(&mut self, scheme: &str, authority: &str, path_and_query: impl AsRef<[u8]>) {
         let path_and_query = path_and_query.as_ref();
-        let url = &mut self.url;
-        url.clear();
-        url.reserve((scheme.len() + authority.len() + path_and_query.len() + 4).min(LONGEST_URL));
-        append(url, scheme.as_bytes());
-        append(url, b"://");
-        append(url, authority.as_bytes());
         let end = memchr(b'?', path_and_query).unwrap_or(path_and_query.len());
-        append(url, &path_and_query[..end]);
+        self.set_target(&[scheme.as_bytes(), b"://", authority.as_bytes(), &path_and_query[..end]]);
         if let Some(query) = path_and_query.get(end + 1..) {
-            append_names(url, query);
+            append_names(&mut self.url, query);
         }
     }
 
     /// The target of a tunnel, `host:port`.
     pub fn set_authority(&mut self, authority: &str) {
+        self.set_target(&[authority.as_bytes()]);
+    }
+
+    fn set_target(&mut self, pieces: &[&[u8]]) {
+        self.settled = 0;
+        let whole = pieces.concat();
+        if whole.len() <= LONGEST_URL && escape::is_harmless(&whole) {
+            self.url = whole;
+            return;
+        }
         self.url.clear();
-        append(&mut self.url, authority.as_bytes());
+        for piece in pieces {
+            append(&mut self.url, piece);
+        }
     }
 }
 
@@ -212,7 +246,9 @@ fn append_names(url: &mut Vec<u8>, query: &[u8]) {
         before = b"&";
         match memchr(b'=', parameter) {
             // `dG9rZW4==` is a value, with the padding of base64.
-            Some(end) if end <= LONGEST_NAME && !is_padding(&parameter[end + 1..]) => append(url, &parameter[..=end]),
+            Some(end) if end <= LONGEST_PARAMETER && !is_padding(&parameter[end + 1..]) => {
+                append(url, &parameter[..=end]);
+            }
             None if parameter.is_empty() => (),
             _ => append(url, b"..."),
         }
@@ -241,12 +277,14 @@ mod tests {
     use std::time::Instant;
 
     use crate::audit::{
-        record::{Door, LONGEST_URL, Record},
+        record::{Door, LONGEST_URL, Record, RequestId},
         stamp::Stamps,
     };
 
     fn record() -> Record {
-        Record::new(Stamps::new().at(Instant::now(), || jiff::Timestamp::UNIX_EPOCH), Door::Path, "http_request")
+        let now = Instant::now();
+        let at = Stamps::new().at(now, || jiff::Timestamp::UNIX_EPOCH);
+        Record::new(RequestId(1), (at, now), Door::Path, "http_request")
     }
 
     fn url(path_and_query: &[u8]) -> String {
@@ -284,7 +322,7 @@ mod tests {
         );
         let mut record = record();
         record.set_method("GET /x\n2026");
-        assert_eq!(record.method.as_slice(), b"GET\\x20/x\\...");
+        assert_eq!(record.method.as_bytes(), b"GET\\x20/x\\...");
     }
 
     #[test]

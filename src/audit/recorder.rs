@@ -44,7 +44,8 @@ impl Recorder {
         self.lane.signals.expect_healthy()?;
         let started = Instant::now();
         let (slot, at, id) = self.lane.take(started)?;
-        Ok(Entry::new(Record::new(at, door, action), id, slot, Arc::clone(&self.lane), started))
+        let record = Box::new(Record::new(id, (at, started), door, action));
+        Ok(Entry::new(record, slot, Arc::clone(&self.lane)))
     }
 
     /// How this share of the trail is used.

@@ -134,7 +134,7 @@ mod tests {
         let mut sink = sink(&folder, &log);
         let (journal, mut shares) = Journal::create(folder.path(), 1, 8).unwrap();
         for (slot, n) in shares[0].take_all().iter_mut().zip(1..4) {
-            shares[0].put(slot, Kind::Closed, |space| {
+            shares[0].put(slot, Kind::Closed, |space, _| {
                 let text = line(n);
                 space[..text.len()].copy_from_slice(&text);
                 text.len()
@@ -152,10 +152,11 @@ mod tests {
     }
 
     fn line(n: u64) -> Vec<u8> {
-        let at = Stamps::new().at(Instant::now(), || jiff::Timestamp::UNIX_EPOCH);
-        let record = Record::new(at, Door::Path, "http_request");
+        let now = Instant::now();
+        let at = Stamps::new().at(now, || jiff::Timestamp::UNIX_EPOCH);
+        let record = Record::new(RequestId(n), (at, now), Door::Path, "http_request");
         let mut text = vec![0; 500];
-        let fit = Line { record: &record, outcome: Outcome::Ok, millis: None, id: RequestId(n) }.write(&mut text);
+        let fit = Line { record: &record, outcome: Outcome::Ok, millis: None }.write(&mut text, b"");
         text.truncate(fit.length);
         text
     }

@@ -52,11 +52,11 @@ impl Exchange {
         let presented = Presented { key: self.shown_key(inbound)?, alias: None };
         let caller = Caller { presented: &presented, keyless: inbound.keyless, source: inbound.source };
         let principal = self.authenticate(snapshot, &caller, now).map_err(|refusal| {
-            entry.record.key = presented.key.map(|it| it.prefix().into());
+            entry.record.set_key(presented.key.as_ref().map_or("", PresentedKey::prefix));
             if inbound.door == Door::Forward { refusal.in_proxy_style() } else { refusal }
         })?;
-        entry.record.name = Some(principal.name());
-        entry.record.key = principal.holder().map(|it| Arc::clone(&it.prefix));
+        entry.record.set_name(principal.name());
+        entry.record.set_key(principal.prefix());
         Ok(principal)
     }
 

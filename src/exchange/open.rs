@@ -1,6 +1,6 @@
 //! The record of one exchange while it is open, and what is counted of it: both end together.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
 
 use http::Method;
 
@@ -109,12 +109,12 @@ impl Exchange {
     pub fn turn_away(&self, turned: &Turned<'_>, word: &Word) -> Result<(), Refusal> {
         let mut open = self.open(Door::Api, "api_refused")?;
         let record = &mut open.entry.record;
-        record.source = turned.source;
+        record.set_source(turned.source);
         record.set_method(turned.method.as_str());
         record.set_authority(without_values(turned.target));
-        record.name = turned.principal.map(Principal::name);
-        let holder = turned.principal.and_then(Principal::holder);
-        record.key = holder.map(|it| Arc::clone(&it.prefix)).or_else(|| turned.key.map(|it| it.prefix().into()));
+        record.set_name(turned.principal.map_or("", Principal::name));
+        let holder = turned.principal.and_then(Principal::holder).map(|it| it.key.prefix.as_str());
+        record.set_key(holder.or(turned.key.as_ref().map(PresentedKey::prefix)).unwrap_or_default());
         self.metrics.coded(word.code);
         open.say(word);
         Ok(())

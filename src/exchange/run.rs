@@ -117,8 +117,10 @@ impl Exchange {
             None => self.pace(config, &principal, Permission::Execute)?,
         }
         let known = bind(snapshot, &principal, inbound)
-            .inspect_err(|refusal| entry.record.credential = refusal.alias().map(Into::into))?;
-        entry.record.credential = known.as_ref().map(|it| Arc::clone(&it.alias));
+            .inspect_err(|refusal| entry.record.set_credential(refusal.alias().unwrap_or_default()))?;
+        if let Some(known) = &known {
+            entry.record.set_credential(&known.alias);
+        }
         let origin = Some(Arc::clone(&inbound.target.origin));
         ticket.uses(Rights { holder: principal.holder().cloned(), known: known.clone(), origin });
         let facts = facts(snapshot, &principal, known.as_deref(), inbound, now);
@@ -159,7 +161,7 @@ impl Exchange {
         let action = if door == Door::Tunnel { "connect" } else { "http_request" };
         match self.open(door, action) {
             Ok(mut open) => {
-                open.entry.record.source = source;
+                open.entry.record.set_source(source);
                 open.entry.record.set_method(method.as_str());
                 open.entry.record.set_authority(without_values(target));
                 open.refuse(refusal)
@@ -286,7 +288,7 @@ fn note(entry: &mut Entry, inbound: &Inbound<'_>) {
     let path = inbound.target.path_and_query();
     let path = if presented::holds_a_key(path.as_bytes()) { "/..." } else { path };
     let record = &mut entry.record;
-    record.source = inbound.source;
+    record.set_source(inbound.source);
     record.set_method(inbound.method.as_str());
     record.set_url(origin.scheme.as_str(), origin.host_field(), path);
 }

@@ -89,11 +89,11 @@ impl Exchange {
         let snapshot = self.snapshot.load_full();
         let record = &mut open.entry.record;
         record.generation = snapshot.generation();
-        record.source = source;
+        record.set_source(source);
         record.set_method(Method::CONNECT.as_str());
         record.set_authority(&origin.authority.to_string());
-        record.name = Some(principal.name());
-        record.key = principal.holder().map(|it| Arc::clone(&it.prefix));
+        record.set_name(principal.name());
+        record.set_key(principal.prefix());
         let config = snapshot.config();
         let share = self.share(config, &principal, source);
         match share.and_then(|it| self.pace(config, &principal, Permission::Execute).map(|()| it)) {

@@ -1,7 +1,7 @@
 //! Who a caller turned out to be, and what that one may do.
 
 use std::sync::{
-    Arc, LazyLock,
+    Arc,
     atomic::{AtomicI64, Ordering},
 };
 
@@ -28,10 +28,6 @@ pub struct Holder {
     pub key: ApiKey,
     /// Its role.
     pub role: Arc<Role>,
-    /// [`ApiKey::prefix`], as audit lines hold it.
-    pub prefix: Arc<str>,
-    /// [`ApiKey::name`], as audit lines hold it.
-    pub name: Arc<str>,
     usage: Arc<Usage>,
 }
 
@@ -46,10 +42,9 @@ struct Usage {
 impl Holder {
     /// A key and its role.
     pub fn new(key: ApiKey, role: Arc<Role>) -> Self {
-        let (prefix, name) = (key.prefix.as_str().into(), key.name.as_str().into());
         let last = AtomicI64::new(key.last_used_at.map_or(0, Timestamp::as_second));
         let usage = Arc::new(Usage { last, open: Arc::default() });
-        Self { key, role, prefix, name, usage }
+        Self { key, role, usage }
     }
 
     /// The holder of the same key as it is now, in place of the one `before`.
@@ -83,12 +78,16 @@ impl Holder {
 
 impl Principal {
     /// The name that audit lines show.
-    pub fn name(&self) -> Arc<str> {
-        static LOCAL: LazyLock<Arc<str>> = LazyLock::new(|| "local".into());
+    pub fn name(&self) -> &str {
         match self {
-            Self::Local => Arc::clone(&LOCAL),
-            Self::Key(holder) => Arc::clone(&holder.name),
+            Self::Local => "local",
+            Self::Key(holder) => &holder.key.name,
         }
+    }
+
+    /// The visible beginning of its key, as audit lines show it; empty if it has none.
+    pub fn prefix(&self) -> &str {
+        self.holder().map_or("", |it| &it.key.prefix)
     }
 
     /// Whose key it showed, if any.

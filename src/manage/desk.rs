@@ -185,10 +185,10 @@ impl Case<'_> {
 }
 
 fn describe(record: &mut Record, caller: &Caller<'_>, deed: &Deed<'_>) {
-    record.name = Some(caller.principal.name());
-    record.key = caller.principal.holder().map(|it| Arc::clone(&it.prefix));
-    record.source = caller.source;
+    record.set_name(caller.principal.name());
+    record.set_key(caller.principal.prefix());
+    record.set_source(caller.source);
     if let About::Credential(alias) = deed.about {
-        record.credential = Some(alias.into());
+        record.set_credential(alias);
     }
 }

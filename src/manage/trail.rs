@@ -12,9 +12,9 @@ pub fn view(principal: &Principal, records: &Records, filter: Filter) -> Result<
     let rights = Rights::of(principal, records)?;
     match principal.holder() {
         Some(holder) if rights.may(Permission::Admin).is_err() => {
-            let own = filter.key.as_ref().is_none_or(|asked| holder.prefix.starts_with(asked.as_str()));
+            let own = filter.key.as_ref().is_none_or(|asked| holder.key.prefix.starts_with(asked.as_str()));
             // Another's key has no records, as far as this caller can tell.
-            let seen = if own { holder.prefix.to_string() } else { String::from("-") };
+            let seen = if own { holder.key.prefix.clone() } else { String::from("-") };
             Ok(Filter { key: Some(seen), ..filter })
         }
         _ => Ok(filter),

@@ -18,10 +18,10 @@ fn every_record_is_one_line_in_the_log() {
     let place = Place::new();
     let (audit, recorder) = place.open();
     let mut entry = recorder.open(Door::Path, "http_request").unwrap();
-    entry.record.credential = Some("github-api".into());
+    entry.record.set_credential("github-api");
     entry.record.set_method("GET");
     entry.record.set_url("https", "api.github.com", "/user?token=s3cret");
-    entry.record.source = Some("127.0.0.1:53122".parse().unwrap());
+    entry.record.set_source("127.0.0.1:53122".parse().ok());
     entry.record.status = 200;
     entry.arm();
     let id = entry.id();
@@ -35,6 +35,34 @@ fn every_record_is_one_line_in_the_log() {
     assert!(first.contains(&format!(" id={id} object=- policy=- gen=- rev=- seq=1 mac=")), "{first}");
     assert!(second.contains(" CONNECT http_request credential=- ") && second.contains(" outcome=client_abort "));
     assert_eq!(place.journals(), 0, "nothing is left to be brought in");
+}
+
+#[test]
+fn what_is_learnt_while_a_credential_is_in_use_is_in_the_line_too() {
+    let place = Place::new();
+    let (audit, recorder) = place.open();
+    for url in ["/user".to_owned(), "/u".repeat(700)] {
+        let mut entry = recorder.open(Door::Path, "http_request").unwrap();
+        entry.record.set_url("https", "api.github.com", &url);
+        entry.record.set_credential("first");
+        entry.arm();
+        entry.record.set_credential("second");
+        entry.record.set_name("later");
+        entry.record.bytes_up = 7;
+        entry.close(Outcome::Ok);
+        let mut entry = recorder.open(Door::Path, "http_request").unwrap();
+        entry.record.set_url("https", "api.github.com", &url);
+        entry.arm();
+        entry.arm();
+        entry.close(Outcome::Ok);
+    }
+    audit.close().unwrap();
+    let log = place.log();
+    for (line, n) in log.lines().zip(0..) {
+        assert_eq!(line.contains(" credential=second method=- url=https://api.github.com/u"), n % 2 == 0, "{line}");
+        assert_eq!(line.contains(" name=later status=- outcome=ok reason=- up=7 "), n % 2 == 0, "{line}");
+        assert_eq!(line.contains(" credential=- method=- url=https://api.github.com/u"), n % 2 == 1, "{line}");
+    }
 }
 
 #[test]
@@ -114,8 +142,8 @@ fn hostile_values_make_no_lines() {
     let (audit, recorder) = place.open();
     let forged = "x\r\n2026-01-01T00:00:00.000Z PATH http_request credential=forged";
     let mut entry = recorder.open(Door::Forward, "http_request").unwrap();
-    entry.record.credential = Some(forged.into());
-    entry.record.name = Some(forged.into());
+    entry.record.set_credential(forged);
+    entry.record.set_name(forged);
     entry.record.set_method(forged);
     entry.record.set_url("http", "a.example", format!("/{}{forged}?{forged}&{forged}=1", "a".repeat(1000)));
     entry.arm();
