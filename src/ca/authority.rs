@@ -5,8 +5,11 @@ use std::{fmt, sync::Arc};
 use jiff::Timestamp;
 use rustls::{
     ServerConfig,
-    crypto::{CryptoProvider, aws_lc_rs},
-    server::ServerSessionMemoryCache,
+    crypto::{
+        CryptoProvider,
+        aws_lc_rs::{self, Ticketer},
+    },
+    server::NoServerSessionStorage,
     version::{TLS12, TLS13},
 };
 
@@ -20,9 +23,6 @@ use crate::{
         sni::OnlyFor,
     },
 };
-
-/// Sessions kept for resumption, each host its own: 1024 hosts stay within some megabytes.
-const SESSIONS: usize = 32;
 
 /// The certificate authority at work. Shared by all threads.
 pub struct Ca {
@@ -47,8 +47,8 @@ impl Ca {
         Ok(Self { root, leaf_key, provider, configs: Configs::new(), clock, pem })
     }
 
-    /// The configuration with which to answer clients that tunnel to `host`. It has its own session storage, so a
-    /// ticket of one host is worth nothing at another.
+    /// The configuration with which to answer clients that tunnel to `host`. It seals its tickets under keys of its own, so
+    /// a ticket of one host is worth nothing at another.
     pub fn server_config(&self, host: &Host) -> Result<Arc<ServerConfig>, CaError> {
         let now = self.clock.now();
         self.configs.get(host, now, || self.configure(host, now))
@@ -72,7 +72,10 @@ impl Ca {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(shown));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
+        // What resumes lies with the clients, sealed: however many there are, it takes no memory here, and none of them
+        // pushes another's out. The keys change every six hours, and end with the leaf.
+        config.ticketer = Ticketer::new()?;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
         // A replayed request would be a replayed use of a credential.
         config.max_early_data_size = 0;
         Ok(Dated { config: Arc::new(config), not_before: leaf.not_before, renew_at: leaf.renew_at })

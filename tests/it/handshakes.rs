@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustls::{ClientConnection, pki_types::ServerName};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, pki_types::ServerName};
 
 use crate::support::{Agent, Appliance, Origin, WAYS, Way, agent::trusting, visit::Visit, wait::PATIENCE};
 
@@ -97,6 +97,34 @@ fn half_of_a_handshake_is_let_go_and_disturbs_nobody() {
     }
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert_eq!(origin.connections(), 1);
+}
+
+#[test]
+fn a_client_resumes_again_and_again_however_many_others_came_between() {
+    let (appliance, origin) = (Appliance::start(), Origin::https());
+    let client = || Arc::new(trusting(&appliance.ca_file()));
+    let mine = client();
+    assert_eq!(ask(&appliance, &origin, &mine), HandshakeKind::Full);
+    for _ in 0..40 {
+        assert_eq!(ask(&appliance, &origin, &client()), HandshakeKind::Full);
+    }
+    for turn in 0..40 {
+        assert_eq!(ask(&appliance, &origin, &mine), HandshakeKind::Resumed, "{turn}");
+    }
+}
+
+/// One request in a tunnel of its own.
+fn ask(appliance: &Appliance, origin: &Origin, client: &Arc<ClientConfig>) -> HandshakeKind {
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut connection = ClientConnection::new(Arc::clone(client), name).unwrap();
+    let mut socket = tunnel(appliance, origin);
+    let mut stream = rustls::Stream::new(&mut connection, &mut socket);
+    let host = origin.authority();
+    write!(stream, "GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    connection.handshake_kind().unwrap()
 }
 
 #[test]
