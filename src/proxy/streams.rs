@@ -25,7 +25,7 @@ use crate::{
     },
     exchange::{Door, Inbound, Refusal, Reply},
     http1::{Wire, send::SendError},
-    http2::{Incoming, Pump, heads},
+    http2::{Batched, Incoming, Pump, heads},
     proxy::{
         Limits, Peer, Worker, classify,
         dispatch::unless_revoked,
@@ -46,6 +46,8 @@ const MOST_ABANDONED: usize = 200;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest time that the last frames may take to leave, or the rest of a short request to come.
 const LINGER: Duration = Duration::from_secs(2);
+
+type Served = server::Connection<Batched, Bytes>;
 
 /// What the streams of one connection share.
 #[derive(Debug)]
@@ -74,14 +76,21 @@ impl Streams {
     /// Serves the connection until it ends.
     pub(crate) async fn serve(self: Arc<Self>, wire: Wire) {
         let limits = self.worker.config.load().limits;
-        match tokio::time::timeout(limits.handshake, builder(&limits).handshake(wire)).await {
-            Ok(Ok(connection)) => self.accept(connection, limits.idle).await,
+        let wire = Batched::new(wire);
+        let mut beginning = pin!(builder(&limits).handshake(wire.clone()));
+        let beginning = poll_fn(|cx| {
+            let begun = beginning.as_mut().poll(cx);
+            wire.send(cx);
+            begun
+        });
+        match tokio::time::timeout(limits.handshake, beginning).await {
+            Ok(Ok(connection)) => self.accept(connection, wire.clone(), limits.idle).await,
             Ok(Err(error)) => tracing::debug!(%error, peer = %self.peer, "HTTP/2 did not begin"),
             Err(_) => {}
         }
     }
 
-    async fn accept(self: Arc<Self>, mut connection: server::Connection<Wire, Bytes>, idle: Duration) {
+    async fn accept(self: Arc<Self>, mut connection: Served, wire: Batched, idle: Duration) {
         let mut idle = Idle::new(idle);
         let mut ending = Ending::default();
         poll_fn(|cx| {
@@ -98,9 +107,16 @@ impl Streams {
                         return Poll::Ready(());
                     }
                     Poll::Ready(None) => return Poll::Ready(()),
-                    Poll::Pending if ending.unsent.is_some() && !connection.has_streams() => ending.unsent = None,
-                    Poll::Pending if ending.at_once => return idle.poll_over(cx),
-                    Poll::Pending => return Poll::Pending,
+                    Poll::Pending => {
+                        let sent = wire.send(cx);
+                        if sent && ending.unsent.is_some() && !connection.has_streams() {
+                            ending.unsent = None;
+                        } else if ending.at_once {
+                            return idle.poll_over(cx);
+                        } else {
+                            return Poll::Pending;
+                        }
+                    }
                 }
             }
         })
@@ -108,13 +124,7 @@ impl Streams {
     }
 
     /// Says once that the connection will end, and why.
-    fn look_for_an_end(
-        &self,
-        connection: &mut server::Connection<Wire, Bytes>,
-        idle: &mut Idle,
-        ending: &mut Ending,
-        cx: &mut Context<'_>,
-    ) {
+    fn look_for_an_end(&self, connection: &mut Served, idle: &mut Idle, ending: &mut Ending, cx: &mut Context<'_>) {
         if ending.at_once {
             return;
         }

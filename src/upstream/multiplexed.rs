@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::{
     base::{id::Id, idle::Idle, target::Origin, task},
     http1::{Wire, scan::LONGEST_HEAD},
-    http2::incoming::into_io,
+    http2::{Batched, incoming::into_io},
     upstream::flight::Flight,
 };
 
@@ -67,10 +67,11 @@ impl Multiplexed {
         caller: Option<Id>,
         flight: Option<Flight>,
     ) -> Result<Arc<Self>, h2::Error> {
-        let (sender, connection) = builder().handshake(wire).await?;
+        let wire = Batched::new(wire);
+        let (sender, connection) = builder().handshake(wire.clone()).await?;
         let load = Mutex::new(Load { streams: 0, since: Instant::now() });
         let shared = Arc::new(Self { origin, caller, sender, load, retired: AtomicBool::new(false) });
-        task::spawn(Driver { connection, shared: Arc::downgrade(&shared), flight, unasked: 0, farewell: None });
+        task::spawn(Driver { connection, wire, shared: Arc::downgrade(&shared), flight, unasked: 0, farewell: None });
         Ok(shared)
     }
 
@@ -159,7 +160,8 @@ fn builder() -> Builder {
 
 /// The task that reads and writes the connection for all its exchanges.
 struct Driver {
-    connection: Connection<Wire, Bytes>,
+    connection: Connection<Batched, Bytes>,
+    wire: Batched,
     shared: Weak<Multiplexed>,
     flight: Option<Flight>,
     /// How often in a row it was woken without an exchange.
@@ -182,6 +184,7 @@ impl Future for Driver {
             }
             return Poll::Ready(());
         }
+        self.wire.send(cx);
         let streams = self.shared.upgrade().map(|it| it.streams());
         match streams {
             Some(0) if self.unasked >= MOST_UNASKED => {

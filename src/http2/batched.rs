@@ -1,0 +1,130 @@
+//! The bytes below HTTP/2: what one poll of a connection has to say leaves in one write and in full TLS records, where h2
+//! alone would write each frame of data by itself.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::http1::Wire;
+
+/// Most bytes that wait: what a TLS record holds.
+const MOST: usize = 16 << 10;
+
+/// Shared by the connection, which reads and writes, and by whoever polls the connection and then sends what it wrote.
+#[derive(Clone, Debug)]
+pub struct Batched(Arc<Mutex<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    wire: Wire,
+    /// Written, but not sent.
+    waiting: Vec<u8>,
+    /// Why the rest cannot be sent, until the connection has been told.
+    failed: Option<io::Error>,
+}
+
+impl Batched {
+    /// Over this.
+    pub fn new(wire: Wire) -> Self {
+        Self(Arc::new(Mutex::new(Inner { wire, waiting: Vec::new(), failed: None })))
+    }
+
+    /// Sends what was written; whether nothing waits any longer. To be called after each poll of the connection, which is
+    /// woken to find out about a failure.
+    pub fn send(&self, cx: &mut Context<'_>) -> bool {
+        let mut inner = self.lock();
+        let sent = inner.poll_send(cx);
+        if let Poll::Ready(Err(error)) = sent {
+            inner.failed = Some(error);
+            cx.waker().wake_by_ref();
+            return true;
+        }
+        sent.is_ready()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut sent = 0;
+        while sent < self.waiting.len() {
+            match Pin::new(&mut self.wire).poll_write(cx, &self.waiting[sent..]) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(more)) => sent += more,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.waiting.drain(..sent);
+                    return Poll::Pending;
+                }
+            }
+        }
+        // An idle connection holds no buffer.
+        self.waiting = Vec::new();
+        Pin::new(&mut self.wire).poll_flush(cx)
+    }
+
+    /// What is large already is not copied.
+    fn poll_take(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Err(error));
+        }
+        let length: usize = parts.iter().map(|it| it.len()).sum();
+        if self.waiting.len() + length > MOST {
+            ready!(self.poll_send(cx))?;
+        }
+        if length > MOST / 2 && self.waiting.is_empty() {
+            return Pin::new(&mut self.wire).poll_write_vectored(cx, parts);
+        }
+        for part in parts {
+            self.waiting.extend_from_slice(part);
+        }
+        Poll::Ready(Ok(length))
+    }
+}
+
+impl AsyncRead for Batched {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut inner = self.lock();
+        if let Some(error) = inner.failed.take() {
+            return Poll::Ready(Err(error));
+        }
+        Pin::new(&mut inner.wire).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Batched {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.lock().poll_take(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.lock().poll_take(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// It is sent when the connection has been polled.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.lock().failed.take().map_or(Ok(()), Err))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut inner = self.lock();
+        ready!(inner.poll_send(cx))?;
+        Pin::new(&mut inner.wire).poll_shutdown(cx)
+    }
+}
