@@ -156,6 +156,7 @@ impl Plan {
             requests: InFlight::default(),
             unsent: InFlight::default(),
             tunnels: InFlight::default(),
+            opening: tokio::sync::Mutex::default(),
             draining: AtomicBool::new(false),
         });
         self.scrape.add(&worker);

@@ -133,6 +133,7 @@ impl Session {
         let done = match admitted {
             (origin, presented, Admitted::Intercepted(ticket)) => {
                 let counted = self.worker.tunnels.enter();
+                self.worker.turn().await;
                 Done::Opened(Tunnel { origin, presented, ticket, counted })
             }
             (origin, _, Admitted::Blind(blind)) => {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
 
 use crate::{
     base::{
@@ -42,6 +43,8 @@ pub struct Worker {
     pub unsent: InFlight,
     /// Open tunnels.
     pub tunnels: InFlight,
+    /// See [`Worker::turn`].
+    pub opening: Mutex<()>,
     /// Set once; connections then end after the request at hand.
     pub draining: AtomicBool,
 }
@@ -50,6 +53,14 @@ impl Worker {
     /// Whether connections should end.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the turn of one more tunnel: one each time that the runtime has looked at all else, so that a burst of new
+    /// ones does not go ahead of handshakes that have begun. Those then end one after the other, not all at last, and a
+    /// client has the tickets of the first before it begins the next.
+    pub async fn turn(&self) {
+        let _turn = self.opening.lock().await;
+        tokio::task::yield_now().await;
     }
 
     /// Whether an origin-form request may name this authority: `localhost`, the address that is bound, or a
