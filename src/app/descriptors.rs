@@ -4,12 +4,14 @@ use std::thread;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::config::limits::Limits;
+use crate::{base::pipe, config::limits::Limits};
 
 /// What the process itself has open, some of it for a moment only: the store, logs, names that are looked up.
 const OWN: u64 = 24;
 /// The same of each worker.
 const OF_WORKER: u64 = 8;
+/// Ends of its pipes. Where descriptors are few, so are these: what gets no pipe is copied.
+const OF_PIPES: u64 = 2 * pipe::MOST as u64;
 /// Where the system names no number, this many are surely possible.
 const UNNAMED: u64 = 10_240;
 
@@ -29,7 +31,8 @@ pub(crate) fn raise() {
 pub(crate) fn fit(limits: &mut Limits) {
     let Some(descriptors) = getrlimit(Resource::Nofile).current else { return };
     let workers = thread::available_parallelism().map_or(1, usize::from) as u64;
-    let free = descriptors.saturating_sub(OWN + OF_WORKER * workers).max(2);
+    let of_pipes = (OF_PIPES * workers).min(descriptors / 8);
+    let free = descriptors.saturating_sub(OWN + OF_WORKER * workers + of_pipes).max(2);
     let wanted = limits.connections;
     let connections = free.saturating_sub(limits.requests.into()).max(free / 2).min(wanted.into());
     limits.lower(short(connections), short(free - connections));

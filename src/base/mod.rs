@@ -1,6 +1,6 @@
 //! The ground floor: types that know nothing of the product.
 //!
-//! Not here: anything that names a credential, a policy, a socket or a file.
+//! Not here: anything that names a credential, a policy or a file, or opens a socket.
 
 pub mod body;
 pub mod capacity;
@@ -13,6 +13,7 @@ pub mod histogram;
 pub mod host;
 pub mod id;
 pub mod idle;
+pub mod pipe;
 pub mod secret;
 pub mod service;
 pub mod splice;

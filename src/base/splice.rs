@@ -8,14 +8,19 @@ use std::{
     time::Duration,
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
 
-use crate::base::idle::Idle;
+use crate::base::{idle::Idle, pipe::Pipe};
 
 /// Most bytes that are read at once, and most that wait for a peer that does not take them.
 const MOST_AT_ONCE: usize = 65_536;
 /// Most reads until others have their turn.
 const MOST_READS: usize = 16;
+/// From how many bytes at once on it is cheaper to have the system move them than to copy them.
+const MUCH: usize = 16_384;
 
 thread_local! {
     /// Every splice reads into this; only what the other side does not take at once is copied, so a quiet one owns no
@@ -27,17 +32,29 @@ thread_local! {
 pub trait Line: AsyncRead + AsyncWrite + Unpin + Send + Sync + fmt::Debug {
     /// Makes its end unmistakable: when it is dropped, the peer sees that it was cut.
     fn abort(&self);
+
+    /// The socket, if nothing but the socket stands between these bytes and the peer.
+    fn tcp(&self) -> Option<&TcpStream>;
 }
 
 /// One of the two.
 #[derive(Debug)]
 pub struct Side {
     line: Box<dyn Line>,
-    /// What was read from it and is not yet passed on: the bytes from `at` on.
-    read: Vec<u8>,
-    at: usize,
+    held: Held,
     input: Input,
+    /// Whether much came when it was last read from.
+    flows: bool,
     passed: u64,
+}
+
+/// What was read from a side and is not yet passed on.
+#[derive(Debug)]
+enum Held {
+    /// The bytes from there on.
+    Bytes(Vec<u8>, usize),
+    /// What is in the pipe. Both sides are TCP then.
+    Piped(Pipe),
 }
 
 /// How far reading from a side has come.
@@ -76,7 +93,7 @@ pub enum End {
 impl Side {
     /// A connection from which these bytes have been read already.
     pub fn new(line: impl Line + 'static, read: Vec<u8>) -> Self {
-        Self { line: Box::new(line), read, at: 0, input: Input::Open, passed: 0 }
+        Self { line: Box::new(line), held: Held::Bytes(read, 0), input: Input::Open, flows: false, passed: 0 }
     }
 
     /// Passes on to `to` what is here and what comes. Ready when the end of it has been passed on.
@@ -84,7 +101,10 @@ impl Side {
         for _ in 0..MOST_READS {
             ready!(self.poll_drain(to, cx))?;
             match self.input {
-                Input::Open => ready!(self.poll_read_on(to, cx))?,
+                Input::Open => match self.poll_move_on(to, cx) {
+                    Some(moved) => ready!(moved)?,
+                    None => ready!(self.poll_read_on(to, cx))?,
+                },
                 Input::Torn => {
                     // What it sent before shall still arrive.
                     ready!(Pin::new(to).poll_flush(cx)).map_err(Broken::To)?;
@@ -110,13 +130,38 @@ impl Side {
     }
 
     fn poll_drain(&mut self, to: &mut dyn Line, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
-        while self.at < self.read.len() {
-            let taken = ready!(poll_write(to, cx, &self.read[self.at..])).map_err(Broken::To)?;
-            self.at += taken;
+        loop {
+            let taken = match (&mut self.held, to.tcp()) {
+                (Held::Bytes(bytes, at), _) if *at < bytes.len() => {
+                    let taken = ready!(poll_write(to, cx, &bytes[*at..])).map_err(Broken::To)?;
+                    *at += taken;
+                    taken
+                }
+                (Held::Piped(pipe), Some(to)) if !pipe.is_empty() => {
+                    ready!(pipe.poll_empty(to, cx)).map_err(Broken::To)?
+                }
+                _ => break,
+            };
             self.passed += taken as u64;
         }
-        (self.read, self.at) = (Vec::new(), 0);
+        self.held = Held::Bytes(Vec::new(), 0);
         Poll::Ready(Ok(()))
+    }
+
+    /// Has the system move what comes, where much comes and nothing is done to it on the way.
+    fn poll_move_on(&mut self, to: &dyn Line, cx: &mut Context<'_>) -> Option<Poll<Result<(), Broken>>> {
+        let from = self.line.tcp().filter(|_| self.flows && to.tcp().is_some())?;
+        let mut pipe = Pipe::take()?;
+        let Poll::Ready(moved) = pipe.poll_fill(from, cx) else { return Some(Poll::Pending) };
+        match moved.transpose()? {
+            Ok(0) => self.input = Input::Ended,
+            Ok(moved) => {
+                self.flows = moved >= MUCH;
+                self.held = Held::Piped(pipe);
+            }
+            Err(error) => return Some(Poll::Ready(Err(Broken::From(error)))),
+        }
+        Some(Poll::Ready(Ok(())))
     }
 
     /// Reads once, and passes on at once what `to` takes. While nothing comes, nothing is held back.
@@ -136,12 +181,13 @@ impl Side {
                 }
             }
             let mut rest = room.filled();
+            self.flows = rest.len() >= MUCH;
             if rest.is_empty() {
                 self.input = Input::Ended;
             }
             while !rest.is_empty() {
                 let Poll::Ready(taken) = poll_write(to, cx, rest) else {
-                    self.read = rest.to_vec();
+                    self.held = Held::Bytes(rest.to_vec(), 0);
                     break;
                 };
                 let taken = taken.map_err(Broken::To)?;

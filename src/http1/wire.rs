@@ -128,6 +128,13 @@ impl Line for Wire {
             tracing::debug!(%error, "a connection could not be set to reset");
         }
     }
+
+    fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Plain(Socket { carrier: Carrier::Tcp(tcp), .. }) => Some(tcp),
+            Self::Plain(_) | Self::Tls(_) => None,
+        }
+    }
 }
 
 impl AsyncRead for Wire {

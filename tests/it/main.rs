@@ -17,6 +17,8 @@ mod binding;
 #[cfg(test)]
 mod blind;
 #[cfg(test)]
+mod blind_bulk;
+#[cfg(test)]
 mod bodies;
 #[cfg(test)]
 mod browsers;
