@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use rustls::crypto::aws_lc_rs;
 use vultrino::{cli, config::Environment};
 
+/// It serves what is written in C as well: libc would keep what the cryptography had at its peak.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Freed pages go back to the system after a second; a thread of the allocator does it, not the request.
 #[expect(unsafe_code, reason = "jemalloc reads its options from a symbol of this name before main runs")]
-#[unsafe(export_name = "_rjem_malloc_conf")]
+#[unsafe(export_name = "malloc_conf")]
 pub static ALLOCATOR_OPTIONS: &[u8] = b"narenas:4,dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:true\0";
 
 fn main() -> ExitCode {

@@ -30,7 +30,7 @@ const IDLE: usize = 5000;
 /// What each of them may cost.
 const MOST_IDLE_KIB: u64 = 32;
 /// What may be left of all of them when they are gone.
-const LEFT_KIB: u64 = 16 << 10;
+const LEFT_KIB: u64 = 10 << 10;
 /// Requests whose bodies move at once, up and down.
 const BUSY: usize = 1000;
 /// What each of them says that its bodies are long.
