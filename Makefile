@@ -7,10 +7,10 @@ CLIENTS := target/clients
 RUST := 1.95
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench dist book needs fmt clippy rustdoc tidy one-provider deny
+.PHONY: help run test check bench bench-micro dist book needs fmt clippy rustdoc tidy one-provider deny
 
 help: ## list what make can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: needs ## build Vultrino and show it at work on made-up data; ARGS=--once ends after the table
 	$(CARGO) run --locked -- demo $(ARGS)
@@ -23,6 +23,9 @@ check: needs fmt clippy rustdoc tidy one-provider deny ## format, lints, documen
 bench: needs ## what a request costs, beside a direct one; BENCH="--rounds 5" and the like
 	$(CARGO) build --release --locked -p vultrino -p vultrino-load
 	$(TARGET)/release/vultrino-load $(BENCH)
+
+bench-micro: needs ## what each piece of a request costs; BENCH="decide" and the like choose
+	$(CARGO) bench --locked -p vultrino-micro --bench micro -- $(BENCH)
 
 dist: needs ## the binary as it is shipped, in target/dist/vultrino; takes minutes
 	$(CARGO) build --profile dist --locked -p vultrino
