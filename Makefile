@@ -20,7 +20,7 @@ test: needs $(CLIENTS)/ready ## install the clients that the tests use, and run 
 
 check: needs fmt clippy rustdoc tidy one-provider deny ## format, lints, documentation, house rules, dependencies
 
-bench: needs ## what a request costs, beside a direct one; BENCH="--rounds 5" and the like
+bench: needs ## what requests cost, beside direct ones; BENCH="--rows path,intercept" and the like
 	$(CARGO) build --release --locked -p vultrino -p vultrino-load
 	$(TARGET)/release/vultrino-load $(BENCH)
 

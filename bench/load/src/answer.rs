@@ -1,7 +1,7 @@
-//! The one answer that the origin gives and the clients expect, so that comparing it is cheaper than parsing it.
+//! The answers that the origin gives and the clients expect, so that comparing it is cheaper than parsing it.
 
 /// A JSON object of 1 KiB.
-pub(crate) const BODY: [u8; 1024] = padded(b"{\"padding\":\"", b"\"}\n");
+pub(crate) static BODY: [u8; 1024] = padded(b"{\"padding\":\"", b"\"}\n");
 
 /// The whole answer to a request that carried the right credential.
 pub(crate) fn good() -> Vec<u8> {
@@ -10,6 +10,14 @@ pub(crate) fn good() -> Vec<u8> {
             .to_vec();
     answer.extend_from_slice(&BODY);
     answer
+}
+
+/// The head of the answer to a download of so many bytes.
+pub(crate) fn bulk(length: u64) -> Vec<u8> {
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {length}\r\nCache-Control: no-store\r\n\r\n"
+    )
+    .into_bytes()
 }
 
 /// The whole answer to any other request.

@@ -9,16 +9,19 @@ use memchr::memmem;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::answer::BODY;
-use crate::route::{Route, Stream};
+use crate::bulk;
+use crate::route::{Open, Route, Stream, Work};
 
 /// What all clients of a row count together. They share one thread.
 #[derive(Default)]
 pub(crate) struct Tally {
     /// Clients end when this is set.
     pub(crate) stop: Cell<bool>,
-    /// Times are noted while this is set.
+    /// Times and handshakes are noted while this is set.
     pub(crate) noting: Cell<bool>,
     pub(crate) answered: Cell<u32>,
+    pub(crate) handshakes: Cell<u32>,
+    pub(crate) resumed: Cell<u32>,
     pub(crate) errors: Cell<u32>,
     pub(crate) first_error: RefCell<Option<String>>,
     /// Nanoseconds from the start of a request (with its connection, if it needs one) to the end of its answer.
@@ -31,21 +34,28 @@ impl Tally {
         self.first_error.borrow_mut().get_or_insert_with(|| what.to_owned());
     }
 
-    fn succeeded(&self, took: Duration) {
+    pub(crate) fn succeeded(&self, took: Duration) {
         self.answered.set(self.answered.get() + 1);
         if self.noting.get() {
             self.times.borrow_mut().push(u32::try_from(took.as_nanos()).unwrap_or(u32::MAX));
         }
     }
+
+    fn opened(&self, stream: &Stream) {
+        if self.noting.get() {
+            self.handshakes.set(self.handshakes.get() + 1);
+            self.resumed.set(self.resumed.get() + u32::from(stream.has_resumed()));
+        }
+    }
 }
 
 /// One client. Any failure counts: the proxy has no reason to close a connection that is in use.
-pub(crate) async fn ask(route: Rc<Route>, tally: Rc<Tally>) {
-    let mut buffer = vec![0; 8192];
+pub(crate) async fn ask(route: Route, tally: Rc<Tally>) {
+    let mut buffer = vec![0; room(&route)];
     let mut open = None;
     while !tally.stop.get() {
         let started = Instant::now();
-        match once(&route, &mut open, &mut buffer).await {
+        match once(&route, &mut open, &mut buffer, &tally).await {
             Ok(()) => tally.succeeded(started.elapsed()),
             Err(error) => {
                 tally.failed(&error.to_string());
@@ -60,23 +70,51 @@ pub(crate) async fn ask(route: Rc<Route>, tally: Rc<Tally>) {
     }
 }
 
-async fn once(route: &Route, open: &mut Option<Stream>, buffer: &mut [u8]) -> io::Result<()> {
-    let stream = match open {
-        Some(stream) => stream,
-        None => open.insert(route.open().await?),
-    };
+/// Opens a connection and makes one request, to whose end the connection stays open.
+pub(crate) async fn first(route: &Route) -> io::Result<Open> {
+    let mut open = route.open().await?;
+    again(route, &mut open, &mut vec![0; room(route)]).await?;
+    Ok(open)
+}
+
+/// Makes one request.
+pub(crate) async fn again(route: &Route, open: &mut Open, buffer: &mut [u8]) -> io::Result<()> {
+    let Open { stream, request } = open;
     match stream {
-        Stream::Plain(tcp) => exchange(tcp, &route.request, buffer).await,
-        Stream::Tls(tls) => exchange(tls, &route.request, buffer).await,
+        Stream::Plain(tcp) => exchange(tcp, request, route.work, buffer).await,
+        Stream::Tls(tls) => exchange(tls, request, route.work, buffer).await,
     }
 }
 
-async fn exchange<S>(io: &mut S, request: &[u8], buffer: &mut [u8]) -> io::Result<()>
+async fn once(route: &Route, open: &mut Option<Open>, buffer: &mut [u8], tally: &Tally) -> io::Result<()> {
+    if let Some(open) = open {
+        return again(route, open, buffer).await;
+    }
+    let opened = open.insert(route.open().await?);
+    tally.opened(&opened.stream);
+    again(route, opened, buffer).await
+}
+
+fn room(route: &Route) -> usize {
+    if matches!(route.work, Work::Ask) { 8 << 10 } else { 256 << 10 }
+}
+
+async fn exchange<S>(io: &mut S, request: &[u8], work: Work, buffer: &mut [u8]) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     io.write_all(request).await?;
-    io.flush().await?;
+    match work {
+        Work::Ask => io.flush().await?,
+        Work::Upload(length) => {
+            bulk::write(io, length).await?;
+            io.flush().await?;
+        }
+        Work::Download(length) => {
+            io.flush().await?;
+            return download(io, length, buffer).await;
+        }
+    }
     let mut filled = 0;
     loop {
         let got = io.read(&mut buffer[filled..]).await?;
@@ -88,6 +126,27 @@ where
             None => return Err(unexpected("the connection ended inside an answer", &buffer[..filled])),
         }
     }
+}
+
+async fn download<S: AsyncRead + Unpin>(io: &mut S, length: u64, buffer: &mut [u8]) -> io::Result<()> {
+    let mut filled = 0;
+    let start = loop {
+        if let Some(at) = memmem::find(&buffer[..filled], b"\r\n\r\n") {
+            break at + 4;
+        }
+        match io.read(&mut buffer[filled..]).await? {
+            0 => return Err(unexpected("the connection ended inside an answer", &buffer[..filled])),
+            got => filled += got,
+        }
+    };
+    if !buffer.starts_with(b"HTTP/1.1 200 ") {
+        return Err(unexpected("wrong answer", &buffer[..filled]));
+    }
+    let begun = buffer[start..filled].to_vec();
+    if bulk::is_next(io, &begun, length, buffer).await? {
+        return Ok(());
+    }
+    Err(io::Error::other("a download brought other bytes than the origin sent"))
 }
 
 /// Whether these bytes are the one good answer, or nothing while they may still become it.

@@ -4,15 +4,15 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 use crate::row::Row;
 
-/// Measure what a request through Vultrino costs, beside the same request made directly.
+/// Measure what requests through Vultrino cost, beside the same requests made directly.
 ///
-/// Starts a TLS origin and a temporary Vultrino in a temporary folder, all on this machine's loopback. The results go to
-/// stdout: a table on a terminal, tab-separated lines in a pipe. Exit status 1 when a request failed or reached the origin
-/// without the right credential.
+/// Starts an origin and a temporary Vultrino in a temporary folder, all on this machine's loopback. The results go to
+/// stdout: tables on a terminal, tab-separated lines in a pipe. Exit status 1 when a request failed, was answered with other
+/// bytes than the origin sent, or reached the origin without the right credential.
 #[derive(Debug, Parser)]
 #[command(name = "vultrino-load", version)]
 pub(crate) struct Options {
@@ -20,20 +20,28 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PATH")]
     vultrino: Option<PathBuf>,
 
-    /// Measured seconds a row; one second of warm-up comes before
-    #[arg(long, default_value = "4", value_parser = seconds)]
+    /// Measured seconds a row; a warm-up of one second, or as long if that is less, comes before
+    #[arg(long, default_value = "3", value_parser = seconds)]
     pub(crate) seconds: Duration,
 
-    /// Connections that ask at once, in the rows that are not about one
+    /// Requests under way at once, in the rows that are not about one
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) connections: u32,
+
+    /// Connections that are open at once in the row `idle`
+    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) idle: u32,
+
+    /// Size of a download or upload, in MiB
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) mib: u32,
 
     /// Measure all rows this often and show the median of each figure
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) rounds: u32,
 
-    /// What to measure, in this order
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Row::USUAL)]
+    /// What to measure, in this order [default: all]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Row::value_variants().iter().copied(), hide_default_value = true)]
     pub(crate) rows: Vec<Row>,
 
     /// Let the system choose the cores instead of giving the proxy one of its own
@@ -64,13 +72,20 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser, ValueEnum};
 
     use crate::options::{Options, seconds};
+    use crate::row::Row;
 
     #[test]
     fn the_command_line_is_well_formed() {
         Options::command().debug_assert();
+    }
+
+    #[test]
+    fn all_rows_are_measured_unless_some_are_named() {
+        assert_eq!(Options::parse_from(["x"]).rows, Row::value_variants());
+        assert_eq!(Options::parse_from(["x", "--rows", "idle,path"]).rows, [Row::Idle, Row::Path]);
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! CPU time and peak memory of a process, as the kernel counts them under `/proc`.
+//! CPU time and memory of a process, as the kernel counts them under `/proc`.
 
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// One tick of the kernel's counters for programs (`USER_HZ`), the same on every Linux that we build for.
 const TICK_MS: u64 = 10;
@@ -37,10 +39,25 @@ impl Process {
 
     /// Most resident memory since the start or since `forget_peak`, in KiB.
     pub(crate) fn peak_kib(&self) -> io::Result<u32> {
-        let status = fs::read_to_string(self.0.join("status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        line.and_then(|it| it.trim().strip_suffix(" kB")?.parse().ok()).ok_or_else(|| odd("status"))
+        self.kib("status", "VmHWM:")
     }
+
+    /// Memory that is its own, and its share of what it has in common with others, in KiB.
+    pub(crate) fn memory_kib(&self) -> io::Result<u32> {
+        self.kib("smaps_rollup", "Pss:")
+    }
+
+    fn kib(&self, file: &str, name: &str) -> io::Result<u32> {
+        let text = fs::read_to_string(self.0.join(file))?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|it| it.trim().strip_suffix(" kB")?.parse().ok()).ok_or_else(|| odd(file))
+    }
+}
+
+/// Lets this process have as many open files as it may: each connection of clients and origin is one.
+pub(crate) fn raise_descriptors() -> io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).map_err(io::Error::from)
 }
 
 /// CPU time that all programs on this machine have used, on all cores.
@@ -80,6 +97,7 @@ mod tests {
         }
         assert!(machine_cpu().unwrap() > all);
         assert!(Process::this().peak_kib().unwrap() >= 8 << 10, "{}", memory.len());
+        assert!(Process::this().memory_kib().unwrap() >= 8 << 10, "{}", memory.len());
     }
 
     #[test]

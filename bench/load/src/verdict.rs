@@ -17,19 +17,27 @@ pub(crate) enum Verdict {
 impl Verdict {
     /// Judges a request's head, whose lines end in CR LF, against the only right value of `Authorization`.
     pub(crate) fn of(head: &[u8], authorization: &[u8]) -> Self {
-        let mut verdict = Self::Missing;
         let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', head) {
-            let line = head[start..end].strip_suffix(b"\r").unwrap_or(&head[start..end]);
+        let fields = memchr::memchr_iter(b'\n', head).filter_map(|end| {
+            let line = head.get(start..end)?;
             start = end + 1;
-            if starts_with(line, b"authorization:") {
-                let value = line[b"authorization:".len()..].trim_ascii();
+            let colon = memchr::memchr(b':', line)?;
+            Some((&line[..colon], line[colon + 1..].trim_ascii()))
+        });
+        Self::of_fields(fields, authorization)
+    }
+
+    /// The same for names and values.
+    pub(crate) fn of_fields<'a>(fields: impl Iterator<Item = (&'a [u8], &'a [u8])>, authorization: &[u8]) -> Self {
+        let mut verdict = Self::Missing;
+        for (name, value) in fields {
+            if name.eq_ignore_ascii_case(b"authorization") {
                 verdict = match verdict {
                     Self::Missing if value == authorization => Self::Right,
                     Self::Missing => Self::Wrong,
                     _ => Self::Repeated,
                 };
-            } else if starts_with(line, b"x-vultrino-") || starts_with(line, b"proxy-") {
+            } else if starts_with(name, b"x-vultrino-") || starts_with(name, b"proxy-") {
                 return Self::Leaked;
             }
         }
@@ -37,8 +45,8 @@ impl Verdict {
     }
 }
 
-fn starts_with(line: &[u8], name: &[u8]) -> bool {
-    line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+fn starts_with(name: &[u8], start: &[u8]) -> bool {
+    name.get(..start.len()).is_some_and(|it| it.eq_ignore_ascii_case(start))
 }
 
 #[cfg(test)]
