@@ -7,15 +7,16 @@ CLIENTS := target/clients
 RUST := 1.95
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-micro dist book needs fmt clippy rustdoc tidy one-provider deny
+.PHONY: help run test check bench bench-micro instructions dist book needs fmt clippy rustdoc tidy one-provider deny
 
 help: ## list what make can do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: needs ## build Vultrino and show it at work on made-up data; ARGS=--once ends after the table
 	$(CARGO) run --locked -- demo $(ARGS)
 
 test: needs $(CLIENTS)/ready ## install the clients that the tests use, and run every test
+	$(CARGO) build --release --locked -p vultrino
 	$(CARGO) test --workspace --locked --no-fail-fast -- --quiet
 
 check: needs fmt clippy rustdoc tidy one-provider deny ## format, lints, documentation, house rules, dependencies
@@ -26,6 +27,10 @@ bench: needs ## what requests cost, beside direct ones; BENCH="--rows path,inter
 
 bench-micro: needs ## what each piece of a request costs; BENCH="decide" and the like choose
 	$(CARGO) bench --locked -p vultrino-micro --bench micro -- $(BENCH)
+
+instructions: needs ## count the instructions of a request anew, for `make test` to compare with; needs valgrind
+	$(CARGO) build --release --locked -p vultrino
+	$(CARGO) test --locked --test it -- --quiet --ignored --exact --nocapture instructions::the_figures_are_written_down
 
 dist: needs ## the binary as it is shipped, in target/dist/vultrino; takes minutes
 	$(CARGO) build --profile dist --locked -p vultrino

@@ -56,8 +56,11 @@ else
     root=()
 fi
 
-# One test can do without it.
-if ((${#root[@]})); then needs slowhttptest slowhttptest; fi
+# One test each can do without them.
+if ((${#root[@]})); then
+    needs slowhttptest slowhttptest
+    needs valgrind valgrind
+fi
 if ((${#missing[@]})); then
     install=(apt-get install -y --no-install-recommends "${missing[@]}")
     if ! ((${#root[@]})); then

@@ -61,6 +61,8 @@ mod http2_clients;
 #[cfg(test)]
 mod http2_upstream;
 #[cfg(test)]
+mod instructions;
+#[cfg(test)]
 mod interim;
 #[cfg(test)]
 mod leaks;

@@ -50,10 +50,10 @@ struct Settings {
 }
 
 /// How the server is started.
-#[derive(Default)]
 struct Start {
     environment: Vec<(String, String)>,
     wrapper: Vec<String>,
+    program: PathBuf,
 }
 
 impl Builder {
@@ -128,6 +128,12 @@ impl Builder {
         self
     }
 
+    /// Runs this build of the server.
+    pub(crate) fn program(mut self, path: &Path) -> Self {
+        path.clone_into(&mut self.start.program);
+        self
+    }
+
     /// Starts the server and waits until it listens.
     ///
     /// # Panics
@@ -166,13 +172,19 @@ struct Kept {
     settings: Settings,
 }
 
+impl Default for Start {
+    fn default() -> Self {
+        Self { environment: vec![], wrapper: vec![], program: VULTRINO.into() }
+    }
+}
+
 impl Start {
     fn command(&self, home: &Path) -> Command {
         let mut command = match self.wrapper.split_first() {
-            None => Command::new(VULTRINO),
+            None => Command::new(&self.program),
             Some((program, arguments)) => {
                 let mut it = Command::new(program);
-                it.args(arguments).arg(VULTRINO);
+                it.args(arguments).arg(&self.program);
                 it
             }
         };

@@ -1,0 +1,141 @@
+//! What a request costs, counted by callgrind in instructions of the whole process, so that it does not grow unnoticed.
+//!
+//! The same requests take the same instructions on every machine of a kind, however busy it is; what does not belong to a
+//! request is left out by counting twice, with and without those that count.
+
+#[cfg(test)]
+mod figures;
+#[cfg(test)]
+mod way;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::support::{
+    Appliance, Credential,
+    appliance::{ALIAS, KEY},
+    process::{VULTRINO, run},
+    skip,
+};
+use figures::Figures;
+use way::{ALL, Origins, Way};
+
+/// A caller with a key, and a credential under a policy: what every request of a user goes through.
+const POLICY: &str = "[[policies]]\nname = \"reads\"\ncredential_pattern = \"*\"\ndefault_action = \"deny\"\n\
+                      rules = [{ condition = { method_match = [\"GET\"] }, action = \"allow\" }]\n";
+
+/// How often it is counted before a request is said to take more. A busy machine adds a little: what the server does by the
+/// clock, such as writing the audit log in batches, then falls on fewer requests.
+const LOOKS: usize = 3;
+
+#[test]
+fn no_request_takes_more_instructions_than_is_written_down() {
+    const TEST: &str = "no_request_takes_more_instructions_than_is_written_down";
+    if let Some(missing) = missing() {
+        return skip::note(TEST, &missing);
+    }
+    let before = Figures::read();
+    let mut now = measured();
+    for _ in 1..LOOKS {
+        if before.differences(&now).more.is_empty() {
+            break;
+        }
+        now.least(measured());
+    }
+    let differences = before.differences(&now);
+    if !differences.fewer.is_empty() {
+        let note = format!("\nNOTE: {TEST}: {}\n", differences.fewer);
+        io::stderr().write_all(note.as_bytes()).unwrap();
+    }
+    assert!(differences.more.is_empty(), "{}", differences.more);
+}
+
+#[test]
+#[ignore = "`make instructions`, which writes the figures down"]
+fn the_figures_are_written_down() {
+    assert_eq!(missing(), None);
+    let (before, mut now) = (Figures::read(), measured());
+    now.least(measured());
+    print!("{}", before.beside(&now));
+    now.write();
+}
+
+/// Why nothing can be counted here.
+fn missing() -> Option<String> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return Some("the figures are those of x86-64 and Linux".to_owned());
+    }
+    for tool in ["valgrind", "taskset"] {
+        if Command::new(tool).arg("--version").output().is_err() {
+            return Some(format!("there is no {tool}"));
+        }
+    }
+    let stale = "the release build is not that of these sources: cargo build --release --locked -p vultrino";
+    (!is_current(&program())).then(|| stale.to_owned())
+}
+
+/// The release build: that of the tests is not what anybody runs.
+fn program() -> PathBuf {
+    Path::new(VULTRINO).parent().unwrap().with_file_name("release").join("vultrino")
+}
+
+/// Whether a program is younger than all that cargo says it was made of.
+fn is_current(program: &Path) -> bool {
+    let modified = |path: &Path| path.metadata().and_then(|it| it.modified()).ok();
+    let Ok(made_of) = fs::read_to_string(program.with_extension("d")) else { return false };
+    let (_, sources) = made_of.split_once(": ").unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let settings = ["Cargo.toml", "Cargo.lock"].map(|it| root.join(it));
+    let mut sources = sources.split_ascii_whitespace().map(PathBuf::from).chain(settings);
+    modified(program).is_some_and(|made| sources.all(|it| modified(&it).is_some_and(|it| it <= made)))
+}
+
+/// What one request of each way takes now.
+fn measured() -> Figures {
+    let origins = Origins::new();
+    let nothing = instructions(&origins, None);
+    let each = |way: Way| (instructions(&origins, Some(way)).saturating_sub(nothing)) / way.count() as u64;
+    let instructions: BTreeMap<_, _> = ALL.iter().map(|way| (way.name().to_owned(), each(*way))).collect();
+    Figures { rustc: version("rustc"), valgrind: version("valgrind"), instructions }
+}
+
+/// Those of a server from its start to its end. One worker, so that nothing depends on which of them gets a connection.
+fn instructions(origins: &Origins, way: Option<Way>) -> u64 {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("instructions");
+    fs::create_dir_all(&folder).unwrap();
+    let profile = folder.join(way.map_or("nothing", Way::name));
+    let out = format!("--callgrind-out-file={}", profile.display());
+    let core = first_core();
+    let credential = Credential::key(ALIAS, KEY, &["localhost:*", "http://localhost:*"]);
+    let builder = Appliance::builder()
+        .server()
+        .credential(credential)
+        .role("guard", "execute", "")
+        .key("guard", "guard")
+        .set("rate_limits.proxy", "0")
+        .sections(POLICY)
+        .program(&program())
+        .through(&["taskset", "--cpu-list", &core, "valgrind", "--tool=callgrind", &out]);
+    let mut appliance = origins.settings(builder).start();
+    origins.ask(&appliance, way);
+    assert!(appliance.end().success(), "{}", appliance.printed());
+    let text = fs::read_to_string(&profile).unwrap();
+    let totals = text.lines().find_map(|it| it.strip_prefix("totals: "));
+    totals.and_then(|it| it.trim().parse().ok()).unwrap_or_else(|| panic!("no totals in {}", profile.display()))
+}
+
+/// The first core that this process may use.
+fn first_core() -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let cores = status.lines().find_map(|it| it.strip_prefix("Cpus_allowed_list:")).unwrap().trim();
+    cores.split(['-', ',']).next().unwrap().to_owned()
+}
+
+fn version(tool: &str) -> String {
+    run(Command::new(tool).arg("--version"), "").expect_success().lines().next().unwrap().to_owned()
+}
