@@ -17,6 +17,7 @@ pub mod request;
 pub mod scrape;
 pub mod serve;
 pub mod shutdown;
+pub mod stage;
 pub mod trail;
 pub mod upkeep;
 

@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 use thiserror::Error;
 
 use crate::{
-    app::{AppError, demo::DemoError, request::RequestError},
+    app::{AppError, request::RequestError, stage::StageError},
     ca::CaError,
     config::{ConfigError, environment, password::PasswordError},
     exchange::Refusal,
@@ -44,7 +44,7 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Request(RequestError),
     #[error(transparent)]
-    Demo(#[from] DemoError),
+    Stage(#[from] StageError),
     #[error("cannot {action} {path}", path = path.display())]
     File { action: &'static str, path: PathBuf, source: io::Error },
     #[error("cannot read from standard input")]
@@ -112,7 +112,7 @@ impl Failure {
             Self::Refused { .. }
             | Self::App(_)
             | Self::Request(_)
-            | Self::Demo(_)
+            | Self::Stage(_)
             | Self::Config(_)
             | Self::Ca(_)
             | Self::File { .. }

@@ -13,7 +13,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
 };
 
-use crate::app::demo::{ALIAS, DemoError};
+use crate::app::{demo::ALIAS, stage::StageError};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -29,25 +29,25 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(proxy: SocketAddr, origin_port: u16, ca_file: &Path) -> Result<Self, DemoError> {
+    pub(crate) fn new(proxy: SocketAddr, origin: String, ca_file: &Path) -> Result<Self, StageError> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(ca_file).map_err(io::Error::other)?)?;
         let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        Ok(Self { proxy, origin: format!("localhost:{origin_port}"), tls: Arc::new(tls) })
+        Ok(Self { proxy, origin, tls: Arc::new(tls) })
     }
 
-    pub(crate) fn path_style(&self) -> Result<Exchange, DemoError> {
+    pub(crate) fn path_style(&self) -> Result<Exchange, StageError> {
         let lines =
             format!("GET /https://{}/user HTTP/1.1\nHost: {}\nX-Vultrino-Credential: {ALIAS}", self.origin, self.proxy);
         Ok((lines.clone(), exchange(self.connected()?, &lines)?))
     }
 
-    pub(crate) fn absolute_form(&self) -> Result<Exchange, DemoError> {
+    pub(crate) fn absolute_form(&self) -> Result<Exchange, StageError> {
         let lines = format!("GET https://{0}/user HTTP/1.1\nHost: {0}", self.origin);
         Ok((lines.clone(), exchange(self.connected()?, &lines)?))
     }
 
-    pub(crate) fn connect(&self) -> Result<Exchange, DemoError> {
+    pub(crate) fn connect(&self) -> Result<Exchange, StageError> {
         let mut tcp = self.connected()?;
         let tunnel = format!("CONNECT {0} HTTP/1.1\nHost: {0}", self.origin);
         exchange(&mut tcp, &tunnel)?;
