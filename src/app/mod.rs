@@ -3,6 +3,7 @@
 //! Not here: what a person reads and types (`cli`), what is set (`config`). Main functions: [`Server::start`] and
 //! [`request::run`].
 
+pub mod bench;
 pub mod demo;
 mod descriptors;
 pub mod error;

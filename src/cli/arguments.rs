@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::cli::{
-    add, admin, audit, bind, ca, completions, delete, demo, get, init, key, list, password, policy, request, role,
-    serve, unbind,
+    add, admin, audit, bench, bind, ca, completions, delete, demo, get, init, key, list, password, policy, request,
+    role, serve, unbind,
 };
 
 /// Uses credentials for programs that must never see them
@@ -55,6 +55,7 @@ pub(crate) enum Command {
     Bind(bind::Args),
     Unbind(unbind::Args),
     Demo(demo::Args),
+    Bench(bench::Args),
     Serve(serve::Args),
     #[command(visible_alias = "req")]
     Request(request::Args),

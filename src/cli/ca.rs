@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
 }
 
 /// Beside the store itself, also where its path is a link.
-fn certificate(config: &Config) -> PathBuf {
+pub(crate) fn certificate(config: &Config) -> PathBuf {
     let store = &config.storage.path;
     setup::certificate_path(&fs::canonicalize(store).unwrap_or_else(|_| store.clone()))
 }

@@ -103,7 +103,7 @@ impl Context {
         match password::storage_password(&mut self.environment)? {
             Some(password) => Ok(password),
             None if ask::somebody_is_there() => ask::secret(&self.output, "Storage password:"),
-            None if self.environment.has_api_key => Err(Failure::OnlyAKey),
+            None if self.environment.api_key.is_some() => Err(Failure::OnlyAKey),
             None => Err(no_password()),
         }
     }

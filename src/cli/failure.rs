@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 use thiserror::Error;
 
 use crate::{
-    app::{AppError, request::RequestError, stage::StageError},
+    app::{AppError, bench::BenchError, request::RequestError, stage::StageError},
     ca::CaError,
     config::{ConfigError, environment, password::PasswordError},
     exchange::Refusal,
@@ -45,6 +45,8 @@ pub(crate) enum Failure {
     Request(RequestError),
     #[error(transparent)]
     Stage(#[from] StageError),
+    #[error(transparent)]
+    Bench(#[from] BenchError),
     #[error("cannot {action} {path}", path = path.display())]
     File { action: &'static str, path: PathBuf, source: io::Error },
     #[error("cannot read from standard input")]
@@ -74,6 +76,12 @@ impl Failure {
                 environment::PASSWORD,
                 environment::PASSWORD_FILE
             )),
+            Self::Bench(BenchError::Unreachable { .. }) => {
+                Some("start it with `vultrino serve`, or say with --proxy where it listens".to_owned())
+            }
+            Self::Bench(BenchError::Handshake(_)) => {
+                Some("is it the server of this configuration? Its CA is what `vultrino ca path` names".to_owned())
+            }
             Self::NotFound(_) => Some("`vultrino list` shows the credentials that there are".to_owned()),
             _ => None,
         }
@@ -97,7 +105,7 @@ impl Failure {
             | Self::Manage(ManageError::Store(StoreError::EmptyPassword) | ManageError::Admin(_)) => ARGUMENTS,
             Self::Config(it) if it.is_about_storage() => STORAGE,
             Self::NotFound(_) => NOT_FOUND,
-            Self::OnlyAKey => DENIED,
+            Self::OnlyAKey | Self::Bench(BenchError::Refused { status: 401 | 403 | 407, .. }) => DENIED,
             Self::Manage(ManageError::Store(_)) | Self::App(AppError::Store(_) | AppError::Audit(_)) => STORAGE,
             Self::Manage(it) => match it.status() {
                 401 | 403 => DENIED,
@@ -113,6 +121,7 @@ impl Failure {
             | Self::App(_)
             | Self::Request(_)
             | Self::Stage(_)
+            | Self::Bench(_)
             | Self::Config(_)
             | Self::Ca(_)
             | Self::File { .. }

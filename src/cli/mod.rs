@@ -8,6 +8,7 @@ mod admin;
 mod arguments;
 mod ask;
 mod audit;
+mod bench;
 mod bind;
 mod ca;
 mod completions;
@@ -66,6 +67,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<(), Failure> {
         Command::Bind(it) => bind::run(&it, context),
         Command::Unbind(it) => unbind::run(&it, context),
         Command::Demo(it) => demo::run(&it, context),
+        Command::Bench(it) => bench::run(&it, context),
         Command::Serve(it) => serve::run(&it, context),
         Command::Request(it) => request::run(&it, context),
         Command::Role(it) => role::run(it, context),

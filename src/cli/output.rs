@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use comfy_table::{Attribute, Cell, ColumnConstraint, ContentArrangement, Table, Width, presets};
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use miette::{GraphicalReportHandler, GraphicalTheme, ThemeCharacters, ThemeStyles};
 use serde::Serialize;
 
@@ -88,12 +88,29 @@ impl Output {
 
     /// The result in columns: framed for a person, aligned and nothing else for a program.
     pub(crate) fn table<const N: usize>(&self, header: [&str; N], rows: &[[String; N]]) -> Result<(), Failure> {
+        self.table_about(None, header, rows)
+    }
+
+    /// The same, in which a person's eye shall fall on one column.
+    pub(crate) fn table_about<const N: usize>(
+        &self,
+        column: Option<usize>,
+        header: [&str; N],
+        rows: &[[String; N]],
+    ) -> Result<(), Failure> {
         let mut table = Table::new();
-        let heading = |text: &str| {
+        let bold = |text: &str| {
             let cell = Cell::new(text);
             if self.colour { cell.add_attribute(Attribute::Bold) } else { cell }
         };
-        table.set_header(header.map(heading)).add_rows(rows);
+        let cells = rows.iter().map(|row| {
+            let cells = row.iter().enumerate();
+            cells.map(|(at, text)| {
+                let stands_out = self.colour && Some(at) == column && !text.is_empty();
+                if stands_out { bold(text).fg(Color::Cyan) } else { Cell::new(text) }
+            })
+        });
+        table.set_header(header.map(bold)).add_rows(cells);
         if self.framed {
             table.load_style(presets::UTF8_FULL_CONDENSED);
             if self.width().is_some() {

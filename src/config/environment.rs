@@ -15,7 +15,7 @@ pub const PASSWORD: &str = "VULTRINO_PASSWORD";
 pub const PASSWORD_FILE: &str = "VULTRINO_PASSWORD_FILE";
 /// The administrator's password, for `init` and `admin set-password`.
 pub const ADMIN_PASSWORD: &str = "VULTRINO_ADMIN_PASSWORD";
-/// What clients show to a running Vultrino; here it is only noticed.
+/// What clients show to a running Vultrino, and `bench` as one of them.
 pub const API_KEY: &str = "VULTRINO_API_KEY";
 /// The configuration file; `--config` wins over it.
 pub const CONFIG: &str = "VULTRINO_CONFIG";
@@ -35,8 +35,8 @@ pub struct Environment {
     pub credentials_directory: Option<PathBuf>,
     /// [`ADMIN_PASSWORD`].
     pub admin_password: Option<Secret>,
-    /// Whether there is an [`API_KEY`].
-    pub has_api_key: bool,
+    /// [`API_KEY`].
+    pub api_key: Option<Secret>,
     /// [`CONFIG`].
     pub config: Option<PathBuf>,
     /// [`DATA_DIR`].
@@ -65,7 +65,7 @@ impl Environment {
             password_file: path(PASSWORD_FILE),
             credentials_directory: path("CREDENTIALS_DIRECTORY"),
             admin_password: variable(ADMIN_PASSWORD).map(secret),
-            has_api_key: set(API_KEY).is_some(),
+            api_key: set(API_KEY).map(secret),
             config: path(CONFIG),
             data_dir: path(DATA_DIR),
             home: path(if cfg!(windows) { "USERPROFILE" } else { "HOME" }),
@@ -75,7 +75,7 @@ impl Environment {
             no_color: text("NO_COLOR").is_some(),
             exposed: None,
         };
-        taken.exposed = conceal::conceal(&[PASSWORD, ADMIN_PASSWORD]).err();
+        taken.exposed = conceal::conceal(&[PASSWORD, ADMIN_PASSWORD, API_KEY]).err();
         taken
     }
 }

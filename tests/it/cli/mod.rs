@@ -1,6 +1,7 @@
 //! The command line as a person or a script meets it: the binary itself, in a home of its own.
 
 mod audit;
+mod bench;
 mod config;
 mod credentials;
 pub(crate) mod home;

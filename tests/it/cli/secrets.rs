@@ -51,7 +51,7 @@ fn other_programs_see_neither_password_nor_key_in_proc() {
     let pipe = home.path("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let mut command = home.command(&["add", "--alias", "github", "--key", CANARY]);
-    command.env("VULTRINO_ADMIN_PASSWORD", CANARY).env("HARMLESS", "harmless");
+    command.env("VULTRINO_ADMIN_PASSWORD", CANARY).env("VULTRINO_API_KEY", CANARY).env("HARMLESS", "harmless");
     command.env_remove("VULTRINO_PASSWORD").env("VULTRINO_PASSWORD_FILE", &pipe);
     let mut running = Running(piped(&mut command).spawn().unwrap());
     let mut warning = String::new();
@@ -61,7 +61,9 @@ fn other_programs_see_neither_password_nor_key_in_proc() {
     let proc = |file: &str| fs::read(format!("/proc/{}/{file}", running.0.id())).unwrap();
     let (environ, cmdline) = (proc("environ"), proc("cmdline"));
     let holds = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|it| it == text.as_bytes());
-    assert!(holds(&environ, "HARMLESS=harmless") && holds(&environ, "VULTRINO_ADMIN_PASSWORD="));
+    assert!(
+        ["HARMLESS=harmless", "VULTRINO_ADMIN_PASSWORD=", "VULTRINO_API_KEY="].iter().all(|it| holds(&environ, it))
+    );
     assert!(holds(&cmdline, "vultrino\0add\0"));
     assert!(!holds(&environ, CANARY) && !holds(&cmdline, CANARY));
 

@@ -128,6 +128,16 @@ fn tables_are_framed_and_coloured_unless_colour_is_unwanted() {
 }
 
 #[test]
+fn a_measurement_is_framed_and_what_the_proxy_adds_stands_out() {
+    let home = Home::configured();
+    let (shown, code) = Terminal::run(&home, "vultrino bench --requests 4 --connections 2").end();
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("\r\x1b[Kintercepted, 2 connections…"), "it says what it does: {shown:?}");
+    assert!(shown.contains('│') && shown.contains("intercepted"), "{shown}");
+    assert_eq!(shown.matches("\x1b[38;5;14m").count(), 2, "{shown:?}");
+}
+
+#[test]
 fn words_stay_whole_in_the_table_of_roles() {
     let home = Home::set_up();
     let (permissions, scopes) = ("read,write,update,delete,execute,admin", "github-*,gitlab-{a,b}-*,staging-database");
