@@ -18,7 +18,7 @@ pub fn classify(c: &mut Criterion) {
     let mut group = c.benchmark_group("classify");
     for (name, target) in [("path style", messages::PATH_STYLE), ("absolute form", messages::ABSOLUTE)] {
         let head = messages::read(target);
-        group.bench_function(name, |b| b.iter(|| ours::classify(black_box(&head)).unwrap()));
+        group.bench_function(name, |b| b.iter(|| ours::classify(black_box(&head), None).unwrap()));
     }
     let head = messages::read(messages::WITHIN);
     let origin = Arc::new(Origin::new(Scheme::Https, Authority::parse("api.example.com", 443).unwrap()));

@@ -22,7 +22,7 @@ pub fn seal(c: &mut Criterion) {
     let sealed = key.seal_secret(&packed, &PLACE).unwrap();
     group.bench_function("seal", |b| b.iter(|| key.seal_secret(black_box(&packed), &PLACE).unwrap()));
     group.bench_function("open", |b| {
-        b.iter(|| Material::decode(Kind::ApiKey, &key.open_secret(black_box(&sealed), &PLACE).unwrap()).unwrap());
+        b.iter(|| Material::decode(Kind::ApiKey, key.open_secret(black_box(&sealed), &PLACE).unwrap()).unwrap());
     });
     group.finish();
 }
