@@ -3,7 +3,7 @@
 
 use std::{
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -35,7 +35,7 @@ impl Session {
     /// The refusal of what it cannot be asked.
     pub(crate) async fn control(&self, received: Received, responder: Responder<'_>) -> Result<Done, Refusal> {
         let request = self.request(received)?;
-        let Some(response) = self.unless_gone(self.worker.control.call(request)).await else {
+        let Some(response) = self.unless_gone(pin!(self.worker.control.call(request))).await else {
             return Ok(Done::Wrote(Err(io::Error::from(io::ErrorKind::ConnectionAborted).into())));
         };
         // A body that nobody reads does not end: the client is told that the connection does.

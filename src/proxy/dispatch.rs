@@ -1,6 +1,6 @@
 //! One request of a session: told apart, run, answered.
 
-use std::{future::poll_fn, io, pin::pin, sync::Arc, task::Poll};
+use std::{future::poll_fn, io, pin::{Pin, pin}, sync::Arc, task::Poll};
 
 use http::Method;
 
@@ -79,7 +79,7 @@ impl Session {
             interim,
             upgrade,
         };
-        match self.unless_gone(self.worker.exchange.run(&mut inbound)).await {
+        match self.unless_gone(pin!(self.worker.exchange.run(&mut inbound))).await {
             None => Ok(gone()),
             Some(Err(refusal)) => Err(refusal),
             Some(Ok(Reply { head, body, .. })) if body.is_switched() => Ok(match responder.switched(head).await {
@@ -88,7 +88,8 @@ impl Session {
             }),
             Some(Ok(Reply { head, framing, body })) => {
                 let watch = body.watch();
-                Ok(Done::Wrote(unless_revoked(&watch, responder.stream(&head, framing, body)).await))
+                let writing = pin!(responder.stream(&head, framing, body));
+                Ok(Done::Wrote(unless_revoked(&watch, writing).await))
             }
         }
     }
@@ -138,7 +139,7 @@ impl Session {
             }
             (origin, _, Admitted::Blind(blind)) => {
                 let dialling = self.worker.exchange.tunnel(blind, &origin, &received.head.fields, self.peer.address());
-                match self.unless_gone(dialling).await {
+                match self.unless_gone(pin!(dialling)).await {
                     None => return Ok(gone()),
                     Some(recorded) => Done::Switched(Box::new(recorded?)),
                 }
@@ -167,14 +168,12 @@ impl Session {
     }
 
     /// Runs `work` for as long as the client is there. An end of its input counts as gone.
-    pub(crate) async fn unless_gone<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let mut work = pin!(work);
-        let connection = Arc::clone(&self.connection);
+    pub(crate) async fn unless_gone<T>(&self, mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         poll_fn(move |cx| {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(Some(done));
             }
-            connection.lock().poll_gone(cx).map(|()| None)
+            self.connection.lock().poll_gone(cx).map(|()| None)
         })
         .await
     }
@@ -188,9 +187,8 @@ fn gone() -> Done {
 /// Writes an answer for as long as whoever asked may have it. What a client does not read cannot end otherwise.
 pub(crate) async fn unless_revoked(
     watch: &Watch,
-    writing: impl Future<Output = Result<(), SendError>>,
+    mut writing: Pin<&mut impl Future<Output = Result<(), SendError>>>,
 ) -> Result<(), SendError> {
-    let mut writing = pin!(writing);
     poll_fn(|cx| match writing.as_mut().poll(cx) {
         Poll::Pending => watch.poll_revoked(cx).map(|()| Err(BodyError::Revoked.into())),
         ready @ Poll::Ready(_) => ready,

@@ -227,7 +227,7 @@ impl Streams {
             Err(refusal) => respond.refuse(&refusal, timeout).await,
             Ok(Reply { head, framing, body }) => {
                 let watch = body.watch();
-                unless_revoked(&watch, respond.send(&head, framing, body, timeout)).await
+                unless_revoked(&watch, pin!(respond.send(&head, framing, body, timeout))).await
             }
         }
     }

@@ -43,8 +43,18 @@ struct Known {
 
 #[derive(Debug)]
 struct Waiting {
-    since: Instant,
     channel: Arc<Channel>,
+    /// When a sweep first found it here.
+    since: Option<Instant>,
+}
+
+/// A connection that is there already.
+#[derive(Debug)]
+pub enum Found {
+    /// Over HTTP/1, taken out of the pool.
+    Own(Arc<Channel>),
+    /// Over HTTP/2.
+    Shared(Arc<Multiplexed>),
 }
 
 /// What somebody who found no connection should do.
@@ -57,39 +67,34 @@ pub enum Turn {
 }
 
 impl Pool {
+    /// Any connection to this origin for this caller, one over HTTP/2 first.
+    pub fn find(&self, origin: &Origin, caller: Option<Id>) -> Option<Found> {
+        let mut pool = self.lock();
+        let known = pool.get_mut(origin)?;
+        known.share(caller).map(Found::Shared).or_else(|| known.take().map(Found::Own))
+    }
+
     /// A connection over HTTP/1 to this origin that is still alive.
     pub fn take(&self, origin: &Origin) -> Option<Arc<Channel>> {
-        let mut pool = self.lock();
-        let waiting = &mut pool.get_mut(origin)?.idle;
-        while let Some(Waiting { since, channel }) = waiting.pop() {
-            if since.elapsed() < LONGEST_IDLE && channel.is_alive() {
-                return Some(channel);
-            }
-        }
-        None
+        self.lock().get_mut(origin)?.take()
     }
 
     /// Keeps a connection over HTTP/1 for the next request.
     pub fn put(&self, channel: Arc<Channel>) {
-        let waiting = Waiting { since: Instant::now(), channel };
         let mut pool = self.lock();
-        let idle = &mut pool.entry(Arc::clone(waiting.channel.origin())).or_default().idle;
+        let idle = match pool.get_mut(channel.origin()) {
+            Some(known) => &mut known.idle,
+            None => &mut pool.entry(Arc::clone(channel.origin())).or_default().idle,
+        };
         if idle.len() < MOST_IDLE {
-            idle.push(waiting);
+            idle.push(Waiting { channel, since: None });
         }
     }
 
     /// A connection of this caller over HTTP/2 to this origin that is still alive and has room; the one with most room, if
     /// there may be no more of them.
     pub fn share(&self, origin: &Origin, caller: Option<Id>) -> Option<Arc<Multiplexed>> {
-        let mut pool = self.lock();
-        let all = &mut pool.get_mut(origin)?.multiplexed;
-        all.retain(|it| it.is_alive());
-        let own = || all.iter().filter(|it| it.caller() == caller);
-        let chosen = own().find(|it| it.has_room());
-        let chosen =
-            chosen.or_else(|| own().min_by_key(|it| it.streams()).filter(|_| own().count() >= MOST_MULTIPLEXED));
-        chosen.cloned()
+        self.lock().get_mut(origin)?.share(caller)
     }
 
     /// Keeps a connection over HTTP/2 for whoever comes.
@@ -129,9 +134,12 @@ impl Pool {
 
     /// Closes what has waited too long or has been closed by its origin server.
     pub fn sweep(&self) {
-        let mut pool = self.lock();
+        let (mut pool, now) = (self.lock(), Instant::now());
         pool.retain(|_, known| {
-            known.idle.retain(|it| it.since.elapsed() < LONGEST_IDLE && it.channel.is_alive());
+            known.idle.retain_mut(|it| {
+                let since = *it.since.get_or_insert(now);
+                now - since < LONGEST_IDLE && it.channel.is_alive()
+            });
             known.multiplexed.retain(|it| it.idle().is_none_or(|idle| idle < LONGEST_IDLE) && it.is_alive());
             !known.idle.is_empty() || !known.multiplexed.is_empty() || !known.flights.is_empty()
         });
@@ -154,5 +162,25 @@ impl Pool {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<Origin>, Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn take(&mut self) -> Option<Arc<Channel>> {
+        while let Some(Waiting { channel, .. }) = self.idle.pop() {
+            if channel.is_alive() {
+                return Some(channel);
+            }
+        }
+        None
+    }
+
+    fn share(&mut self, caller: Option<Id>) -> Option<Arc<Multiplexed>> {
+        self.multiplexed.retain(|it| it.is_alive());
+        let own = || self.multiplexed.iter().filter(|it| it.caller() == caller);
+        let chosen = own().find(|it| it.has_room());
+        let chosen =
+            chosen.or_else(|| own().min_by_key(|it| it.streams()).filter(|_| own().count() >= MOST_MULTIPLEXED));
+        chosen.cloned()
     }
 }

@@ -29,7 +29,7 @@ use crate::{
         hop::Hop,
         lane::Lane,
         multiplexed::Multiplexed,
-        pool::{Pool, Turn},
+        pool::{Found, Pool, Turn},
     },
 };
 
@@ -211,8 +211,16 @@ impl Upstream {
         if request.upgrade {
             return None;
         }
-        let lane = self.shared(request).or_else(|| Some(Lane::http1(self.pool.take(&request.target.origin)?, request)));
-        lane.inspect(|_| self.reuses.one())
+        let origin = &request.target.origin;
+        let own = match self.pool.find(origin, request.caller)? {
+            Found::Own(channel) => channel,
+            Found::Shared(connection) => match Lane::http2(connection, request) {
+                lane @ Some(_) => return lane.inspect(|_| self.reuses.one()),
+                None => self.pool.take(origin)?,
+            },
+        };
+        self.reuses.one();
+        Some(Lane::http1(own, request))
     }
 
     fn shared(&self, request: &mut Request<'_>) -> Option<Lane> {
