@@ -1,6 +1,12 @@
 //! One request of a session: told apart, run, answered.
 
-use std::{future::poll_fn, io, pin::{Pin, pin}, sync::Arc, task::Poll};
+use std::{
+    future::poll_fn,
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+};
 
 use http::Method;
 
