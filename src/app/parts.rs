@@ -39,7 +39,7 @@ impl Parts {
     pub fn new(config: &Config, store: &FileStore, records: &Records, own: SocketAddr) -> Result<Self, AppError> {
         let upstream = config.upstream.clone();
         let shared = Shared {
-            safe: Safe::new(store.opener(), records),
+            safe: Safe::new(store.opener()),
             limiter: Limiter::new(Clock.steady()),
             open: Capacity::new(),
             clock: Clock,
@@ -65,15 +65,13 @@ impl Parts {
         Exchange::new(Arc::clone(&self.snapshot), Arc::clone(&self.shared), upstream, recorder)
     }
 
-    /// Puts this in force, as a whole. Secrets first: a credential that is found must also open. One that has changed does
-    /// not open for what was judged by the snapshot before, so the two follow each other at once.
+    /// Puts this in force, as a whole. What was judged by the snapshot before goes on with its secrets, unless it has lost
+    /// its right.
     pub fn publish(&self, config: &Config, records: &Records) {
         let before = self.snapshot.load();
         let mut snapshot = Snapshot::new(Contents { generation: before.generation() + 1, ..contents(config, records) });
         snapshot.inherit(&before);
-        let snapshot = Arc::new(snapshot);
-        self.shared.safe.replace(records);
-        self.snapshot.store(snapshot);
+        self.snapshot.store(Arc::new(snapshot));
     }
 
     /// What is in force.
@@ -94,7 +92,7 @@ impl Parts {
 
 fn contents(config: &Config, records: &Records) -> Contents {
     Contents {
-        credentials: records.credentials.iter().map(|it| it.facts.clone()).collect(),
+        credentials: records.credentials.clone(),
         roles: records.roles.iter().map(|it| it.facts.clone()).collect(),
         keys: records.keys.iter().map(|it| it.facts.clone()).collect(),
         policies: Arc::new(config.policies.clone()),

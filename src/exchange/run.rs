@@ -36,7 +36,8 @@ use crate::{
     identity::{Permission, Principal, presented},
     inject,
     policy::{Denial, Facts, Limiter, Permit, decide},
-    safe::{Safe, SafeError},
+    safe::Safe,
+    store::Stored,
     upstream::{self, Answer, DialError, Failure, Request, Upstream},
 };
 
@@ -135,7 +136,7 @@ impl Exchange {
         }
         entry.arm();
         if let Some(known) = &known {
-            self.inject(&permit, &known.credential, &mut inbound.fields)?;
+            self.inject(&permit, &known.stored, &mut inbound.fields)?;
         }
         let keep = (inbound.framing != Framing::None).then(|| stripped.keep_trailer(&inbound.fields));
         let mut interim = inbound.interim.take().map(EndToEnd);
@@ -237,15 +238,12 @@ impl Exchange {
         }
     }
 
-    fn inject(&self, permit: &Permit, credential: &Credential, fields: &mut Fields) -> Result<(), Refusal> {
-        let material = self.shared.safe.open(permit).map_err(|error| match error {
-            SafeError::Removed | SafeError::Changed => Refusal::Revoked,
-            SafeError::NoCredential | SafeError::Store(_) => {
-                tracing::error!(credential = %credential.alias, %error, "a credential could not be opened");
-                Refusal::Internal
-            }
+    fn inject(&self, permit: &Permit, stored: &Stored<Credential>, fields: &mut Fields) -> Result<(), Refusal> {
+        let material = self.shared.safe.open(permit, stored).map_err(|error| {
+            tracing::error!(credential = %stored.facts.alias, %error, "a credential could not be opened");
+            Refusal::Internal
         })?;
-        inject::apply(credential, material, fields);
+        inject::apply(&stored.facts, material, fields);
         Ok(())
     }
 }
@@ -269,7 +267,7 @@ fn facts<'a>(
     now: Timestamp,
 ) -> Facts<'a> {
     let policies = known.map_or(&[][..], |it| snapshot.policies_for(it));
-    let credential = known.map(|it| &it.credential);
+    let credential = known.map(snapshot::Known::credential);
     Facts { principal, credential, policies, target: &inbound.target, method: &inbound.method, now }
 }
 

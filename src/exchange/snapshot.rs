@@ -19,6 +19,7 @@ use crate::{
     exchange::{Config, live::Rights},
     identity::{ApiKey, Holder, KeyHash, Permission, PresentedKey, Principal, Role},
     policy::{Policy, PolicySet},
+    store::Stored,
 };
 
 /// Credentials without their secrets, keys, roles and policies, indexed for the questions that a request asks. All cost
@@ -42,7 +43,7 @@ pub struct Snapshot {
 #[derive(Debug, Default)]
 pub struct Contents {
     /// All of them.
-    pub credentials: Vec<Credential>,
+    pub credentials: Vec<Arc<Stored<Credential>>>,
     /// All of them.
     pub roles: Vec<Role>,
     /// All of them, expired ones too.
@@ -60,8 +61,8 @@ pub struct Contents {
 /// A credential, and what is found out about it once.
 #[derive(Debug)]
 pub struct Known {
-    /// Its facts.
-    pub credential: Credential,
+    /// Its facts, and its secret, closed.
+    pub stored: Arc<Stored<Credential>>,
     /// Its alias as audit records hold it.
     pub alias: Arc<str>,
     policies: OnceLock<Vec<Arc<Policy>>>,
@@ -76,6 +77,13 @@ pub enum Unauthenticated {
     Invalid,
 }
 
+impl Known {
+    /// Its facts.
+    pub fn credential(&self) -> &Credential {
+        &self.stored.facts
+    }
+}
+
 impl Snapshot {
     /// Indexes all.
     pub fn new(contents: Contents) -> Self {
@@ -87,11 +95,11 @@ impl Snapshot {
         };
         let holders = keys.into_iter().filter_map(holder).collect();
         let mut snapshot = Self { holders, policies, config, generation, revision, ..Self::default() };
-        for credential in credentials {
-            let alias = Arc::from(credential.alias.as_str());
-            let known = Arc::new(Known { credential, alias, policies: OnceLock::new() });
+        for stored in credentials {
+            let alias = Arc::from(stored.facts.alias.as_str());
+            let known = Arc::new(Known { stored, alias, policies: OnceLock::new() });
             snapshot.index_hosts(&known);
-            snapshot.aliases.insert(known.credential.alias.as_str().into(), known);
+            snapshot.aliases.insert(known.credential().alias.as_str().into(), known);
         }
         snapshot
     }
@@ -139,7 +147,8 @@ impl Snapshot {
             let bound = |now: &Credential| {
                 origin.as_ref().is_none_or(|origin| now.is_bound_to(origin.scheme, &origin.authority))
             };
-            self.named(&it.alias).is_some_and(|now| now.credential.id == it.credential.id && bound(&now.credential))
+            self.named(&it.alias)
+                .is_some_and(|now| now.credential().id == it.credential().id && bound(now.credential()))
         };
         held && known.as_ref().is_none_or(there)
     }
@@ -160,7 +169,7 @@ impl Snapshot {
 
     /// Those bound to this origin that may be chosen by host alone.
     pub fn bound_to<'a>(&'a self, origin: &'a Origin) -> impl Iterator<Item = &'a Arc<Known>> {
-        self.usable_at(origin).filter(|it| it.credential.auto)
+        self.usable_at(origin).filter(|it| it.credential().auto)
     }
 
     /// All that are bound to this origin.
@@ -171,13 +180,13 @@ impl Snapshot {
             Host::V4(_) | Host::V6(_) => None,
         };
         let exact = self.hosts.get(host).into_iter().flatten();
-        let wild = domain.into_iter().flatten().filter(move |it| !names_exactly(&it.credential, host));
-        exact.chain(wild).filter(|it| it.credential.is_bound_to(origin.scheme, &origin.authority))
+        let wild = domain.into_iter().flatten().filter(move |it| !names_exactly(it.credential(), host));
+        exact.chain(wild).filter(|it| it.credential().is_bound_to(origin.scheme, &origin.authority))
     }
 
     /// The policies for a credential of this snapshot. Sought once.
     pub fn policies_for<'a>(&self, known: &'a Known) -> &'a [Arc<Policy>] {
-        known.policies.get_or_init(|| self.policies.matching(&known.credential.alias))
+        known.policies.get_or_init(|| self.policies.matching(&known.credential().alias))
     }
 
     /// All of them.
@@ -201,7 +210,7 @@ impl Snapshot {
     }
 
     fn index_hosts(&mut self, known: &Arc<Known>) {
-        for binding in &known.credential.bindings {
+        for binding in &known.credential().bindings {
             let list = match &binding.host {
                 HostPattern::Exactly(host) => self.hosts.entry(host.clone()).or_default(),
                 HostPattern::OneLabelBefore(domain) => self.domains.entry(domain.clone()).or_default(),

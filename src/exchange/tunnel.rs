@@ -51,7 +51,7 @@ impl Exchange {
             return Err(Refusal::Address);
         }
         let named = caller.presented.alias.as_deref().and_then(|it| snapshot.named(it));
-        let named = named.filter(|it| it.credential.is_bound_to(origin.scheme, &origin.authority));
+        let named = named.filter(|it| it.credential().is_bound_to(origin.scheme, &origin.authority));
         let bound = snapshot.bound_to(origin).chain(named).any(|it| principal.reaches(&it.alias));
         if !bound && !ports.contains(&origin.authority.port) {
             return Err(Refusal::Port);

@@ -19,13 +19,11 @@ use crate::{
 pub fn reveal(desk: &Desk, caller: &Caller<'_>, alias: &str) -> Result<Material, ManageError> {
     let deed = Deed { action: "credential_reveal", needs: Permission::Admin, about: About::Credential(alias) };
     desk.once(caller, &deed, |records| {
-        let facts = &stored(records, alias)?.facts;
-        let leave = policy::reveal(caller.principal, facts).ok_or(ManageError::LocalOnly)?;
-        Safe::new(desk.store.opener(), records).show(&leave).map_err(|error| match error {
+        let stored = stored(records, alias)?;
+        let leave = policy::reveal(caller.principal, &stored.facts).ok_or(ManageError::LocalOnly)?;
+        Safe::new(desk.store.opener()).show(&leave, stored).map_err(|error| match error {
             SafeError::Store(error) => error.into(),
-            SafeError::NoCredential | SafeError::Removed | SafeError::Changed => {
-                ManageError::NotFound(alias.to_owned())
-            }
+            SafeError::NotPermitted => ManageError::LocalOnly,
         })
     })
 }

@@ -93,11 +93,6 @@ impl fmt::Display for Verdict {
 }
 
 impl Permit {
-    /// Whose secret may be opened.
-    pub fn credential(&self) -> Option<Id> {
-        self.credential.map(|(id, _)| id)
-    }
-
     /// Whether this is the credential that was judged, unchanged since.
     pub fn is_for(&self, credential: &Credential) -> bool {
         self.credential == Some((credential.id, credential.updated_at))

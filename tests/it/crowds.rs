@@ -162,7 +162,7 @@ fn a_flood_that_takes_all_descriptors_costs_little_and_is_over_when_it_is_over()
     for way in WAYS {
         Agent::via(&appliance, way, &origin).get("/after").expect_origins(200);
     }
-    assert!(appliance.printed().contains("more than may be open"), "{}", appliance.printed());
+    appliance.expect_printed("more than may be open");
 }
 
 /// Hundredths of a second that a process has computed.

@@ -153,7 +153,7 @@ fn without_any_root_nobody_is_trusted_and_the_start_says_so() {
         .env("SSL_CERT_FILE", "/nonexistent/roots.pem")
         .env("SSL_CERT_DIR", "/nonexistent")
         .start();
-    assert!(appliance.printed().contains("no trusted root certificates"), "{}", appliance.printed());
+    appliance.expect_printed("no trusted root certificates");
     let origin = Origin::https();
     for way in WAYS {
         Agent::via(&appliance, way, &origin).get("/").expect_refusal(502, "upstream_error");

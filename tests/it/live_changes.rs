@@ -90,6 +90,29 @@ fn a_binding_that_is_added_or_taken_away_counts_at_once() {
     agent.get("/").expect_refusal(403, "forbidden").because("host_not_bound");
 }
 
+/// A request is judged by what it began with, and opens the secret of that.
+#[test]
+fn a_credential_that_is_edited_all_the_time_refuses_nobody() {
+    let appliance = Appliance::start();
+    let origin = Origin::https();
+    let (appliance, origin) = (&appliance, &origin);
+    thread::scope(|scope| {
+        let editing = scope.spawn(move || {
+            for at in 0..12 {
+                appliance.cli(&["bind", ALIAS, &format!("{at}.example")]).expect_success();
+            }
+        });
+        let asking = || {
+            let mut agent = Agent::via(appliance, Way::Tunnel, origin);
+            while !editing.is_finished() {
+                agent.get("/meanwhile").expect_origins(200);
+            }
+        };
+        thread::scope(|scope| (0..3).for_each(|_| drop(scope.spawn(asking))));
+        editing.join().unwrap();
+    });
+}
+
 fn aliases(appliance: &Appliance) -> Vec<String> {
     let text = appliance.cli(&["list", "--json"]).expect_success();
     let list: Vec<Value> = serde_json::from_str(&text).unwrap();

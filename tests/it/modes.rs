@@ -72,7 +72,7 @@ fn a_key_is_let_in_and_what_matches_no_credential_is_not() {
 fn server_mode_says_what_is_missing() {
     let appliance = Appliance::builder().set("server.mode", "\"server\"").set("server.bind", "\"0.0.0.0:0\"").start();
     let told = |appliance: &Appliance, what: &str| {
-        until(what, || appliance.printed().contains(what).then_some(()));
+        appliance.expect_printed(what);
         appliance.printed()
     };
     told(&appliance, "vultrino key create");

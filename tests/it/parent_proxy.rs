@@ -169,8 +169,8 @@ fn a_proxy_that_wants_another_password_is_named_and_the_password_is_not() {
         assert_eq!((line.get("status"), line.get("outcome")), ("502", "upstream_error"), "{}", line.text);
     }
     assert!(parent.heads().len() >= 5);
+    appliance.expect_printed("407");
     let told = appliance.printed() + &appliance.audit_text();
-    assert!(told.contains("407"), "{told}");
     for secret in ["p%40ss", "p@ss", BASIC, "dXNlcjpwQHNz"] {
         assert!(!told.contains(secret), "{secret} in {told}");
     }
@@ -200,7 +200,7 @@ fn a_proxy_that_leads_nowhere_is_a_bad_gateway_with_one_text() {
         Appliance::builder().set("upstream.proxy", &format!("\"http://user:p%40ss@127.0.0.1:{port}\"")).start();
     let mut agent = Agent::to(&closed, Way::Absolute, "https", &authority(&origin));
     texts.push(agent.ask("GET", "/", &[]).expect_refusal(502, "upstream_error").text);
-    assert!(closed.printed().contains("[upstream] proxy leads nowhere"), "{}", closed.printed());
+    closed.expect_printed("[upstream] proxy leads nowhere");
     texts.dedup();
     assert_eq!((texts.len(), origin.connections()), (1, 0), "{texts:#?}");
 }

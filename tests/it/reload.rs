@@ -77,14 +77,14 @@ fn included_files_count_when_they_come_change_and_go() {
         }
     };
     all_answer(200);
-    assert!(appliance.printed().contains("no file fits this pattern of [policy] include"), "{}", appliance.printed());
+    appliance.expect_printed("no file fits this pattern of [policy] include");
     let closed = "[[policies]]\nname = \"closed\"\ncredential_pattern = \"*\"\ndefault_action = \"deny\"\n";
     fs::write(&file, closed).unwrap();
     all_answer(403);
     // Written in place, and bad.
     fs::write(&file, closed.replace("deny", "dany")).unwrap();
     until("it is told", || (appliance.health().1 == DEGRADED).then_some(()));
-    assert!(appliance.printed().contains("closed.toml:4:18: "), "{}", appliance.printed());
+    appliance.expect_printed("closed.toml:4:18: ");
     all_answer(403);
     fs::write(&file, closed.replace("deny", "allow")).unwrap();
     all_answer(200);
@@ -293,7 +293,7 @@ fn what_came_through_a_pipe_stays_and_cannot_be_read_again() {
     agent.get("/").expect_refusal(403, "policy_denied");
     assert_eq!(appliance.health().1, OK);
     appliance.hang_up();
-    until("it is told", || appliance.printed().contains("is a pipe, which can be read but once").then_some(()));
+    appliance.expect_printed("is a pipe, which can be read but once");
     assert_eq!(appliance.health().1, DEGRADED);
     agent.get("/").expect_refusal(403, "policy_denied");
 }

@@ -75,7 +75,7 @@ fn a_changed_deadline_counts_for_what_begins_then() {
         Agent::via(&appliance, way, &origin).get("/").expect_origins(200);
     }
     appliance.set("limits.idle_timeout", "1");
-    until("it is in force", || appliance.printed().contains("is in force").then_some(()));
+    appliance.expect_printed("is in force");
     for way in WAYS {
         let mut agent = Agent::via(&appliance, way, &origin);
         assert!(agent.is_closed() && agent.ended_well(), "{way:?}");

@@ -50,7 +50,7 @@ fn it_is_for_its_owner_and_group_and_gone_at_the_end() {
     let (builder, socket, _folder) = with_socket();
     let mut appliance = builder.start();
     assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o7777, 0o660);
-    until("it is told", || appliance.printed().contains(&format!("Listening on {}\n", socket.display())).then_some(()));
+    appliance.expect_printed(&format!("Listening on {}\n", socket.display()));
     assert!(appliance.end().success());
     assert!(!socket.exists());
 }

@@ -335,7 +335,7 @@ fn a_websocket_is_on_the_record_once_also_when_the_server_ends_first() {
     let mut agent = open(Agent::via(&appliance, Way::Tunnel, &origin), "/socket");
     agent.read_until("hello, ");
     appliance.signal("TERM");
-    until("it drains", || appliance.printed().contains("a second signal ends them").then_some(()));
+    appliance.expect_printed("a second signal ends them");
     agent.send("still there?");
     agent.read_until("still there?");
     let status = appliance.end();

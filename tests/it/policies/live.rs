@@ -133,6 +133,6 @@ fn the_log_tells_how_a_verdict_came_about() {
         "DEBUG vultrino::policy: Rule 2 method_match: PUT in [GET, HEAD] = false",
         "DEBUG vultrino::policy: Result: deny",
     ] {
-        until(line, || appliance.printed().contains(line).then_some(()));
+        appliance.expect_printed(line);
     }
 }

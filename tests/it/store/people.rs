@@ -207,10 +207,10 @@ fn what_was_changed_since_it_was_judged_does_not_open() {
         now: credential.updated_at,
     };
     let permit = decide(&facts, &Limiter::new(Clock.steady())).unwrap();
-    let safe = Safe::new(fixture.store.opener(), &judged);
-    assert!(safe.open(&permit).is_ok());
+    let safe = Safe::new(fixture.store.opener());
+    assert!(safe.open(&permit, &judged.credentials[0]).is_ok());
     let change = Update { material: Some(Material::ApiKey { key: secret("other") }), ..Update::default() };
     credentials::update(fixture.desk(), &Caller::local(), "gh", &change).unwrap();
-    safe.replace(&fixture.load());
-    assert!(matches!(safe.open(&permit), Err(SafeError::Changed)));
+    let changed = fixture.load();
+    assert!(matches!(safe.open(&permit, &changed.credentials[0]), Err(SafeError::NotPermitted)));
 }

@@ -21,7 +21,7 @@ use crate::support::{
     origin::Origin,
     process::{Capture, Output, VULTRINO, run},
     template::{self, Cost, Credential, Piece, clean, vultrino},
-    wait::PATIENCE,
+    wait::{PATIENCE, until},
 };
 
 /// Alias of the credential that a test gets when it names none.
@@ -276,6 +276,12 @@ impl Appliance {
     /// All that it printed so far.
     pub(crate) fn printed(&self) -> String {
         self.stdout.text() + &self.stderr.text()
+    }
+
+    /// Waits until it has printed this.
+    #[track_caller]
+    pub(crate) fn expect_printed(&self, text: &str) {
+        until(text, || self.printed().contains(text).then_some(()));
     }
 
     /// A command of the binary on the same store.
