@@ -2,7 +2,7 @@
 //!
 //! A [`PolicySet`] is read by `config`; `pattern`, `window` and `rate` are the conditions, `judge` puts the rules of one
 //! policy together, `decide` all policies, `limit` counts. `explain` tells how a verdict came about, `lint` what in a
-//! policy is hardly meant.
+//! policy is hardly meant, `reach` which methods may pass at all.
 //!
 //! Not here: finding the credential, opening a secret. Main function: [`decide()`].
 
@@ -13,6 +13,7 @@ pub mod limit;
 pub mod lint;
 pub mod pattern;
 pub mod rate;
+mod reach;
 mod read;
 #[cfg(test)]
 mod reference;
@@ -29,5 +30,6 @@ pub use limit::{Exhausted, LimitKey, Limiter, Room};
 pub use lint::{Concern, lint};
 pub use pattern::UrlPattern;
 pub use rate::{Rate, RateLimit};
+pub use reach::methods_that_may_pass;
 pub use rule::{Action, Condition, Rule};
 pub use set::{Duplicate, Policy, PolicySet};

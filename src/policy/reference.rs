@@ -16,7 +16,7 @@ use crate::{
     base::target::Target,
     identity::Principal,
     policy::{
-        Action, Condition, Denial, LimitKey, Policy, PolicySet, Question, Rate, examine,
+        Action, Condition, Denial, LimitKey, Policy, PolicySet, Question, Rate, examine, methods_that_may_pass,
         set::Evaluation,
         tests::{World, credential},
     },
@@ -42,10 +42,10 @@ const METHODS: &[&str] = &["GET", "POST", "DELETE"];
 const TIMES: &[&str] = &["2026-06-01T03:00:00Z", "2026-06-01T12:00:00Z", "2026-06-06T23:30:00Z"];
 const WINDOWS: &[(&str, &str)] = &[("09:00", "17:00"), ("23:00", "07:00"), ("00:00", "24:00")];
 
-fn leaf() -> impl Strategy<Value = Value> {
+fn any_leaf() -> impl Strategy<Value = Value> {
     prop_oneof![
         select(PATTERNS).prop_map(|it| json!({ "url_match": it })),
-        vec(select(METHODS), 1..3).prop_map(|it| json!({ "method_match": it })),
+        method_leaf(),
         (select(WINDOWS), any::<bool>()).prop_map(|((start, end), weekdays)| {
             let mut window = json!({ "start": start, "end": end, "tz": "UTC" });
             if weekdays {
@@ -57,8 +57,12 @@ fn leaf() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn condition() -> impl Strategy<Value = Value> {
-    leaf().prop_recursive(3, 8, 3, |inner| {
+fn method_leaf() -> impl Strategy<Value = Value> {
+    vec(select(METHODS), 1..3).prop_map(|it| json!({ "method_match": it }))
+}
+
+fn condition(leaf: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value = Value> {
+    leaf.prop_recursive(3, 8, 3, |inner| {
         prop_oneof![
             vec(inner.clone(), 1..4).prop_map(|it| json!({ "and": it })),
             vec(inner.clone(), 1..4).prop_map(|it| json!({ "or": it })),
@@ -67,10 +71,10 @@ fn condition() -> impl Strategy<Value = Value> {
     })
 }
 
-fn random_policy() -> impl Strategy<Value = Value> {
+fn random_policy(leaf: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value = Value> {
     let action = || select(&["allow", "allow", "deny"][..]);
     let rule =
-        (condition(), action()).prop_map(|(condition, action)| json!({ "condition": condition, "action": action }));
+        (condition(leaf), action()).prop_map(|(condition, action)| json!({ "condition": condition, "action": action }));
     let evaluation = prop_oneof![Just(None), Just(Some("per_dimension")), Just(Some("first_match"))];
     (vec(rule, 0..5), action(), evaluation).prop_map(|(rules, action, evaluation)| {
         let mut policy = json!({ "name": "p", "credential_pattern": "*", "default_action": action, "rules": rules });
@@ -179,19 +183,35 @@ impl Reference<'_> {
     }
 }
 
+fn read(policies: Vec<Value>) -> Vec<Arc<Policy>> {
+    let named = policies.into_iter().enumerate().map(|(nth, mut it)| {
+        it["name"] = json!(format!("p{nth}"));
+        Arc::new(serde_json::from_value(it).unwrap())
+    });
+    named.collect()
+}
+
 proptest! {
     #[test]
+    fn where_only_methods_are_asked_for_exactly_those_that_may_pass_do(
+        policies in vec(random_policy(method_leaf()), 0..3),
+    ) {
+        let policies = read(policies);
+        let world = World::new(&policies);
+        let mut passed = methods_that_may_pass(&[]);
+        passed.retain(|it| world.asks_at(it.as_str(), URLS[0], TIMES[0]).is_ok());
+        assert_eq!(methods_that_may_pass(&policies), passed, "{policies:#?}");
+    }
+
+    #[test]
     fn the_evaluation_is_that_of_the_specification(
-        policies in vec(random_policy(), 1..3),
+        policies in vec(random_policy(any_leaf()), 1..3),
         url in select(URLS),
         method in select(METHODS),
         at in select(TIMES),
         filled in vec(any::<bool>(), 64),
     ) {
-        let policies: Vec<Arc<Policy>> = policies.into_iter().enumerate().map(|(nth, mut it)| {
-            it["name"] = json!(format!("p{nth}"));
-            Arc::new(serde_json::from_value(it).unwrap())
-        }).collect();
+        let policies = read(policies);
         let world = World::new(&policies);
         let mut rates = Vec::new();
         for policy in &policies {
@@ -242,6 +262,8 @@ proptest! {
             Err(_) => Said::Deny,
         };
         assert_eq!(got, expected, "{policies:#?} {full:?}");
+        let may_pass = methods_that_may_pass(&policies);
+        assert!(got == Said::Deny || may_pass.iter().any(|it| it == method), "{may_pass:?} {policies:#?} {full:?}");
         let wanted = match expected {
             Said::Allow => (Action::Allow, None),
             Said::Later => (Action::Deny, Some("rate_limited")),

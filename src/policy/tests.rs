@@ -14,7 +14,7 @@ use crate::{
     base::{host::AuthorityPattern, id::Id, target::Target},
     credential::{Credential, Kind, Metadata},
     identity::Principal,
-    policy::{Denial, Facts, Limiter, Policy, Verdict, decide},
+    policy::{Denial, Facts, Limiter, Policy, Verdict, decide, methods_that_may_pass},
 };
 
 const NOON: &str = "2026-06-01T12:00:00Z";
@@ -226,6 +226,29 @@ fn the_literal_order_can_be_asked_for() {
     assert_eq!(world.said("DELETE", "https://evil.example/"), "p/2");
     assert_eq!(world.said("GET", "https://evil.example/"), "allow");
     assert_eq!(world.said("GET", "https://evil.example/"), "429 p/3");
+}
+
+#[test]
+fn a_method_may_pass_unless_it_is_denied_whatever_else_holds() {
+    let may_pass = |rules: &str| {
+        let methods = methods_that_may_pass(&[policy(&format!("rules = [{rules}]"))]);
+        methods.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    let urls = "{ condition = { url_match = \"https://api.example.com/*\" }, action = \"allow\" }";
+    let reads = "{ condition = { method_match = [\"get\", \"HEAD\"] }, action = \"allow\" }";
+    let rate = "{ condition = { rate_limit = { max = 1, window_secs = 60 } }, action = \"allow\" }";
+    assert_eq!(may_pass(&[urls, reads, rate].join(", ")), "GET HEAD");
+    assert_eq!(may_pass(urls), "GET HEAD POST PUT PATCH DELETE OPTIONS");
+    assert_eq!(may_pass(&[reads, &urls.replace("allow", "deny")].join(", ")), "GET HEAD", "elsewhere");
+    assert_eq!(may_pass(rate), may_pass(urls), "limits alone deny no method for good");
+    assert_eq!(may_pass(&rate.replace("allow", "deny")), "");
+    let posts_at_a_url = "{ condition = { and = [
+        { method_match = [\"POST\"] },
+        { url_match = \"https://api.example.com/*\" },
+    ] }, action = \"allow\" }";
+    assert_eq!(may_pass(&[reads, posts_at_a_url].join(", ")), "GET HEAD POST");
+    let nowhere = "{ condition = { url_match = \"*\" }, action = \"deny\" }";
+    assert_eq!(may_pass(&[nowhere, posts_at_a_url].join(", ")), "");
 }
 
 #[test]
