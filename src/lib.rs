@@ -34,6 +34,8 @@ pub mod inject;
 #[doc(hidden)]
 pub mod manage;
 #[doc(hidden)]
+pub mod mcp;
+#[doc(hidden)]
 pub mod policy;
 #[doc(hidden)]
 pub mod proxy;

@@ -11,16 +11,22 @@ use http::Method;
 
 use crate::{
     api::{Api, failure::Failure, metrics},
-    exchange::open::{Turned, Word},
+    exchange::{
+        Door,
+        open::{Call, Word},
+    },
     identity::{PresentedKey, Principal},
 };
+
+/// Where the Model Context Protocol is spoken.
+pub(crate) const MCP: &str = "/mcp";
 
 /// Somebody at the door. Who that is turns out later, or never.
 pub(crate) struct Asking {
     method: Method,
     pub(crate) path: String,
-    /// Whether it must be known who asks.
-    pub(crate) counts: bool,
+    /// Which of our doors it is, where it must be known who asks.
+    pub(crate) door: Option<Door>,
     pub(crate) source: Option<SocketAddr>,
     pub(crate) key: Option<PresentedKey>,
     pub(crate) principal: Option<Principal>,
@@ -29,21 +35,29 @@ pub(crate) struct Asking {
 impl Asking {
     pub(crate) fn of(request: &Request) -> Self {
         let path = request.uri().path().to_owned();
-        let counts = path == metrics::PATH || path == "/v1" || path.starts_with("/v1/");
-        Self { method: request.method().clone(), path, counts, source: None, key: None, principal: None }
+        let door = match &*path {
+            MCP => Some(Door::Mcp),
+            metrics::PATH | "/v1" => Some(Door::Api),
+            _ => path.starts_with("/v1/").then_some(Door::Api),
+        };
+        Self { method: request.method().clone(), path, door, source: None, key: None, principal: None }
     }
 
     /// Writes the line of a refusal that has none.
     pub(crate) fn note(&self, api: &Api, mut response: Response) -> Response {
-        let Some(word) = response.extensions_mut().remove::<Word>().filter(|_| self.counts) else { return response };
-        let turned = Turned {
+        let word = response.extensions_mut().remove::<Word>();
+        let Some((word, door)) = word.zip(self.door) else { return response };
+        let call = Call {
+            door,
+            action: if door == Door::Mcp { "mcp_refused" } else { "api_refused" },
             source: self.source,
-            method: &self.method,
+            method: self.method.as_str(),
             target: &self.path,
+            alias: "",
             key: self.key,
             principal: self.principal.as_ref(),
         };
-        match api.exchange().turn_away(&turned, &word) {
+        match api.exchange().note(&call, &word) {
             Ok(()) => response,
             Err(unavailable) => Failure::on_record(unavailable).into_response(),
         }

@@ -10,12 +10,12 @@ use crate::{
         Api, answer,
         asked::{Asked, time},
         failure::Failure,
-        visitor::Visitor,
     },
     audit::{
         event::Event,
         read::{Filter, Page, page},
     },
+    exchange::Visitor,
     manage::trail,
 };
 

@@ -1,24 +1,22 @@
 //! The body of a request: bounded, JSON and nothing else, read before anything is made of it.
 
-use std::{future::poll_fn, pin::Pin, time::Duration};
+use std::time::Duration;
 
 use axum::extract::Request;
 use http::{HeaderMap, header, request::Parts};
-use http_body::Body as _;
 use serde::Deserialize;
-use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::{
-    api::{Api, budget::Held, failure::Failure, json},
-    exchange::Refusal,
+    api::{Api, failure::Failure, json},
+    exchange::{
+        budget::Held,
+        whole::{self, DEADLINE},
+    },
 };
 
 /// Most bytes of a request that changes something.
 pub(crate) const SMALL: usize = 64 << 10;
-
-/// Longest time from a head to the end of its body: whoever asked is known for that long, and no longer.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A whole body. It may hold a secret, so it is wiped.
 #[derive(Debug)]
@@ -37,28 +35,13 @@ impl Text {
         Self::within(DEADLINE, held, request, most).await
     }
 
-    async fn within(deadline: Duration, held: Held, request: Request, most: usize) -> Result<Self, Failure> {
-        let late = |_| Failure::invalid(format!("the body did not come whole within {} s", deadline.as_secs()));
-        timeout(deadline, Self::whole(held, request, most)).await.map_err(late)?
-    }
-
-    async fn whole(mut held: Held, request: Request, most: usize) -> Result<Self, Failure> {
-        let (Parts { headers, .. }, mut body) = request.into_parts();
+    async fn within(deadline: Duration, mut held: Held, request: Request, most: usize) -> Result<Self, Failure> {
+        let (Parts { headers, .. }, body) = request.into_parts();
         check_type(&headers)?;
         if declared(&headers).is_some_and(|it| it > most as u64) {
             return Err(Failure::TooLarge(most));
         }
-        // Never grown where it is small: a copy would stay behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(most.min(SMALL)));
-        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-            let frame = frame.or(Err(Refusal::ClientGone))?;
-            let Some(data) = frame.data_ref() else { continue };
-            if data.len() > most - bytes.len() {
-                return Err(Failure::TooLarge(most));
-            }
-            held.add(data.len())?;
-            bytes.extend_from_slice(data);
-        }
+        let bytes = whole::read(body, most, &mut held, deadline).await?;
         Ok(Self { bytes, held })
     }
 
@@ -110,10 +93,12 @@ mod tests {
     use bytes::Bytes;
     use http_body::Frame;
 
-    use crate::api::{
-        body::{SMALL, Text},
-        budget::Budget,
-        failure::Failure,
+    use crate::{
+        api::{
+            body::{SMALL, Text},
+            failure::Failure,
+        },
+        exchange::budget::Budget,
     };
 
     /// Always a byte more.

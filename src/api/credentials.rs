@@ -18,10 +18,10 @@ use crate::{
         failure::{Failure, Problem},
         json,
         material::{self, data_schema, kind_schema},
-        visitor::Visitor,
     },
     base::{host::AuthorityPattern, id::Id},
     credential::{Alias, Credential, Kind, Metadata},
+    exchange::Visitor,
     manage::{Description, ManageError, credentials},
 };
 

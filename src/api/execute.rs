@@ -12,15 +12,18 @@ use utoipa::ToSchema;
 use crate::{
     api::{
         Api, answer, aside,
-        body::Text,
-        budget::Held,
+        body::{SMALL, Text},
         failure::{Failure, Problem},
         json,
-        outgoing::{self, Params, Wanted},
-        replied::{Collected, Replied},
-        visitor::Visitor,
+        outgoing::Params,
+        replied::{self, Replied},
     },
-    exchange::{Door, Inbound},
+    exchange::{
+        Door, Inbound, Visitor,
+        budget::Held,
+        collected::Collected,
+        outgoing::{self, Outgoing},
+    },
     identity::Presented,
 };
 
@@ -81,22 +84,23 @@ pub(crate) async fn run(State(api): State<Api>, visitor: Visitor, request: Reque
         upgrade: false,
     };
     let reply = api.exchange().run(&mut inbound).await.map_err(Failure::on_record)?;
-    let reply = Collected::of(reply, api.budget().of_large()).await.map_err(Failure::on_record)?;
+    let reply = Collected::of(reply, replied::MOST, api.budget().of_large()).await.map_err(Failure::on_record)?;
     drop(held);
-    if reply.is_small() { Ok(render(reply)) } else { aside(move || Ok(render(reply))).await }
+    if reply.bytes.len() <= SMALL { Ok(render(reply)) } else { aside(move || Ok(render(reply))).await }
 }
 
 /// What is asked, checked.
 struct Order {
     alias: String,
-    wanted: Wanted,
+    wanted: Outgoing,
 }
 
 /// With what the text takes of the memory, which its body goes on to take.
 fn parse(text: Text) -> Result<(Order, Held), Failure> {
     let asked: Execute<'_> = text.json()?;
     check(&asked.action)?;
-    let wanted = outgoing::read(json::part("params", asked.params)?)?;
+    let params: Params = json::part("params", asked.params)?;
+    let wanted = outgoing::read(params.into())?;
     let order = Order { alias: asked.credential, wanted };
     Ok((order, text.into_held()))
 }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::{
     api::answer,
     audit::{Outcome, Unavailable},
-    exchange::{Refusal, open::Word},
+    exchange::{Refusal, open::Word, whole::Unread},
     manage::ManageError,
 };
 
@@ -109,6 +109,16 @@ impl From<ManageError> for Failure {
             }
             error => return Self::Manage(error),
         })
+    }
+}
+
+impl From<Unread> for Failure {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Longer(most) => Self::TooLarge(most),
+            Unread::Late(_) => Self::invalid(unread.to_string()),
+            Unread::Refused(refusal) => Self::Refused(refusal),
+        }
     }
 }
 

@@ -1,11 +1,11 @@
-//! JSON that means one thing only: no name twice, no endless nesting; and errors that quote nothing, since what is read
-//! may be a secret.
+//! Documents as requests to the API bring them.
 
 use serde::{Deserialize, Deserializer};
-use serde_json::{error::Category, value::RawValue};
+use serde_json::value::RawValue;
 
 use crate::{
-    api::{failure::Failure, once},
+    api::failure::Failure,
+    base::json::{check, why},
     manage::Description,
 };
 
@@ -16,7 +16,7 @@ use crate::{
 pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Failure> {
     let text = std::str::from_utf8(bytes).or(Err(Failure::invalid("the body is not UTF-8")))?;
     let raw: &RawValue = serde_json::from_str(text).map_err(|it| tell(&it))?;
-    once::check(raw.get())?;
+    check(raw.get()).map_err(|it| Failure::invalid(it.to_string()))?;
     object(raw)?;
     serde_json::from_str(text).map_err(|it| tell(&it))
 }
@@ -47,23 +47,4 @@ pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializ
 
 fn tell(error: &serde_json::Error) -> Failure {
     Failure::invalid(format!("{} (line {}, column {})", why(error), error.line(), error.column()))
-}
-
-/// Of serde's text only what our own code says: what was expected, not what was found.
-fn why(error: &serde_json::Error) -> String {
-    match error.classify() {
-        Category::Data => what_was_expected(&error.to_string()),
-        Category::Syntax | Category::Eof | Category::Io => "the body is not JSON".to_owned(),
-    }
-}
-
-fn what_was_expected(text: &str) -> String {
-    let text = text.rsplit_once(" at line ").map_or(text, |(text, _)| text);
-    // Names of our own fields.
-    if text.starts_with("missing field `") {
-        return text.to_owned();
-    }
-    let expected = text.rsplit_once("expected ").map_or("something else", |(_, expected)| expected);
-    let found = if text.starts_with("unknown field `") { "an unknown name; " } else { "" };
-    format!("{found}expected {expected}")
 }

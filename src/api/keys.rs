@@ -15,10 +15,9 @@ use crate::{
         asked::{self, Named},
         body::{SMALL, Text},
         failure::{Failure, Problem},
-        visitor::Visitor,
     },
     base::id::Id,
-    exchange::Refusal,
+    exchange::{Refusal, Visitor},
     identity::ApiKey,
     manage::keys,
 };

@@ -4,8 +4,8 @@ use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderValue, header};
 
 use crate::{
-    api::{Api, failure::Failure, visitor::Visitor},
-    exchange::Refusal,
+    api::{Api, failure::Failure},
+    exchange::{Refusal, Visitor},
     identity::Permission,
 };
 

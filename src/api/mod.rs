@@ -9,7 +9,6 @@ mod asked;
 mod asking;
 mod audit;
 mod body;
-pub mod budget;
 mod credentials;
 mod execute;
 mod failure;
@@ -19,7 +18,6 @@ mod json;
 mod keys;
 mod material;
 mod metrics;
-mod once;
 mod openapi;
 mod outgoing;
 mod pace;
@@ -39,10 +37,10 @@ use std::{
 use tokio::{sync::Mutex, task::spawn_blocking};
 
 use crate::{
-    api::{budget::Budget, failure::Failure, visitor::Visitor},
+    api::failure::Failure,
     base::service::Service,
-    exchange::{Door, Exchange, Refusal},
-    manage::{Caller, Desk, ManageError, Records},
+    exchange::{Door, Exchange, Refusal, Visitor, budget::Budget},
+    manage::{Caller, Desk, ManageError, Office, Records},
 };
 
 /// What one worker serves our own paths with. Cheap to clone.
@@ -51,7 +49,7 @@ pub struct Api(Arc<Parts>);
 
 struct Parts {
     exchange: Arc<Exchange>,
-    desk: Desk,
+    office: Office,
     log: PathBuf,
     /// Held while the log is read: however many ask for it, one reads.
     reading: Arc<Mutex<()>>,
@@ -63,15 +61,15 @@ struct Parts {
 pub type Metrics = Box<dyn Fn() -> String + Send + Sync>;
 
 impl Api {
-    /// Over the exchange of the same worker, a desk for what is no exchange, the audit log at this place, and the
+    /// Over the exchange of the same worker, an office for what is no exchange, the audit log at this place, and the
     /// metrics and the memory of all workers.
-    pub fn new(exchange: Arc<Exchange>, desk: Desk, log: PathBuf, metrics: Metrics, budget: Budget) -> Self {
-        Self(Arc::new(Parts { exchange, desk, log, reading: Arc::default(), metrics, budget }))
+    pub fn new(exchange: Arc<Exchange>, office: Office, log: PathBuf, metrics: Metrics, budget: Budget) -> Self {
+        Self(Arc::new(Parts { exchange, office, log, reading: Arc::default(), metrics, budget }))
     }
 
-    /// For the listener.
-    pub fn service(self) -> Service {
-        routes::service(self)
+    /// For the listener. `mcp` answers what comes to `/mcp`; the [`Visitor`] is among the extensions of such a request.
+    pub fn service(self, mcp: Option<Service>) -> Service {
+        routes::service(self, mcp)
     }
 
     pub(crate) fn exchange(&self) -> &Exchange {
@@ -91,8 +89,7 @@ impl Api {
         &self,
         look: impl FnOnce(&Records) -> Result<T, ManageError> + Send + 'static,
     ) -> Result<T, Failure> {
-        let api = self.clone();
-        aside(move || Ok(look(&api.0.desk.store().load().map_err(ManageError::from)?)?)).await
+        Ok(self.0.office.read(look).await?)
     }
 
     /// Looks at the audit log; one look at a time.
@@ -117,12 +114,7 @@ impl Api {
         visitor: Visitor,
         make: impl FnOnce(&Desk, &Caller<'_>) -> Result<T, ManageError> + Send + 'static,
     ) -> Result<T, Failure> {
-        let api = self.clone();
-        aside(move || {
-            let caller = Caller { principal: &visitor.principal, door: Door::Api, source: visitor.arrival.source };
-            make(&api.0.desk, &caller).map_err(Failure::on_record)
-        })
-        .await
+        self.0.office.change(visitor, Door::Api, make).await.map_err(Failure::on_record)
     }
 }
 

@@ -17,7 +17,10 @@ use utoipa::{
     },
 };
 
-use crate::api::{failure::Problem, routes, visitor::Visitor};
+use crate::{
+    api::{failure::Problem, routes},
+    exchange::Visitor,
+};
 
 const KEY: &str = "key";
 

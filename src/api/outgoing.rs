@@ -1,27 +1,11 @@
-//! The request that `http.request` describes, checked as strictly as one that came over a wire.
+//! The request that `http.request` describes.
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::{
-    api::failure::Failure,
-    base::{
-        body::Body,
-        fields::{Fields, Known},
-        head::Framing,
-        target::{LONGEST_TARGET, Target},
-    },
-    exchange::Refusal,
-    identity::presented,
-};
-
-/// No origin server takes more.
-const MOST_HEADERS: usize = 100;
-const LONGEST_HEADERS: usize = 64 << 10;
+use crate::exchange::outgoing::Described;
 
 /// What to ask of the origin server.
 #[derive(Deserialize, ToSchema)]
@@ -46,97 +30,8 @@ pub(crate) struct Params {
     body: Option<String>,
 }
 
-/// The same, ready to be sent.
-pub(crate) struct Wanted {
-    pub(crate) method: Method,
-    pub(crate) target: Target,
-    pub(crate) fields: Fields,
-    pub(crate) framing: Framing,
-    pub(crate) body: Body,
-}
-
-/// Checks all of it.
-///
-/// # Errors
-/// What is no method, URL or header.
-pub(crate) fn read(params: Params) -> Result<Wanted, Failure> {
-    let method = method(&params.method)?;
-    let target = target(&params.url, &params.query.unwrap_or_default())?;
-    let fields = fields(&params.headers.unwrap_or_default())?;
-    let (framing, body) = match params.body {
-        Some(text) => (Framing::Length(text.len() as u64), Body::Full(Bytes::from(text))),
-        None if matches!(method, Method::POST | Method::PUT | Method::PATCH) => (Framing::Length(0), Body::Empty),
-        None => (Framing::None, Body::Empty),
-    };
-    let body = if framing == Framing::Length(0) { Body::Empty } else { body };
-    Ok(Wanted { method, target, fields, framing, body })
-}
-
-fn method(text: &str) -> Result<Method, Failure> {
-    let method: Method = text.parse().or(Err(Failure::invalid("`method` is no HTTP method")))?;
-    let forbidden = ["CONNECT", "TRACE", "TRACK"].iter().any(|it| text.eq_ignore_ascii_case(it));
-    if forbidden { Err(Refusal::Method.into()) } else { Ok(method) }
-}
-
-/// With the query where it belongs: what is judged is all of it.
-fn target(url: &str, query: &BTreeMap<String, String>) -> Result<Target, Failure> {
-    let mut whole = url.split('#').next().unwrap_or_default().to_owned();
-    for (at, (name, value)) in query.iter().enumerate() {
-        whole.push(if at == 0 && !whole.contains('?') { '?' } else { '&' });
-        encode(&mut whole, name);
-        whole.push('=');
-        encode(&mut whole, value);
+impl From<Params> for Described {
+    fn from(Params { method, url, headers, query, body }: Params) -> Self {
+        Self { method, url, headers: headers.unwrap_or_default(), query: query.unwrap_or_default(), body }
     }
-    if whole.len() > LONGEST_TARGET {
-        return Err(Refusal::UriTooLong.into());
-    }
-    Ok(Target::parse(&whole).map_err(Refusal::from)?)
-}
-
-/// Percent-encodes all but what RFC 3986 section 2.3 leaves alone.
-fn encode(to: &mut String, text: &str) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            to.push(char::from(byte));
-        } else {
-            to.extend(['%', digit(byte >> 4), digit(byte & 15)]);
-        }
-    }
-}
-
-fn digit(nibble: u8) -> char {
-    char::from_digit(nibble.into(), 16).unwrap_or('0').to_ascii_uppercase()
-}
-
-fn fields(headers: &BTreeMap<String, String>) -> Result<Fields, Failure> {
-    let length: usize = headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
-    if headers.len() > MOST_HEADERS || length > LONGEST_HEADERS {
-        return Err(Failure::invalid("`headers` holds too many headers, or too long ones"));
-    }
-    let mut fields = Fields::default();
-    for (name, value) in headers {
-        let value = value.trim_matches([' ', '\t']);
-        if HeaderName::from_bytes(name.as_bytes()).is_err() {
-            return Err(Failure::invalid("`headers` holds a name that is no header's"));
-        }
-        if HeaderValue::from_str(value).is_err() {
-            return Err(Failure::invalid("`headers` holds a value that cannot be sent, such as one with a line end"));
-        }
-        match Known::of(name.as_bytes()) {
-            Known::Vultrino => {
-                return Err(Failure::invalid(
-                    "`headers` may not name X-Vultrino headers; `credential` says which to use",
-                ));
-            }
-            Known::Authorization if presented::is_in_authorization(value.as_bytes()) => {
-                return Err(Failure::invalid(
-                    "`headers` holds an API key of Vultrino; it belongs to this request alone",
-                ));
-            }
-            // Of this connection, not of that one.
-            Known::Expect => {}
-            _ => fields.append(name, value.as_bytes()),
-        }
-    }
-    Ok(fields)
 }

@@ -3,10 +3,10 @@
 use http::{HeaderMap, HeaderName};
 
 use crate::{
-    api::{Api, metrics},
-    exchange::{Refusal, attempts::MINUTE, metrics::Limit, pace, refusal::unix_seconds},
+    api::{Api, asking::MCP, metrics},
+    exchange::{Refusal, pace, refusal::unix_seconds},
     identity::Principal,
-    policy::{LimitKey, Room},
+    policy::Room,
 };
 
 /// What a request counts as.
@@ -29,16 +29,11 @@ impl Pace {
             // Whoever watches over us can do so most when too many ask.
             metrics::PATH => return Ok(Self::Free),
             "/v1/execute" => return Ok(Self::Proxied(principal.clone())),
+            // It is counted by what it asks for.
+            MCP => return Ok(Self::Free),
             _ => {}
         }
-        let exchange = api.exchange();
-        let Some(max) = exchange.snapshot().config().rate_limits.management else { return Ok(Self::Managed(None)) };
-        let whom = principal.holder().map_or(&[][..], |it| it.key.id.as_bytes());
-        let room = exchange.limiter().charge(LimitKey::new("management", whom), max, MINUTE);
-        room.map(|it| Self::Managed(Some(it))).map_err(|exhausted| {
-            exchange.metrics().limited(Limit::Management);
-            Refusal::RateLimited(exhausted)
-        })
+        api.exchange().managing(principal).map(Self::Managed)
     }
 
     /// Says in an answer how much is left, unless it says so of something else already.

@@ -13,11 +13,10 @@ use crate::{
         Api, answer, asked,
         body::{SMALL, Text},
         failure::{Failure, Problem},
-        visitor::Visitor,
     },
     base::{clock::Clock, target::Target},
     credential::Alias,
-    exchange::Refusal,
+    exchange::{Refusal, Visitor},
     manage::{ManageError, policies},
     policy::{Action, Examination, Policy, Question, examine, set::Evaluation},
 };

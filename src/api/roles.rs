@@ -19,9 +19,9 @@ use crate::{
         body::{SMALL, Text},
         failure::{Failure, Problem},
         json,
-        visitor::Visitor,
     },
     base::{glob::Glob, id::Id},
+    exchange::Visitor,
     identity::{Permission, Permissions, Role},
     manage::{Description, roles},
 };

@@ -2,11 +2,10 @@
 
 use std::{
     future::poll_fn,
-    io,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::{Pin, pin},
+    pin::pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::Poll,
 };
 
 use axum::{
@@ -15,21 +14,28 @@ use axum::{
     extract::{Request, State},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse as _, Response},
+    routing::any,
 };
-use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Body as _;
 use tower_service::Service as _;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     api::{
-        Api, asking::Asking, audit, body::SMALL, budget::Held, credentials, execute, failure::Failure, health, keys,
-        metrics, openapi, pace::Pace, policies, roles, types, visitor::Visitor,
+        Api,
+        asking::{Asking, MCP},
+        audit,
+        body::SMALL,
+        credentials, execute,
+        failure::Failure,
+        health, keys, metrics, openapi,
+        pace::Pace,
+        policies, roles, types, visitor,
     },
-    base::{body::BodyError, service},
-    exchange::Refusal,
+    base::service,
+    exchange::{Refusal, budget::Held},
 };
 
 /// Every path, with its description.
@@ -53,10 +59,17 @@ pub(crate) fn all() -> (Router<Api>, OpenApi) {
         .split_for_parts()
 }
 
-/// The service that answers under all of them.
-pub(crate) fn service(api: Api) -> service::Service {
-    let router = all()
-        .0
+/// The service that answers under all of them, and hands what comes to `/mcp` to that one, if it is there.
+pub(crate) fn service(api: Api, mcp: Option<service::Service>) -> service::Service {
+    let mut paths = all().0;
+    if let Some(mcp) = mcp {
+        let pass = move |request: Request| {
+            let answering = mcp.call(request.map(|body| service::stream(body, ())));
+            async move { answering.await.map(Body::new) }
+        };
+        paths = paths.route(MCP, any(pass));
+    }
+    let router = paths
         .method_not_allowed_fallback(wrong_method)
         .fallback(async || Failure::from(Refusal::NoSuchPath))
         .layer(from_fn_with_state(api.clone(), admit))
@@ -65,8 +78,8 @@ pub(crate) fn service(api: Api) -> service::Service {
         let mut router = router.clone();
         async move {
             let Ok(mut response) = router.call(request.map(Body::new)).await;
-            let held = response.extensions_mut().remove();
-            response.map(|body| Box::pin(Answer { body, _held: held }) as service::Stream)
+            let held: Option<Arc<Held>> = response.extensions_mut().remove();
+            response.map(|body| service::stream(body, held))
         }
     })
 }
@@ -74,7 +87,7 @@ pub(crate) fn service(api: Api) -> service::Service {
 /// Whoever is not known passes to `/health` only; what passes back must not be kept, nor taken for anything else.
 async fn admit(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let mut asking = Asking::of(&request);
-    let welcome = Visitor::welcome(&api, &mut request, &mut asking);
+    let welcome = visitor::welcome(&api, &mut request, &mut asking);
     let (response, pace) = match welcome {
         Ok(pace) => (hold(&api, unharmed(next.run(request)).await), pace),
         Err(refusal) => (Failure::from(refusal).into_response(), Pace::Free),
@@ -116,26 +129,6 @@ fn hold(api: &Api, mut response: Response) -> Response {
 /// The router adds `Allow`, which is all that OPTIONS asks for.
 async fn wrong_method(method: Method) -> Response {
     if method == Method::OPTIONS { StatusCode::NO_CONTENT.into_response() } else { Failure::Method.into_response() }
-}
-
-/// An answer's body, as the listener writes it.
-struct Answer {
-    body: Body,
-    _held: Option<Arc<Held>>,
-}
-
-impl http_body::Body for Answer {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        polled.map_err(|error| BodyError::Gone(Some(io::Error::other(error))))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
 
 #[cfg(test)]

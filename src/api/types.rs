@@ -5,10 +5,7 @@ use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{
-    api::{answer, visitor::Visitor},
-    credential::Kind,
-};
+use crate::{api::answer, credential::Kind, exchange::Visitor};
 
 /// All kinds.
 #[derive(Serialize, ToSchema)]

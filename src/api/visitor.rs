@@ -1,46 +1,36 @@
 //! Who calls: found out once, before anything else is looked at.
 
-use axum::extract::{FromRequestParts, Request};
+use axum::{
+    extract::{FromRequestParts, Request},
+    response::{IntoResponse as _, Response},
+};
 use http::{header, request::Parts};
 
 use crate::{
     api::{Api, asking::Asking, failure::Failure, pace::Pace},
     base::service::Arrival,
-    exchange::{Caller, Refusal},
-    identity::{Presented, PresentedKey, Principal, presented},
+    exchange::{Caller, Refusal, Visitor},
+    identity::{Presented, PresentedKey, presented},
 };
 
-/// Somebody who may at least ask. What that one may do is for `manage` and `exchange` to say.
-#[derive(Clone)]
-pub(crate) struct Visitor {
-    /// Who that is.
-    pub(crate) principal: Principal,
-    /// What was shown for it.
-    pub(crate) key: Option<PresentedKey>,
-    /// Where from.
-    pub(crate) arrival: Arrival,
-}
-
-impl Visitor {
-    /// Finds out who calls, where that must be known, and leaves it among the extensions of the request.
-    ///
-    /// # Errors
-    /// A key that is missing or not valid, or stands where it is in logs already; one that asks too often.
-    pub(crate) fn welcome(api: &Api, request: &mut Request, asking: &mut Asking) -> Result<Pace, Refusal> {
-        if !asking.counts {
-            return Ok(Pace::Free);
-        }
-        let arrival = *request.extensions().get::<Arrival>().ok_or(Refusal::Internal)?;
-        asking.source = arrival.source;
-        asking.key = key(request)?;
-        let presented = Presented { key: asking.key, alias: None };
-        let caller = Caller { presented: &presented, keyless: arrival.keyless, source: arrival.source };
-        let principal = api.exchange().caller(&caller)?;
-        asking.principal = Some(principal.clone());
-        let pace = Pace::of(api, &principal, &asking.path)?;
-        request.extensions_mut().insert(Self { principal, key: presented.key, arrival });
-        Ok(pace)
+/// Finds out who calls, where that must be known, and leaves the [`Visitor`] among the extensions of the request.
+///
+/// # Errors
+/// A key that is missing or not valid, or stands where it is in logs already; one that asks too often.
+pub(crate) fn welcome(api: &Api, request: &mut Request, asking: &mut Asking) -> Result<Pace, Refusal> {
+    if asking.door.is_none() {
+        return Ok(Pace::Free);
     }
+    let arrival = *request.extensions().get::<Arrival>().ok_or(Refusal::Internal)?;
+    asking.source = arrival.source;
+    asking.key = key(request)?;
+    let presented = Presented { key: asking.key, alias: None };
+    let caller = Caller { presented: &presented, keyless: arrival.keyless, source: arrival.source };
+    let principal = api.exchange().caller(&caller)?;
+    asking.principal = Some(principal.clone());
+    let pace = Pace::of(api, &principal, &asking.path)?;
+    request.extensions_mut().insert(Visitor { principal, key: presented.key, arrival });
+    Ok(pace)
 }
 
 /// The one key that a request shows.
@@ -58,9 +48,9 @@ fn key(request: &Request) -> Result<Option<PresentedKey>, Refusal> {
 }
 
 impl FromRequestParts<Api> for Visitor {
-    type Rejection = Failure;
+    type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Failure> {
-        parts.extensions.remove().ok_or_else(|| Refusal::Internal.into())
+    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Response> {
+        parts.extensions.remove().ok_or_else(|| Failure::from(Refusal::Internal).into_response())
     }
 }

@@ -4,6 +4,7 @@
 //! [`request::run`].
 
 pub mod bench;
+pub mod bridge;
 pub mod demo;
 mod descriptors;
 pub mod error;
@@ -19,6 +20,7 @@ pub mod scrape;
 pub mod serve;
 pub mod shutdown;
 pub mod stage;
+pub mod stdio;
 pub mod trail;
 pub mod upkeep;
 

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 
 use crate::{
     app::{descriptors, parts::Parts},
-    audit::{Anchor, Memory, RolledBack},
-    base::{capacity::Most, id::Id},
+    audit::{Anchor, Memory, Recorder, RolledBack},
+    base::{capacity::Most, clock::Clock, id::Id},
     config::Config,
-    exchange::{Part, Snapshot},
-    manage::upkeep,
+    exchange::{Exchange, Part, Snapshot},
+    manage::{Desk, Office, upkeep},
     proxy,
     store::{FileStore, Records, Stamp, StoreError},
 };
@@ -44,6 +44,15 @@ impl Published {
     /// For a worker.
     pub fn parts(&self) -> &Parts {
         &self.parts
+    }
+
+    /// What a door is made of: an exchange, to be used on the runtime that this is called on, and an office for what is
+    /// no exchange.
+    pub fn engine(self: &Arc<Self>, recorder: Recorder) -> (Arc<Exchange>, Office) {
+        let published = Arc::clone(self);
+        let desk = Desk::new(Arc::clone(&self.store), recorder.clone(), Clock);
+        let desk = desk.on_change(move || published.take_up_store());
+        (Arc::new(self.parts.exchange(recorder)), Office::new(desk))
     }
 
     /// How clients are served.

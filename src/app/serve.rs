@@ -12,7 +12,7 @@ use std::{
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    api::{Api, budget::Budget},
+    api::Api,
     app::{
         AppError, descriptors,
         parts::Parts,
@@ -27,7 +27,8 @@ use crate::{
     base::{clock::Clock, task::InFlight},
     ca::Ca,
     config::{Config, Loaded, Origin},
-    manage::Desk,
+    exchange::budget::Budget,
+    mcp::{self, Mcp},
     proxy::{
         self, Worker,
         listener::{self, Listeners},
@@ -39,7 +40,7 @@ use crate::{
 /// How long a worker that ends still looks for requests that were sent before.
 const LAST_LOOK: Duration = Duration::from_millis(100);
 /// How often a worker looks for idle connections to close, and for what has lost its right.
-const SWEEP: Duration = Duration::from_secs(1);
+pub const SWEEP: Duration = Duration::from_secs(1);
 
 /// A daemon that accepts connections.
 #[derive(Debug)]
@@ -139,18 +140,17 @@ struct Plan {
 
 impl Plan {
     fn worker(&self, recorder: Recorder) -> Arc<Worker> {
-        let published = Arc::clone(&self.published);
-        let desk = Desk::new(Arc::clone(published.store()), recorder.clone(), Clock);
-        let desk = desk.on_change(move || published.take_up_store());
-        let exchange = Arc::new(self.published.parts().exchange(recorder));
+        let (exchange, office) = self.published.engine(recorder);
         let scrape = Arc::clone(&self.scrape);
         let metrics = Box::new(move || scrape.text());
-        let api = Api::new(Arc::clone(&exchange), desk, self.log.clone(), metrics, self.budget.clone());
+        let mcp = Mcp::new(Arc::clone(&exchange), office.clone(), self.budget.clone());
+        let mcp = self.published.config().mcp.enabled.then(|| mcp::http::service(mcp));
+        let api = Api::new(Arc::clone(&exchange), office, self.log.clone(), metrics, self.budget.clone());
         let worker = Arc::new(Worker {
             exchange,
             ca: Arc::clone(&self.ca),
             config: self.published.clients(),
-            control: api.service(),
+            control: api.service(mcp),
             bound: self.bound,
             connections: InFlight::default(),
             requests: InFlight::default(),
@@ -223,16 +223,16 @@ fn run(runtime: Runtime, worker: &Arc<Worker>, mut stop: Stop, accept: impl Futu
     drop(stop);
 }
 
-fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+pub fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     drop(thread::Builder::new().name("vultrino-worker".into()).spawn(work)?);
     Ok(())
 }
 
-fn runtime() -> io::Result<Runtime> {
+pub fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
-fn within<T>(runtime: &Runtime, make: impl FnOnce() -> T) -> T {
+pub fn within<T>(runtime: &Runtime, make: impl FnOnce() -> T) -> T {
     let _inside = runtime.enter();
     make()
 }

@@ -41,7 +41,7 @@ pub struct Running {
 }
 
 /// A worker's side of it; dropped when its thread ends.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Stop {
     phase: watch::Receiver<Phase>,
     _ended: mpsc::Sender<()>,

@@ -34,6 +34,8 @@ pub enum Door {
     Tunnel,
     /// `/v1`
     Api,
+    /// A tool of the Model Context Protocol.
+    Mcp,
     /// `vultrino request`
     Cli,
     /// A change, by whatever program.
@@ -48,6 +50,7 @@ impl Door {
             Self::Connect => "CONNECT",
             Self::Tunnel => "TUNNEL",
             Self::Api => "API",
+            Self::Mcp => "MCP",
             Self::Cli => "CLI",
             Self::Admin => "ADMIN",
         }

@@ -13,6 +13,7 @@ pub mod histogram;
 pub mod host;
 pub mod id;
 pub mod idle;
+pub mod json;
 pub mod pipe;
 pub mod secret;
 pub mod service;

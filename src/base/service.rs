@@ -1,14 +1,23 @@
 //! Something that answers requests one by one, whoever reads them and writes the answers: a seam between a listener and
 //! what it serves, in the vocabulary of the `http` crate.
 
-use std::{fmt, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{
+    error::Error,
+    fmt, io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
 
 use crate::base::body::BodyError;
 
 /// A body on either side. Streams.
-pub type Stream = Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>;
+pub type Stream = Pin<Box<dyn Body<Data = Bytes, Error = BodyError> + Send>>;
 /// What is asked; a [`Arrival`] is among its extensions.
 pub type Request = http::Request<Stream>;
 /// What is answered.
@@ -40,6 +49,37 @@ impl Service {
     /// The answer to this request. Dropped before it is there, the request is given up.
     pub fn call(&self, request: Request) -> impl Future<Output = Response> + Send + use<> {
         (self.0)(request)
+    }
+}
+
+/// Some other body as a [`Stream`]. `kept` is dropped with it.
+pub fn stream<B, K>(body: B, kept: K) -> Stream
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    K: Send + 'static,
+{
+    Box::pin(Kept { body, _kept: kept })
+}
+
+pin_project! {
+    struct Kept<B, K> {
+        #[pin]
+        body: B,
+        _kept: K,
+    }
+}
+
+impl<B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>, K> Body for Kept<B, K> {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let polled = self.project().body.poll_frame(cx);
+        polled.map_err(|error| BodyError::Gone(Some(io::Error::other(error))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

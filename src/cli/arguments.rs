@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::cli::{
-    add, admin, audit, bench, bind, ca, completions, delete, demo, get, init, key, list, password, policy, request,
-    role, serve, unbind,
+    add, admin, audit, bench, bind, ca, completions, delete, demo, get, init, key, list, mcp, password, policy,
+    request, role, serve, unbind,
 };
 
 /// Uses credentials for programs that must never see them
@@ -57,6 +57,7 @@ pub(crate) enum Command {
     Demo(demo::Args),
     Bench(bench::Args),
     Serve(serve::Args),
+    Mcp(mcp::Args),
     #[command(visible_alias = "req")]
     Request(request::Args),
     Role(role::Args),

@@ -6,7 +6,7 @@ use crate::{
     app::trail::expect_current,
     base::{clock::Clock, secret::Secret},
     cli::{arguments::Arguments, ask, failure::Failure, logging, output::Output},
-    config::{Config, ConfigError, Environment, Flags, Loaded, environment, load, password},
+    config::{Config, ConfigError, Environment, Flags, Loaded, environment, load, logging::Level, password},
     store::{FileStore, StoreError},
 };
 
@@ -66,6 +66,11 @@ impl Context {
 
     pub(crate) fn start_log(&self, config: &Config) {
         logging::start(config.logging.level.raised(self.verbose), self.environment.rust_log.as_deref(), &self.output);
+    }
+
+    /// For a command that reads no configuration.
+    pub(crate) fn start_log_alone(&self) {
+        logging::start(Level::Warn.raised(self.verbose), self.environment.rust_log.as_deref(), &self.output);
     }
 
     /// Opens the store that the configuration names.

@@ -22,6 +22,7 @@ mod init;
 mod key;
 mod list;
 mod logging;
+mod mcp;
 mod output;
 mod password;
 mod policy;
@@ -69,6 +70,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<(), Failure> {
         Command::Demo(it) => demo::run(&it, context),
         Command::Bench(it) => bench::run(&it, context),
         Command::Serve(it) => serve::run(&it, context),
+        Command::Mcp(it) => mcp::run(it, context),
         Command::Request(it) => request::run(&it, context),
         Command::Role(it) => role::run(it, context),
         Command::Key(it) => key::run(&it, context),

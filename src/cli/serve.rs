@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 
 use crate::{
     app::{self, Rollback},
-    cli::{context::Context, failure::Failure, output::Output},
-    config::server::{Mode, parse_bind},
+    cli::{context::Context, failure::Failure, mcp, output::Output},
+    config::{
+        mcp::Transport,
+        server::{Mode, parse_bind},
+    },
 };
 
 /// Start the HTTP proxy server
@@ -16,6 +19,10 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "ADDR", value_parser = parse_bind)]
     bind: Option<SocketAddr>,
 
+    /// Start as MCP server: on standard input and output, or as [mcp] transport says
+    #[arg(long, conflicts_with = "accept_rollback")]
+    mcp: bool,
+
     /// Start with a store that is older than it was, such as a backup that was put back
     #[arg(long)]
     accept_rollback: bool,
@@ -25,6 +32,7 @@ const EXAMPLES: &str = "\
 Examples:
   vultrino serve
   vultrino serve --bind 127.0.0.1:8080
+  vultrino serve --mcp               the same as `vultrino mcp`, which tells more
 
 In local mode whoever reaches it may use every credential, so it listens on loopback only.
 With mode = \"server\" in the section [server] of the configuration callers need an API key
@@ -38,6 +46,12 @@ Then, in another terminal, with a credential of the alias github-api:
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     app::harden().map_err(app::AppError::from)?;
     let loaded = context.load_files(args.bind)?;
+    if args.mcp {
+        mcp::expect_enabled(&loaded.config)?;
+        if loaded.config.mcp.transport == Transport::Stdio {
+            return mcp::over_stdio(loaded, args.bind, context);
+        }
+    }
     let password = context.password_of(&loaded.config)?;
     let store = Context::unlock(&loaded.config, &password)?;
     drop(password);

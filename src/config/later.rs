@@ -10,17 +10,14 @@ use crate::config::{
 /// What may already be written for such a key: only what is true anyway.
 enum Accepted {
     Nothing,
-    True,
     Text(&'static str),
 }
 
-use Accepted::{Nothing, Text, True};
+use Accepted::{Nothing, Text};
 
-const LATER: [(&str, Accepted); 7] = [
+const LATER: [(&str, Accepted); 5] = [
     ("web", Nothing),
     ("ca", Nothing),
-    ("mcp.enabled", True),
-    ("mcp.transport", Text("stdio")),
     ("storage.backend", Text("file")),
     ("storage.keychain", Nothing),
     ("storage.vault", Nothing),
@@ -49,7 +46,6 @@ impl Accepted {
     fn is(&self, value: &DeValue<'_>) -> bool {
         match self {
             Self::Nothing => false,
-            Self::True => value.as_bool() == Some(true),
             Self::Text(text) => value.as_str() == Some(text),
         }
     }
@@ -57,7 +53,6 @@ impl Accepted {
     fn written(&self) -> Option<String> {
         match self {
             Self::Nothing => None,
-            Self::True => Some("true".to_owned()),
             Self::Text(text) => Some(format!("\"{text}\"")),
         }
     }

@@ -16,6 +16,7 @@ mod later;
 pub mod limits;
 pub mod load;
 pub mod logging;
+pub mod mcp;
 pub mod origin;
 pub mod password;
 pub mod places;
@@ -55,6 +56,8 @@ pub struct Config {
     pub upstream: crate::upstream::Config,
     /// `[proxy]`: what happens to requests.
     pub proxy: proxy::Proxy,
+    /// `[mcp]`: the Model Context Protocol.
+    pub mcp: mcp::Mcp,
     /// `[limits]`: what clients may take at once, and how slow they may be.
     pub limits: limits::Limits,
     /// `[rate_limits]`: how often callers may ask, whatever the policies say.

@@ -13,6 +13,7 @@ use crate::{
         limits::Limits,
         load::absolute,
         logging::{self, Logging},
+        mcp::Mcp,
         places, policies,
         proxy::Proxy,
         rate_limits,
@@ -37,13 +38,8 @@ pub(crate) struct Sections {
     rate_limits: rate_limits::Section,
     policies: Vec<Policy>,
     policy: policies::Section,
-    /// What may stand in it is in `later`.
     mcp: Mcp,
 }
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a section")]
-struct Mcp {}
 
 /// What was read, and from where.
 pub(crate) struct Settings<'t> {
@@ -96,6 +92,7 @@ impl Settings<'_> {
             rate_limits: self.sections.rate_limits.settle(),
             server,
             proxy: self.sections.proxy.clone(),
+            mcp: self.sections.mcp.clone(),
             policies: policies::gather(
                 &self.sections.policies,
                 &self.sections.policy,

@@ -17,6 +17,7 @@ use crate::{
         snapshot::Unauthenticated,
     },
     identity::{Permission, Presented, PresentedKey, Principal, presented},
+    policy::Room,
 };
 
 /// That a caller may make a request, and that it was counted: to be had before the request is read. Good for one.
@@ -31,6 +32,15 @@ impl Exchange {
     pub fn leave(&self, principal: &Principal) -> Result<Leave, Refusal> {
         self.pace(self.snapshot.load().config(), principal, Permission::Execute)?;
         Ok(Leave(()))
+    }
+
+    /// Counts a request for what is managed, and says how many more are let through; `None` where they are not counted.
+    ///
+    /// # Errors
+    /// Too many before it.
+    pub fn managing(&self, principal: &Principal) -> Result<Option<Room>, Refusal> {
+        let room = pace::charge_management(&self.shared.limiter, self.snapshot.load().config(), principal);
+        room.inspect_err(|_| self.metrics.limited(Limit::Management))
     }
 
     /// Who calls, for what is no exchange.

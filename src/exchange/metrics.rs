@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Ways in, in the order of [`Sums::requests`].
-pub const DOORS: [&str; 5] = ["path", "forward", "connect", "tunnel", "api"];
+pub const DOORS: [&str; 6] = ["path", "forward", "connect", "tunnel", "api", "mcp"];
 /// Ends, in the order of the rows of [`Sums::requests`].
 pub const OUTCOMES: [&str; 7] =
     ["ok", "denied", "client_abort", "upstream_error", "upstream_abort", "error", "revoked_midstream"];
@@ -210,6 +210,7 @@ fn row(door: Door) -> Option<usize> {
         Door::Connect => 2,
         Door::Tunnel => 3,
         Door::Api => 4,
+        Door::Mcp => 5,
         Door::Cli | Door::Admin => return None,
     })
 }

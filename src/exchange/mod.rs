@@ -5,6 +5,8 @@
 
 pub mod attempts;
 pub mod bind;
+pub mod budget;
+pub mod collected;
 pub mod forward;
 pub mod health;
 pub mod identify;
@@ -12,6 +14,7 @@ pub mod inbound;
 pub mod live;
 pub mod metrics;
 pub mod open;
+pub mod outgoing;
 pub mod pace;
 pub mod recorded;
 pub mod refusal;
@@ -19,6 +22,8 @@ pub mod relay;
 pub mod run;
 pub mod snapshot;
 pub mod tunnel;
+pub mod visitor;
+pub mod whole;
 
 pub use health::{Health, Part};
 pub use identify::Leave;
@@ -31,6 +36,7 @@ pub use refusal::Refusal;
 pub use run::{Exchange, Shared};
 pub use snapshot::{Contents, Snapshot};
 pub use tunnel::Admitted;
+pub use visitor::Visitor;
 
 use std::time::Duration;
 

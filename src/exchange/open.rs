@@ -2,8 +2,6 @@
 
 use std::net::SocketAddr;
 
-use http::Method;
-
 use crate::{
     audit::{Door, Entry, Outcome, Unavailable},
     base::capacity::Share,
@@ -39,12 +37,12 @@ impl Open {
 
     fn say(mut self, word: &Word) {
         self.entry.record.status = word.status;
-        self.entry.record.reason = Some(word.reason.unwrap_or(word.code));
+        self.entry.record.reason = (word.outcome != Outcome::Ok).then(|| word.reason.unwrap_or(word.code));
         self.close(word.outcome);
     }
 }
 
-/// What a line says of a refusal, whoever refused.
+/// What a line says of an answer, whoever gave it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Word {
     /// Of the answer.
@@ -58,6 +56,9 @@ pub struct Word {
 }
 
 impl Word {
+    /// What was asked for was given.
+    pub const OK: Self = Self { status: 200, code: "ok", reason: None, outcome: Outcome::Ok };
+
     /// What is said of this one.
     pub fn of(refusal: &Refusal) -> Self {
         let (status, code) = (refusal.status(), refusal.code());
@@ -65,15 +66,21 @@ impl Word {
     }
 }
 
-/// A request to the API that was refused, and is neither an exchange nor a change.
+/// What somebody asked of us that is neither an exchange nor a change, or came to be neither.
 #[derive(Clone, Copy, Debug)]
-pub struct Turned<'a> {
+pub struct Call<'a> {
+    /// Which way.
+    pub door: Door,
+    /// As the line names it.
+    pub action: &'static str,
     /// Where from.
     pub source: Option<SocketAddr>,
-    /// As it was asked.
-    pub method: &'a Method,
-    /// The path; what follows it is left out.
+    /// As it was asked; empty where there is none.
+    pub method: &'a str,
+    /// The path; what follows it is left out. Empty where there is none.
     pub target: &'a str,
+    /// The credential that it is about, as the caller says it; empty where there is none.
+    pub alias: &'a str,
     /// The key that was shown.
     pub key: Option<PresentedKey>,
     /// Who that is, if that is known.
@@ -102,20 +109,23 @@ impl Exchange {
         }
     }
 
-    /// Records a refusal of the API.
+    /// Records a call, and how it was answered.
     ///
     /// # Errors
     /// There is no record to be had; that is what it is refused for then.
-    pub fn turn_away(&self, turned: &Turned<'_>, word: &Word) -> Result<(), Refusal> {
-        let mut open = self.open(Door::Api, "api_refused")?;
+    pub fn note(&self, call: &Call<'_>, word: &Word) -> Result<(), Refusal> {
+        let mut open = self.open(call.door, call.action)?;
         let record = &mut open.entry.record;
-        record.set_source(turned.source);
-        record.set_method(turned.method.as_str());
-        record.set_authority(without_values(turned.target));
-        record.set_name(turned.principal.map_or("", Principal::name));
-        let holder = turned.principal.and_then(Principal::holder).map(|it| it.key.prefix.as_str());
-        record.set_key(holder.or(turned.key.as_ref().map(PresentedKey::prefix)).unwrap_or_default());
-        self.metrics.coded(word.code);
+        record.set_source(call.source);
+        record.set_method(call.method);
+        record.set_authority(without_values(call.target));
+        record.set_credential(call.alias);
+        record.set_name(call.principal.map_or("", Principal::name));
+        let holder = call.principal.and_then(Principal::holder).map(|it| it.key.prefix.as_str());
+        record.set_key(holder.or(call.key.as_ref().map(PresentedKey::prefix)).unwrap_or_default());
+        if word.outcome != Outcome::Ok {
+            self.metrics.coded(word.code);
+        }
         open.say(word);
         Ok(())
     }

@@ -15,6 +15,16 @@ pub fn charge(limiter: &Limiter, config: &Config, principal: &Principal) -> Resu
     limiter.charge(key, max, MINUTE).map(drop).map_err(Refusal::RateLimited)
 }
 
+/// Counts one request for what is managed, and says how many more are let through; `None` where they are not counted.
+///
+/// # Errors
+/// There were too many before it.
+pub fn charge_management(limiter: &Limiter, config: &Config, principal: &Principal) -> Result<Option<Room>, Refusal> {
+    let Some(max) = config.rate_limits.management else { return Ok(None) };
+    let room = limiter.charge(LimitKey::new("management", caller(principal)), max, MINUTE);
+    room.map(Some).map_err(Refusal::RateLimited)
+}
+
 /// How many more are let through; `None` where they are not counted.
 pub fn room(limiter: &Limiter, config: &Config, principal: &Principal) -> Option<Room> {
     counted(config, principal).map(|(key, max)| limiter.look(key, max, MINUTE))
@@ -22,6 +32,9 @@ pub fn room(limiter: &Limiter, config: &Config, principal: &Principal) -> Option
 
 /// Where the requests of this caller are counted, and how many there may be in a minute. Callers without a key count as one.
 fn counted(config: &Config, principal: &Principal) -> Option<(LimitKey, u32)> {
-    let caller = principal.holder().map_or(&[][..], |it| it.key.id.as_bytes());
-    Some((LimitKey::new("proxy", caller), config.rate_limits.proxy?))
+    Some((LimitKey::new("proxy", caller(principal)), config.rate_limits.proxy?))
+}
+
+fn caller(principal: &Principal) -> &[u8] {
+    principal.holder().map_or(&[], |it| it.key.id.as_bytes())
 }

@@ -6,7 +6,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use memchr::{memchr, memmem};
 use thiserror::Error;
 
-use crate::identity::key::{self, KeyHash, PREFIX};
+use crate::{
+    base::secret::Secret,
+    identity::key::{self, KeyHash, PREFIX},
+};
 
 /// What a request or a tunnel showed of its caller.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -35,6 +38,12 @@ impl PresentedKey {
             prefix.copy_from_slice(&text[..key::SHOWN]);
         }
         Self { hash: KeyHash::of(text), prefix }
+    }
+
+    /// A key that a program was given, if the text looks like one.
+    pub fn of(key: &Secret) -> Option<Self> {
+        let text = key.expose().trim_ascii();
+        (text.len() == key::WHOLE && text.starts_with(PREFIX.as_bytes())).then(|| Self::new(text))
     }
 
     /// Its visible beginning; dots where the text cannot be a key.

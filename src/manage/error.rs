@@ -125,6 +125,9 @@ pub enum ManageError {
     /// The store refuses.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Our own fault.
+    #[error("something went wrong inside Vultrino")]
+    Internal,
 }
 
 impl ManageError {
@@ -169,9 +172,10 @@ impl ManageError {
             Self::AliasTaken(_) | Self::RoleTaken(_) => (409, "conflict"),
             Self::Unrecorded(Unavailable::NoSlot) => (503, "overloaded"),
             Self::Unrecorded(_) => (503, "audit_unavailable"),
-            Self::Random(_) | Self::Store(_) | Self::Admin(AdminError::Hash(_) | AdminError::Random) => {
-                (500, "internal_error")
-            }
+            Self::Internal
+            | Self::Random(_)
+            | Self::Store(_)
+            | Self::Admin(AdminError::Hash(_) | AdminError::Random) => (500, "internal_error"),
             _ => (400, "invalid_request"),
         }
     }

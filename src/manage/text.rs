@@ -41,7 +41,7 @@ pub(crate) fn check_key_name(name: &str) -> Result<(), ManageError> {
 }
 
 /// Not so for what ends a line, has no width, or turns the direction of writing.
-fn is_seen(c: char) -> bool {
+pub fn is_seen(c: char) -> bool {
     let hidden = matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
     !c.is_control() && !hidden

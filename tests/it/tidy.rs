@@ -46,19 +46,22 @@ const MAY_EXPOSE: &[&str] = &[
     "oauth",
     "plugin",
     // single files, each for one reason: the CA's key into its issuer, `get --show-secret` and the key shown once,
-    // hashing a key and a password, checking and packing a credential's fields, knowing a token by its first letters,
-    // finding a secret in an answer, a parent proxy's password, the API key of a client that measures, `run --expose`
+    // hashing a key and a password, knowing a key that a
+    // program was given, checking and packing a credential's fields, knowing a token by its first letters,
+    // finding a secret in an answer, a parent proxy's password, the API keys of clients that measure and that pass messages on, `run --expose`
     "ca/root.rs",
     "cli/get.rs",
     "cli/key.rs",
     "api/keys.rs",
     "identity/key.rs",
+    "identity/presented.rs",
     "identity/admin.rs",
     "credential/material.rs",
     "catalog/shape.rs",
     "exchange/scrub.rs",
     "upstream/parent.rs",
     "app/bench/route.rs",
+    "app/bridge.rs",
     "launch/environment.rs",
 ];
 

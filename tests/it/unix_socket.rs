@@ -12,7 +12,6 @@ use crate::support::{
     Agent, Answer, Appliance, Origin, WAYS, Way,
     agent::NAMED,
     appliance::{BEARER, Builder},
-    wait::until,
 };
 
 /// An appliance with a socket, at a path that is short enough.

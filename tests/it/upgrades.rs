@@ -8,7 +8,6 @@ use crate::support::{
     appliance::{ALIAS, BEARER, KEY},
     origin::{OK, break_off},
     visit::Visit,
-    wait::until,
 };
 
 /// What a client of RFC 6455 sends.

@@ -162,6 +162,7 @@ fn config(folder: &TempDir, bind: SocketAddr, ca_file: PathBuf) -> Config {
         storage: Storage { path: data_dir.join("credentials.enc"), kdf: KdfParams::floor() },
         logging: Logging { level: Level::Info, audit_file: data_dir.join("audit.log") },
         proxy: Proxy::default(),
+        mcp: config::mcp::Mcp::default(),
         limits: Limits::default(),
         rate_limits: RateLimits::default(),
         policies: policy::PolicySet::default(),

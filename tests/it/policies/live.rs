@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{Agent, Answer, Appliance, Origin, WAYS, agent::NAMED, appliance::ALIAS, wait::until};
+use crate::support::{Agent, Answer, Appliance, Origin, WAYS, agent::NAMED, appliance::ALIAS};
 
 /// One policy for every credential, with these rules.
 fn with(rules: &str) -> String {

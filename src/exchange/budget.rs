@@ -1,4 +1,4 @@
-//! How many bytes of bodies and answers may lie in memory at once, of all requests to the API together.
+//! How many bytes of bodies and answers may lie in memory at once, of all requests to our own paths together.
 
 use std::sync::{
     Arc,
@@ -18,7 +18,7 @@ pub struct Budget(Arc<AtomicUsize>);
 
 /// Some of it, until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub struct Held {
     all: Arc<AtomicUsize>,
     most: usize,
     bytes: usize,
@@ -26,12 +26,12 @@ pub(crate) struct Held {
 
 impl Budget {
     /// For a body of a request for the world, or an answer to one.
-    pub(crate) fn of_large(&self) -> Held {
+    pub fn of_large(&self) -> Held {
         self.up_to(MOST - RESERVE)
     }
 
-    /// For what is never larger than [`SMALL`](crate::api::body::SMALL).
-    pub(crate) fn of_small(&self) -> Held {
+    /// For what changes something, or asks: it is never large.
+    pub fn of_small(&self) -> Held {
         self.up_to(MOST)
     }
 
@@ -45,7 +45,7 @@ impl Held {
     ///
     /// # Errors
     /// [`Refusal::Overloaded`]
-    pub(crate) fn add(&mut self, bytes: usize) -> Result<(), Refusal> {
+    pub fn add(&mut self, bytes: usize) -> Result<(), Refusal> {
         let more = |held: usize| held.checked_add(bytes).filter(|it| *it <= self.most);
         self.all.fetch_update(Relaxed, Relaxed, more).or(Err(Refusal::Overloaded))?;
         self.bytes += bytes;
@@ -61,9 +61,9 @@ impl Drop for Held {
 
 #[cfg(test)]
 mod tests {
-    use crate::{
-        api::budget::{Budget, MOST, RESERVE},
-        exchange::Refusal,
+    use crate::exchange::{
+        Refusal,
+        budget::{Budget, MOST, RESERVE},
     };
 
     #[test]

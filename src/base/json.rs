@@ -1,21 +1,39 @@
-//! One look over a text that is JSON: no name twice in an object, no endless nesting. What the values say is not read.
+//! JSON that means one thing only: no name twice in an object, no endless nesting; and errors that quote nothing, since
+//! what is read may be a secret.
 
 use std::{borrow::Cow, collections::HashSet};
 
 use memchr::memchr2;
-
-use crate::api::failure::Failure;
+use serde_json::error::Category;
+use thiserror::Error;
 
 /// No document of ours nests deeper; metadata may, for a while.
 const DEEPEST: usize = 32;
 /// More names than any query or metadata has that could be used.
 const MOST_NAMES: usize = 20_000;
 
-/// Looks over a text that a parser has taken already.
+/// Why a text that is JSON is not read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum Unclear {
+    /// No document of ours is so deep.
+    #[error("JSON nests more than {DEEPEST} deep")]
+    Deep,
+    /// No document of ours has so many.
+    #[error("JSON with more than {MOST_NAMES} names")]
+    Wide,
+    /// Two readers could take it for two things.
+    #[error("expected every name once in an object")]
+    Twice,
+    /// A name is no string.
+    #[error("the body is not JSON")]
+    Broken,
+}
+
+/// Looks over a text that a parser has taken already. What the values say is not read.
 ///
 /// # Errors
 /// It means two things, or no document of ours is like that.
-pub(crate) fn check(text: &str) -> Result<(), Failure> {
+pub fn check(text: &str) -> Result<(), Unclear> {
     let (mut open, mut names, mut before, mut at) = (Vec::<Option<HashSet<Cow<'_, str>>>>::new(), 0, 0, 0);
     let bytes = text.as_bytes();
     while let Some(&byte) = bytes.get(at) {
@@ -23,7 +41,7 @@ pub(crate) fn check(text: &str) -> Result<(), Failure> {
         at += 1;
         match byte {
             b'{' | b'[' if open.len() == DEEPEST => {
-                return Err(Failure::invalid(format!("JSON nests more than {DEEPEST} deep")));
+                return Err(Unclear::Deep);
             }
             b'{' => open.push(Some(HashSet::new())),
             b'[' => open.push(None),
@@ -33,10 +51,10 @@ pub(crate) fn check(text: &str) -> Result<(), Failure> {
                 if let (b'{' | b',', Some(Some(known))) = (before, open.last_mut()) {
                     names += 1;
                     if names > MOST_NAMES {
-                        return Err(Failure::invalid(format!("JSON with more than {MOST_NAMES} names")));
+                        return Err(Unclear::Wide);
                     }
                     if !known.insert(name(&text[begin..at])?) {
-                        return Err(Failure::invalid("expected every name once in an object"));
+                        return Err(Unclear::Twice);
                     }
                 }
             }
@@ -61,19 +79,38 @@ fn end(bytes: &[u8], mut at: usize) -> usize {
 }
 
 /// What a name says: the same one can be written in several ways.
-fn name(quoted: &str) -> Result<Cow<'_, str>, Failure> {
+fn name(quoted: &str) -> Result<Cow<'_, str>, Unclear> {
     let plain = quoted.strip_prefix('"').and_then(|it| it.strip_suffix('"')).filter(|it| !it.contains('\\'));
     if let Some(plain) = plain {
         return Ok(Cow::Borrowed(plain));
     }
-    serde_json::from_str(quoted).map(Cow::Owned).or(Err(Failure::invalid("the body is not JSON")))
+    serde_json::from_str(quoted).map(Cow::Owned).or(Err(Unclear::Broken))
+}
+
+/// Of serde's text only what our own code says: what was expected, not what was found.
+pub fn why(error: &serde_json::Error) -> String {
+    match error.classify() {
+        Category::Data => what_was_expected(&error.to_string()),
+        Category::Syntax | Category::Eof | Category::Io => Unclear::Broken.to_string(),
+    }
+}
+
+fn what_was_expected(text: &str) -> String {
+    let text = text.rsplit_once(" at line ").map_or(text, |(text, _)| text);
+    // Names of our own fields.
+    if text.starts_with("missing field `") {
+        return text.to_owned();
+    }
+    let expected = text.rsplit_once("expected ").map_or("something else", |(_, expected)| expected);
+    let found = if text.starts_with("unknown field `") { "an unknown name; " } else { "" };
+    format!("{found}expected {expected}")
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
 
-    use crate::api::once::check;
+    use crate::base::json::check;
 
     #[test]
     fn a_name_stands_once_in_an_object_however_it_is_written() {

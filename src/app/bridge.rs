@@ -1,0 +1,255 @@
+//! Messages of an agent, passed on to a running daemon: the way to give an agent an API key and nothing else.
+
+use std::{
+    collections::HashMap,
+    io,
+    str::FromStr as _,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::Method;
+use ipnet::{Ipv4Net, Ipv6Net};
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientNotification, ClientRequest, GetMeta as _, JsonRpcMessage, JsonRpcRequest, RequestId,
+};
+use serde_json::{Value, json, value::RawValue};
+use thiserror::Error;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::{
+    app::{AppError, serve::runtime},
+    base::{
+        body::Body,
+        fields::Fields,
+        head::Framing,
+        secret::Secret,
+        target::{Target, TargetError},
+    },
+    exchange::{
+        budget::Budget,
+        whole::{self, Unread},
+    },
+    mcp::lines::{self, Line, Out},
+    upstream::{self, Answer, Guard, Request, Upstream, tls},
+};
+
+/// Longest time without a byte of an answer. The daemon has its own, shorter ones.
+const PATIENCE: Duration = Duration::from_mins(10);
+/// Most bytes of an answer: several times what a tool gives.
+const MOST: usize = 32 << 20;
+
+/// Where a daemon takes messages.
+#[derive(Clone, Debug)]
+pub struct Daemon(Target);
+
+impl Daemon {
+    /// From its URL, with or without `/mcp`.
+    ///
+    /// # Errors
+    /// It is no URL of HTTP.
+    pub fn parse(url: &str) -> Result<Self, TargetError> {
+        let url = url.trim_end_matches('/');
+        let url = if url.ends_with("/mcp") { url.to_owned() } else { format!("{url}/mcp") };
+        Target::parse(&url).map(Self)
+    }
+}
+
+/// Passes on all that comes over standard input, and the answers back, until it ends and all is answered.
+///
+/// # Errors
+/// The system refuses what this needs.
+pub fn run(daemon: Daemon, key: Option<Secret>) -> Result<(), AppError> {
+    let trusted = tls::client_config(None)?;
+    runtime()?.block_on(async {
+        // Whoever wrote the URL meant it, wherever it leads.
+        let anywhere = vec![Ipv4Net::default().into(), Ipv6Net::default().into()];
+        let guard = Arc::new(Guard::new(anywhere, Vec::new()));
+        let config = upstream::Config {
+            allow_private: Vec::new(),
+            ca_file: None,
+            connect_timeout: Duration::from_secs(10),
+            proxy: None,
+            no_proxy: Vec::new(),
+        };
+        let upstream = Upstream::new(&config, guard, trusted, None);
+        let bridge = Bridge { upstream, daemon, key, version: Mutex::default() };
+        let (out, written) = lines::write(io::stdout())?;
+        Arc::new(bridge).pass(out).await?;
+        Ok(tokio::task::spawn_blocking(move || written.join()).await.map(drop).map_err(io::Error::other)?)
+    })
+}
+
+struct Bridge {
+    upstream: Upstream,
+    daemon: Daemon,
+    key: Option<Secret>,
+    /// Which revision the daemon said at the handshake that it speaks.
+    version: Mutex<Option<String>>,
+}
+
+/// Why a message has no answer of the daemon's.
+#[derive(Debug, Error)]
+enum Lost {
+    #[error("Vultrino cannot be reached at {0}. Ask the person who runs it to start it with `vultrino serve`.")]
+    Unreachable(String),
+    #[error("{1}")]
+    Refused(u16, String),
+    #[error("What answers at {0} is no Vultrino that speaks MCP. Ask the person who runs it.")]
+    Foreign(String),
+}
+
+impl Bridge {
+    async fn pass(self: Arc<Self>, out: Out) -> io::Result<()> {
+        let mut messages = lines::read(io::stdin(), out.downgrade())?;
+        let (mut open, mut by_id) = (JoinSet::new(), HashMap::<RequestId, AbortHandle>::new());
+        while let Some(Line { text, message }) = messages.recv().await {
+            while open.try_join_next().is_some() {}
+            match message {
+                JsonRpcMessage::Request(request) => {
+                    by_id.retain(|_, it| !it.is_finished());
+                    let fields = self.fields(&request);
+                    let (bridge, out, id) = (Arc::clone(&self), out.clone(), request.id.clone());
+                    let body = Bytes::from_owner(text);
+                    let task = open.spawn(async move {
+                        let answer = match bridge.send(fields, body).await {
+                            Ok(answer) => answer.inspect(|it| bridge.note_version(&request, it)),
+                            Err(lost) => Some(lost.answer(&request)),
+                        };
+                        if let Some(answer) = answer {
+                            drop(out.send(answer).await);
+                        }
+                    });
+                    by_id.insert(id, task);
+                }
+                // The daemon gives a request up when its connection is closed.
+                ClientJsonRpcMessage::Notification(it) => {
+                    if let ClientNotification::CancelledNotification(it) = it.notification
+                        && let Some(task) = it.params.request_id.and_then(|id| by_id.remove(&id))
+                    {
+                        task.abort();
+                    }
+                }
+                JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {}
+            }
+        }
+        while open.join_next().await.is_some() {}
+        Ok(())
+    }
+
+    /// The fields that the transport asks for (MCP, revision 2026-07-28, "Streamable HTTP").
+    fn fields(&self, request: &JsonRpcRequest<ClientRequest>) -> Fields {
+        let mut fields = Fields::default();
+        fields.append("Content-Type", b"application/json");
+        fields.append("Accept", b"application/json, text/event-stream");
+        if let Some(key) = &self.key {
+            fields.append("Authorization", &[b"Bearer ", key.expose().trim_ascii()].concat());
+        }
+        let named = request.request.get_meta().protocol_version().map(|it| it.to_string());
+        let agreed = || self.version.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let begins = matches!(request.request, ClientRequest::InitializeRequest(_));
+        if let Some(version) = named.or_else(agreed).filter(|_| !begins) {
+            fields.append("MCP-Protocol-Version", version.as_bytes());
+        }
+        fields.append("Mcp-Method", request.request.method().as_bytes());
+        let name = match &request.request {
+            ClientRequest::CallToolRequest(it) => Some(&*it.params.name),
+            ClientRequest::GetPromptRequest(it) => Some(&*it.params.name),
+            ClientRequest::ReadResourceRequest(it) => Some(&*it.params.uri),
+            _ => None,
+        };
+        if let Some(name) = name.filter(|it| it.bytes().all(|b| b.is_ascii_graphic())) {
+            fields.append("Mcp-Name", name.as_bytes());
+        }
+        fields
+    }
+
+    fn note_version(&self, request: &JsonRpcRequest<ClientRequest>, answer: &[u8]) {
+        if let ClientRequest::InitializeRequest(_) = &request.request {
+            let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+            let version = answer["result"]["protocolVersion"].as_str().map(str::to_owned);
+            *self.version.lock().unwrap_or_else(PoisonError::into_inner) = version;
+        }
+    }
+
+    async fn send(&self, fields: Fields, body: Bytes) -> Result<Option<Vec<u8>>, Lost> {
+        let Daemon(target) = &self.daemon;
+        let request = Request {
+            target,
+            method: &Method::POST,
+            caller: None,
+            fields: &fields,
+            framing: Framing::Length(body.len() as u64),
+            body: Body::Full(body),
+            timeout: PATIENCE,
+            takes_trailers: false,
+            keep_trailer: None,
+            interim: None,
+            upgrade: false,
+        };
+        let place = || format!("{}://{}", target.origin.scheme.as_str(), target.origin.authority);
+        let unreachable = |error: &(dyn std::error::Error + 'static)| {
+            tracing::debug!(error, "the daemon gave no answer");
+            Lost::Unreachable(place())
+        };
+        let Answer { head, body, .. } = self.upstream.send(request).await.map_err(|it| unreachable(&it))?;
+        let read = whole::read(body, MOST, &mut Budget::default().of_small(), PATIENCE).await;
+        let text = read.map_err(|unread: Unread| unreachable(&unread))?;
+        let json: Option<&RawValue> = serde_json::from_slice(&text).ok();
+        match (head.status, json.map(RawValue::get)) {
+            (202, _) => Ok(None),
+            // One line: nothing else in a message may hold the end of one.
+            (_, Some(json)) if is_message(json) => Ok(Some(json.replace(['\r', '\n'], " ").into_bytes())),
+            (status @ 400.., Some(json)) => Err(refused(status, json).unwrap_or_else(|| Lost::Foreign(place()))),
+            _ => Err(Lost::Foreign(place())),
+        }
+    }
+}
+
+impl Lost {
+    /// In the place of the daemon's.
+    fn answer(&self, request: &JsonRpcRequest<ClientRequest>) -> Vec<u8> {
+        let code = match self {
+            Self::Refused(401 | 407, _) => "unauthorized",
+            Self::Refused(429, _) => "rate_limited",
+            Self::Refused(503, _) => "overloaded",
+            Self::Refused(403, _) => "permission_denied",
+            Self::Refused(..) => "invalid_request",
+            Self::Unreachable(_) | Self::Foreign(_) => "internal_error",
+        };
+        let message = self.to_string();
+        let (id, error) = (&request.id, json!({ "error": { "code": code, "message": message } }));
+        let answer = match &request.request {
+            ClientRequest::CallToolRequest(_) => {
+                let content = json!([{ "type": "text", "text": error.to_string() }]);
+                let result = json!({ "content": content, "structuredContent": error, "isError": true });
+                json!({ "jsonrpc": "2.0", "id": id, "result": result })
+            }
+            _ => json!({
+                "jsonrpc": "2.0", "id": id, "error": { "code": -32603, "message": message, "data": { "code": code } },
+            }),
+        };
+        answer.to_string().into_bytes()
+    }
+}
+
+fn is_message(json: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Envelope {
+        jsonrpc: String,
+    }
+    serde_json::from_str::<Envelope>(json).is_ok_and(|it| it.jsonrpc == "2.0")
+}
+
+/// What the daemon says where it does not come to the message.
+fn refused(status: u16, json: &str) -> Option<Lost> {
+    let answer = Value::from_str(json).ok()?;
+    let (_, message) = (answer.get("error")?.as_str()?, answer.get("message")?.as_str()?);
+    let next = match status {
+        401 => " Ask the person who runs Vultrino for an API key, and put it into VULTRINO_API_KEY.",
+        404 => " MCP is switched off there ([mcp] enabled), or this is an older Vultrino.",
+        _ => "",
+    };
+    Some(Lost::Refused(status, format!("{message}.{next}")))
+}

@@ -1,0 +1,70 @@
+//! `vultrino mcp`: the Model Context Protocol over standard input and output.
+
+use std::net::SocketAddr;
+
+use crate::{
+    app::{self, bridge},
+    base::secret::Secret,
+    cli::{context::Context, failure::Failure},
+    config::{Config, Loaded, environment, server::Mode},
+    mcp::Identity,
+};
+
+/// Serve AI agents over MCP
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// A running Vultrino that does all the work; then neither the storage password nor the store is needed here
+    #[arg(long, value_name = "URL", value_parser = bridge::Daemon::parse)]
+    url: Option<bridge::Daemon>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  vultrino mcp --url http://127.0.0.1:7878
+  vultrino mcp
+
+Speaks MCP on standard input and output, for an agent's program that starts it. The API key of the agent is in
+VULTRINO_API_KEY; it decides which tools and credentials there are.
+
+With --url the work is done by a Vultrino that runs as another user, and the agent has its key and nothing else. This is
+the way to keep secrets from the agent. Without --url this process opens the store itself and needs the storage password.
+Whoever starts it holds the password then: an agent that can read its own configuration can read every secret.";
+
+pub(crate) fn run(args: Args, context: &mut Context) -> Result<(), Failure> {
+    app::harden().map_err(app::AppError::from)?;
+    if let Some(daemon) = args.url {
+        context.start_log_alone();
+        return Ok(bridge::run(daemon, context.environment.api_key.take())?);
+    }
+    let loaded = context.load_files(None)?;
+    expect_enabled(&loaded.config)?;
+    over_stdio(loaded, None, context)
+}
+
+/// Opens the store, and serves until standard input ends.
+pub(crate) fn over_stdio(loaded: Loaded, bind: Option<SocketAddr>, context: &mut Context) -> Result<(), Failure> {
+    let identity = identity(context.environment.api_key.take(), &loaded.config)?;
+    let password = context.password_of(&loaded.config)?;
+    let store = Context::unlock(&loaded.config, &password)?;
+    drop(password);
+    Ok(app::stdio::run(loaded, store, identity, Box::new(|| context.load_again(bind)))?)
+}
+
+pub(crate) fn expect_enabled(config: &Config) -> Result<(), Failure> {
+    if config.mcp.enabled {
+        return Ok(());
+    }
+    Err(Failure::usage("MCP is switched off", "set `enabled = true` in the section [mcp] of the configuration"))
+}
+
+/// Whoever has shown the storage password may do all, on a machine of one's own. Elsewhere that has to be meant.
+fn identity(key: Option<Secret>, config: &Config) -> Result<Identity, Failure> {
+    let fix = format!("set {} to a key that `vultrino key create` has shown", environment::API_KEY);
+    match key {
+        Some(key) => Identity::of_key(&key)
+            .ok_or_else(|| Failure::usage(format!("{} holds no API key", environment::API_KEY), fix)),
+        None if config.server.mode == Mode::Local => Ok(Identity::local()),
+        None => Err(Failure::usage("in server mode an agent needs an API key", fix)),
+    }
+}

@@ -1,0 +1,17 @@
+//! Somebody who asks for something under our own paths.
+
+use crate::{
+    base::service::Arrival,
+    identity::{PresentedKey, Principal},
+};
+
+/// Somebody who may at least ask. What that one may do is for `manage` and [`Exchange`](crate::exchange::Exchange) to say.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    /// Who that is.
+    pub principal: Principal,
+    /// What was shown for it.
+    pub key: Option<PresentedKey>,
+    /// Where from.
+    pub arrival: Arrival,
+}

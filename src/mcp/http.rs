@@ -1,0 +1,72 @@
+//! `POST /mcp`: streamable HTTP without sessions, so that any worker, and any restart, can answer the next message.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::{HeaderValue, StatusCode, header, request::Parts};
+use rmcp::transport::streamable_http_server::{
+    StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+};
+
+use crate::{
+    base::service::{Request, Response, Service, Stream, stream},
+    exchange::whole::{self, DEADLINE, Unread},
+    mcp::{
+        Mcp,
+        caller::Callers,
+        message::{self, LONGEST, Malformed},
+        server::Server,
+    },
+};
+
+type Sdk = StreamableHttpService<Server, NeverSessionManager>;
+
+/// Answers what comes to `/mcp`, from visitors that were found out about before.
+pub fn service(mcp: Mcp) -> Service {
+    // The listener has looked at `Host` and `Origin`, for all paths alike.
+    let config = StreamableHttpServerConfig::default()
+        .disable_allowed_hosts()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        .with_max_request_body_bytes(LONGEST);
+    let server = Server::new(mcp.clone(), Callers::OfEach);
+    let sdk = Sdk::new(move || Ok(server.clone()), Arc::default(), config);
+    Service::new(move |request| answer(mcp.clone(), sdk.clone(), request))
+}
+
+async fn answer(mcp: Mcp, sdk: Sdk, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let bytes = match checked(&mcp, &parts, body).await {
+        Ok(bytes) => bytes,
+        Err((status, malformed)) => return told(status, &malformed),
+    };
+    // Answers are JSON, whatever else a client would take.
+    parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    let response = sdk.handle(http::Request::from_parts(parts, Body::from(bytes))).await;
+    response.map(|body| stream(body, ()))
+}
+
+/// Reads a message before the SDK does, which would quote it.
+async fn checked(mcp: &Mcp, parts: &Parts, body: Stream) -> Result<Vec<u8>, (StatusCode, Malformed)> {
+    if parts.method != http::Method::POST {
+        return Ok(Vec::new());
+    }
+    let mut held = mcp.budget().of_large();
+    let read = whole::read(body, LONGEST, &mut held, DEADLINE).await;
+    let bytes = read.map_err(|unread| match unread {
+        Unread::Longer(_) => (StatusCode::PAYLOAD_TOO_LARGE, Malformed::longer()),
+        Unread::Late(_) => (StatusCode::REQUEST_TIMEOUT, Malformed::unread(unread.to_string())),
+        Unread::Refused(_) => (StatusCode::SERVICE_UNAVAILABLE, Malformed::unread(unread.to_string())),
+    })?;
+    match message::read(&bytes) {
+        Ok(_) => Ok(bytes.to_vec()),
+        Err(malformed) => Err((StatusCode::BAD_REQUEST, malformed)),
+    }
+}
+
+fn told(status: StatusCode, malformed: &Malformed) -> Response {
+    let mut response = Response::new(stream(Body::from(malformed.answer()), ()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
