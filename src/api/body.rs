@@ -38,9 +38,6 @@ impl Text {
     async fn within(deadline: Duration, mut held: Held, request: Request, most: usize) -> Result<Self, Failure> {
         let (Parts { headers, .. }, body) = request.into_parts();
         check_type(&headers)?;
-        if declared(&headers).is_some_and(|it| it > most as u64) {
-            return Err(Failure::TooLarge(most));
-        }
         let bytes = whole::read(body, most, &mut held, deadline).await?;
         Ok(Self { bytes, held })
     }
@@ -75,10 +72,6 @@ fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
         return Err(Failure::invalid("the body must be sent without Content-Encoding"));
     }
     Ok(())
-}
-
-fn declared(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -150,17 +150,17 @@ impl Bridge {
         let agreed = || self.version.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let begins = matches!(request.request, ClientRequest::InitializeRequest(_));
         if let Some(version) = named.or_else(agreed).filter(|_| !begins) {
-            fields.append("MCP-Protocol-Version", version.as_bytes());
+            append(&mut fields, "MCP-Protocol-Version", &version);
         }
-        fields.append("Mcp-Method", request.request.method().as_bytes());
+        append(&mut fields, "Mcp-Method", request.request.method());
         let name = match &request.request {
             ClientRequest::CallToolRequest(it) => Some(&*it.params.name),
             ClientRequest::GetPromptRequest(it) => Some(&*it.params.name),
             ClientRequest::ReadResourceRequest(it) => Some(&*it.params.uri),
             _ => None,
         };
-        if let Some(name) = name.filter(|it| it.bytes().all(|b| b.is_ascii_graphic())) {
-            fields.append("Mcp-Name", name.as_bytes());
+        if let Some(name) = name {
+            append(&mut fields, "Mcp-Name", name);
         }
         fields
     }
@@ -223,7 +223,7 @@ impl Lost {
         let answer = match &request.request {
             ClientRequest::CallToolRequest(_) => {
                 let content = json!([{ "type": "text", "text": error.to_string() }]);
-                let result = json!({ "content": content, "structuredContent": error, "isError": true });
+                let result = json!({ "content": content, "isError": true });
                 json!({ "jsonrpc": "2.0", "id": id, "result": result })
             }
             _ => json!({
@@ -231,6 +231,13 @@ impl Lost {
             }),
         };
         answer.to_string().into_bytes()
+    }
+}
+
+/// The agent chose the value: what could end a field, or mean something in one, is left out, and the daemon refuses.
+fn append(fields: &mut Fields, name: &str, value: &str) {
+    if value.bytes().all(|it| it.is_ascii_graphic()) {
+        fields.append(name, value.as_bytes());
     }
 }
 

@@ -36,8 +36,7 @@ use crate::{
     identity::{Permission, Principal, presented},
     inject,
     policy::{Denial, Facts, Limiter, Permit, decide},
-    safe::Safe,
-    store::Stored,
+    safe::{Safe, Stored},
     upstream::{self, Answer, DialError, Failure, Request, Upstream},
 };
 

@@ -19,7 +19,7 @@ use crate::{
     exchange::{Config, live::Rights},
     identity::{ApiKey, Holder, KeyHash, Permission, PresentedKey, Principal, Role},
     policy::{Policy, PolicySet},
-    store::Stored,
+    safe::Stored,
 };
 
 /// Credentials without their secrets, keys, roles and policies, indexed for the questions that a request asks. All cost

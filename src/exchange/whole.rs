@@ -39,6 +39,9 @@ pub async fn read(
     held: &mut Held,
     deadline: Duration,
 ) -> Result<Zeroizing<Vec<u8>>, Unread> {
+    if body.size_hint().lower() > most as u64 {
+        return Err(Unread::Longer(most));
+    }
     let mut body = std::pin::pin!(body);
     let whole = async {
         let mut bytes = Zeroizing::new(Vec::with_capacity(most.min(AT_ONCE)));

@@ -54,7 +54,7 @@ struct List<'a> {
 struct Listed<'a> {
     alias: &'a Alias,
     r#type: Kind,
-    description: Option<String>,
+    description: String,
 }
 
 #[derive(Serialize)]
@@ -170,7 +170,7 @@ pub(crate) fn plain(text: &str) -> String {
 
 impl<'a> Listed<'a> {
     fn of(it: &'a Credential) -> Self {
-        Self { alias: &it.alias, r#type: it.kind, description: it.description.as_deref().map(plain) }
+        Self { alias: &it.alias, r#type: it.kind, description: plain(it.description.as_deref().unwrap_or_default()) }
     }
 }
 

@@ -43,12 +43,10 @@ impl Failure {
         if self.code == from { Self { code: to, ..self } } else { self }
     }
 
-    /// For the agent.
+    /// For the agent: as text alone, since clients hold what is structured to the schema of the tool's answers.
     pub(crate) fn result(&self) -> CallToolResult {
         let error = json!({ "error": { "code": self.code, "message": self.message } });
-        let mut result = CallToolResult::error(vec![ContentBlock::text(error.to_string())]);
-        result.structured_content = Some(error);
-        result
+        CallToolResult::error(vec![ContentBlock::text(error.to_string())])
     }
 }
 

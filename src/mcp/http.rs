@@ -10,7 +10,10 @@ use rmcp::transport::streamable_http_server::{
 
 use crate::{
     base::service::{Request, Response, Service, Stream, stream},
-    exchange::whole::{self, DEADLINE, Unread},
+    exchange::{
+        budget::Held,
+        whole::{self, DEADLINE, Unread},
+    },
     mcp::{
         Mcp,
         caller::Callers,
@@ -36,22 +39,23 @@ pub fn service(mcp: Mcp) -> Service {
 
 async fn answer(mcp: Mcp, sdk: Sdk, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
-    let bytes = match checked(&mcp, &parts, body).await {
-        Ok(bytes) => bytes,
+    let (bytes, held) = match checked(&mcp, &parts, body).await {
+        Ok(checked) => checked,
         Err((status, malformed)) => return told(status, &malformed),
     };
     // Answers are JSON, whatever else a client would take.
     parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
     let response = sdk.handle(http::Request::from_parts(parts, Body::from(bytes))).await;
+    drop(held);
     response.map(|body| stream(body, ()))
 }
 
-/// Reads a message before the SDK does, which would quote it.
-async fn checked(mcp: &Mcp, parts: &Parts, body: Stream) -> Result<Vec<u8>, (StatusCode, Malformed)> {
-    if parts.method != http::Method::POST {
-        return Ok(Vec::new());
-    }
+/// Reads a message before the SDK does, which would quote it. What it takes of the memory it takes until it is answered.
+async fn checked(mcp: &Mcp, parts: &Parts, body: Stream) -> Result<(Vec<u8>, Held), (StatusCode, Malformed)> {
     let mut held = mcp.budget().of_large();
+    if parts.method != http::Method::POST {
+        return Ok((Vec::new(), held));
+    }
     let read = whole::read(body, LONGEST, &mut held, DEADLINE).await;
     let bytes = read.map_err(|unread| match unread {
         Unread::Longer(_) => (StatusCode::PAYLOAD_TOO_LARGE, Malformed::longer()),
@@ -59,7 +63,7 @@ async fn checked(mcp: &Mcp, parts: &Parts, body: Stream) -> Result<Vec<u8>, (Sta
         Unread::Refused(_) => (StatusCode::SERVICE_UNAVAILABLE, Malformed::unread(unread.to_string())),
     })?;
     match message::read(&bytes) {
-        Ok(_) => Ok(bytes.to_vec()),
+        Ok(_) => Ok((bytes.to_vec(), held)),
         Err(malformed) => Err((StatusCode::BAD_REQUEST, malformed)),
     }
 }

@@ -81,6 +81,8 @@ fn next(input: &mut impl BufRead) -> Option<Result<Zeroizing<Vec<u8>>, Malformed
             return if ended || skip(input) { Some(Err(Malformed::longer())) } else { None };
         }
         if text > 0 {
+            let end = line.trim_ascii_end().len();
+            line.truncate(end);
             return Some(Ok(line));
         }
         line.clear();

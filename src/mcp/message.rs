@@ -50,6 +50,9 @@ pub fn read(bytes: &[u8]) -> Result<ClientJsonRpcMessage, Malformed> {
             Err(Malformed::of(ErrorCode::INVALID_REQUEST, "a request needs an `id`"))
         }
         (Ok(message), id, _) => check(&message).map_err(|it| Malformed { id, ..it }).map(|()| message),
+        (Err(_), Some(id), Some(method)) if METHODS.contains(&&*method) => {
+            Err(Malformed { id: Some(id), ..Malformed::parameters(&method) })
+        }
         (Err(_), id, _) => Err(Malformed { id, ..none() }),
     }
 }
@@ -76,6 +79,10 @@ impl Malformed {
         Self { id: None, code, why: why.into() }
     }
 
+    fn parameters(method: &str) -> Self {
+        Self::of(ErrorCode::INVALID_PARAMS, format!("the parameters are not those of `{method}`"))
+    }
+
     fn syntax(why: &str) -> Self {
         Self::of(ErrorCode::PARSE_ERROR, why)
     }
@@ -86,8 +93,7 @@ fn check(message: &ClientJsonRpcMessage) -> Result<(), Malformed> {
     let ClientJsonRpcMessage::Request(request) = message else { return Ok(()) };
     let ClientRequest::CustomRequest(custom) = &request.request else { return Ok(()) };
     if METHODS.contains(&&*custom.method) {
-        let why = format!("the parameters are not those of `{}`", custom.method);
-        return Err(Malformed::of(ErrorCode::INVALID_PARAMS, why));
+        return Err(Malformed::parameters(&custom.method));
     }
     Ok(())
 }
@@ -135,6 +141,7 @@ mod tests {
             (br#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#, -32602),
             (br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":7}}"#, -32602),
             (br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":"y"}}"#, -32602),
+            (br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":["x"]}"#, -32602),
             (br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#, -32602),
         ] {
             assert_eq!(code(text).0, expected, "{}", String::from_utf8_lossy(text));

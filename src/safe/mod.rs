@@ -5,3 +5,6 @@
 pub mod local;
 
 pub use local::{Safe, SafeError};
+
+/// What it opens.
+pub use crate::store::Stored;

@@ -24,12 +24,13 @@ Examples:
   vultrino mcp --url http://127.0.0.1:7878
   vultrino mcp
 
-Speaks MCP on standard input and output, for an agent's program that starts it. The API key of the agent is in
-VULTRINO_API_KEY; it decides which tools and credentials there are.
+Speaks MCP on standard input and output, for an agent's program that starts it. The agent's API
+key is in VULTRINO_API_KEY; it decides which tools and credentials there are.
 
-With --url the work is done by a Vultrino that runs as another user, and the agent has its key and nothing else. This is
-the way to keep secrets from the agent. Without --url this process opens the store itself and needs the storage password.
-Whoever starts it holds the password then: an agent that can read its own configuration can read every secret.";
+With --url the work is done by a Vultrino that runs as another user, and the agent has its key and
+nothing else. This is the way to keep secrets from the agent. Without --url this process opens the
+store itself and needs the storage password. Whoever starts it holds the password then: an agent
+that can read its own configuration can read every secret.";
 
 pub(crate) fn run(args: Args, context: &mut Context) -> Result<(), Failure> {
     app::harden().map_err(app::AppError::from)?;

@@ -9,7 +9,7 @@ const ODD: &str = "oddity";
 
 /// Every label with every value that it may have. `le` and `version` are judged by their form.
 const LABELS: [(&str, &[&str]); 6] = [
-    ("door", &["path", "forward", "connect", "tunnel", "api"]),
+    ("door", &["path", "forward", "connect", "tunnel", "api", "mcp"]),
     ("outcome", &["ok", "denied", "client_abort", "upstream_error", "upstream_abort", "error", "revoked_midstream"]),
     ("stage", &["judge", "upstream", "total"]),
     ("limit", &["policy", "proxy", "authentication", "management"]),
