@@ -29,7 +29,7 @@ const TRIES: usize = 3;
 
 /// Makes a change and waits until `ask` sees it, again and again.
 #[track_caller]
-fn within_the_promise(what: &str, mut change: impl FnMut(usize), mut ask: impl FnMut(usize) -> bool) {
+pub(crate) fn within_the_promise(what: &str, mut change: impl FnMut(usize), mut ask: impl FnMut(usize) -> bool) {
     let mut took = Vec::new();
     for at in 0..TRIES {
         change(at);

@@ -75,6 +75,8 @@ mod live_changes;
 #[cfg(test)]
 mod matrix;
 #[cfg(test)]
+mod mcp;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod metrics;

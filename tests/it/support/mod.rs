@@ -12,6 +12,7 @@ pub(crate) mod frames;
 pub(crate) mod holding;
 pub(crate) mod http2_client;
 pub(crate) mod http2_origin;
+pub(crate) mod mcp;
 pub(crate) mod memory;
 pub(crate) mod names;
 pub(crate) mod origin;

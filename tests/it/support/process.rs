@@ -126,6 +126,24 @@ impl Capture {
         find(&captured.bytes)
     }
 
+    /// Waits for the whole line that begins at this byte; `None` when the pipe ends without it or patience does.
+    pub(crate) fn line_at(&self, start: usize) -> Option<String> {
+        let find = |bytes: &[u8]| {
+            let rest = bytes.get(start..)?;
+            let end = rest.iter().position(|it| *it == b'\n')?;
+            Some(String::from_utf8(rest[..end].to_vec()).unwrap())
+        };
+        let guard = self.shared.0.lock().unwrap();
+        let waiting = |captured: &mut Captured| find(&captured.bytes).is_none() && !captured.over;
+        let (captured, _) = self.shared.1.wait_timeout_while(guard, DEADLINE, waiting).unwrap();
+        find(&captured.bytes)
+    }
+
+    /// Whether the pipe has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.shared.0.lock().unwrap().over
+    }
+
     /// All of it, once the pipe has ended.
     pub(crate) fn finish(self) -> String {
         self.reader.join().unwrap();
