@@ -101,7 +101,8 @@ fn what_was_expected(text: &str) -> String {
     if text.starts_with("missing field `") {
         return text.to_owned();
     }
-    let expected = text.rsplit_once("expected ").map_or("something else", |(_, expected)| expected);
+    let other = if text.ends_with(", there are no fields") { "none" } else { "something else" };
+    let expected = text.rsplit_once("expected ").map_or(other, |(_, expected)| expected);
     let found = if text.starts_with("unknown field `") { "an unknown name; " } else { "" };
     format!("{found}expected {expected}")
 }

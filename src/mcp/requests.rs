@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     exchange::{
-        Door, Inbound, Visitor,
+        Door, Inbound, Refusal, Visitor,
         collected::{Collected, Part, Text},
         outgoing::{self, Described, Outgoing},
     },
@@ -51,8 +51,13 @@ struct Answer {
     body: String,
 }
 
-/// `http_request`.
-pub(crate) async fn run(mcp: &Mcp, visitor: &Visitor, arguments: Value) -> Result<Told, Failure> {
+/// `http_request`. Given up, it ends its exchange.
+pub(crate) async fn run(
+    mcp: &Mcp,
+    visitor: &Visitor,
+    arguments: Value,
+    gone: impl Future<Output = ()> + Send,
+) -> Result<Told, Failure> {
     let leave = mcp.exchange().leave(&visitor.principal)?;
     let arguments: Arguments = read(arguments)?;
     let part = part(&arguments)?;
@@ -74,9 +79,14 @@ pub(crate) async fn run(mcp: &Mcp, visitor: &Visitor, arguments: Value) -> Resul
         upgrade: false,
     };
     let recorded = |refusal| Failure::from(refusal).on_record();
-    let reply = mcp.exchange().run(&mut inbound).await.map_err(recorded)?;
-    let answer = Collected::of(reply, part, mcp.budget().of_large()).await.map_err(recorded)?;
-    Ok(tell(answer, part))
+    let work = async {
+        let reply = mcp.exchange().run(&mut inbound).await?;
+        Collected::of(reply, part, mcp.budget().of_large()).await
+    };
+    tokio::select! {
+        answer = work => Ok(tell(answer.map_err(recorded)?, part)),
+        () = gone => Err(recorded(Refusal::ClientGone)),
+    }
 }
 
 /// Which part of the answer's body is wanted.

@@ -80,7 +80,8 @@ impl ServerHandler for Server {
             Ok(visitor) => visitor,
             Err(refusal) => return Ok(self.turn_away(refusal).result().into()),
         };
-        Ok(tools::call(&self.mcp, &visitor, &request.name, request.arguments).await?.into())
+        let gone = context.ct.cancelled();
+        Ok(tools::call(&self.mcp, &visitor, &request.name, request.arguments, gone).await?.into())
     }
 
     async fn list_resources(

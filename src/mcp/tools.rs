@@ -25,7 +25,7 @@ pub(crate) fn of(principal: &Principal) -> Vec<Tool> {
     KNOWN.iter().filter(|it| principal.may(it.needs)).map(|it| it.tool.clone()).collect()
 }
 
-/// Calls one. Every call has its line in the audit log.
+/// Calls one. Every call has its line in the audit log. `gone` is ready when nobody waits for the answer any more.
 ///
 /// # Errors
 /// There is no such tool.
@@ -34,6 +34,7 @@ pub(crate) async fn call(
     visitor: &Visitor,
     name: &str,
     arguments: Option<JsonObject>,
+    gone: impl Future<Output = ()> + Send,
 ) -> Result<CallToolResult, ErrorData> {
     let Some(known) = KNOWN.iter().find(|it| it.tool.name == name) else {
         return Err(ErrorData::invalid_params("there is no such tool; tools/list shows those that there are", None));
@@ -44,7 +45,7 @@ pub(crate) async fn call(
         _ if !visitor.principal.may(known.needs) => Err(Refusal::Forbidden(known.needs).into()),
         Name::List => credentials::list(mcp, visitor, arguments).await,
         Name::Info => credentials::info(mcp, visitor, arguments).await,
-        Name::Request => requests::run(mcp, visitor, arguments).await,
+        Name::Request => requests::run(mcp, visitor, arguments, gone).await,
         Name::Add => credentials::add(mcp, visitor, arguments).await,
         Name::Delete => credentials::delete(mcp, visitor, arguments).await,
     };

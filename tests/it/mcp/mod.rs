@@ -1,5 +1,6 @@
 //! MCP: the tools of agents, over a program's stdin and stdout and under the server's own path.
 
+mod bodies;
 mod frames;
 mod hostile;
 mod rights;
