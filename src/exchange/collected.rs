@@ -6,7 +6,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http_body::Body as _;
 
 use crate::{
-    base::{body::BodyError, fields::Fields},
+    audit::Outcome,
+    base::{body::BodyError, fields::Fields, head::Framing},
     exchange::{Recorded, Refusal, Reply, budget::Held},
 };
 
@@ -51,7 +52,10 @@ impl Collected {
     /// # Errors
     /// It ended before its end, or the right to it was taken away; there is no room for it.
     pub async fn of(reply: Reply, part: Part, mut held: Held) -> Result<Self, Refusal> {
-        let (status, headers) = (reply.head.status, joined(&reply.head.fields));
+        let (status, mut headers) = (reply.head.status, joined(&reply.head.fields));
+        if let Framing::Length(length) = reply.framing {
+            headers.insert("content-length".to_owned(), length.to_string());
+        }
         let (bytes, truncated) = read(reply.body, part, &mut held).await?;
         Ok(Self { status, headers, bytes, truncated, held })
     }
@@ -88,6 +92,8 @@ async fn read(mut body: Recorded, part: Part, held: &mut Held) -> Result<(Vec<u8
         held.add(fits)?;
         bytes.extend_from_slice(&data[..fits]);
         if data.len() > fits {
+            // It is cut because no more is wanted.
+            body.close(Outcome::Ok);
             return Ok((bytes, true));
         }
     }

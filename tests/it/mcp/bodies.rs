@@ -121,7 +121,7 @@ fn pour(visit: &mut Visit) -> io::Result<()> {
 fn a_body_of_fifty_megabytes_takes_no_more_memory_than_the_part_that_is_wanted() {
     let appliance = server().start();
     let origin = Origin::https_with(pour);
-    for door in DOORS {
+    for (at, door) in DOORS.into_iter().enumerate() {
         let mut mcp = door.open(&appliance, appliance.key("agent"));
         mcp.call("list_credentials", &json!({})).done();
         let pids = if door == Door::Http { vec![appliance.pid()] } else { vec![appliance.pid(), mcp.program().pid()] };
@@ -130,9 +130,15 @@ fn a_body_of_fifty_megabytes_takes_no_more_memory_than_the_part_that_is_wanted()
             let wanted = json!({ "offset": offset, "length": MOST });
             let answer = mcp.call("http_request", &get(&origin, "/", &wanted)).done();
             let length = answer["body"].as_str().unwrap().len();
+            assert_eq!(answer["headers"]["content-length"], "50000000", "{door:?}");
             assert_eq!(length, if offset == 0 { MOST } else { 1_000_000 }, "{door:?}");
             assert_eq!(answer["truncated"].as_bool().unwrap_or_default(), offset == 0, "{door:?}");
         }
+        let records = appliance.audit("their records", |lines| {
+            let of_it: Vec<_> = lines.iter().filter(|it| it.action == "http_request").cloned().collect();
+            (of_it.len() == 2 * (at + 1)).then_some(of_it)
+        });
+        assert!(records.iter().all(|it| it.get("outcome") == "ok"), "{records:#?}");
         for peak in peaks {
             let mib = peak.mib();
             assert!(mib < 80, "{door:?}: {mib} MiB");
