@@ -72,7 +72,7 @@ impl Failure {
                 Some(format!("if it belongs there: vultrino bind {alias} HOST"))
             }
             Self::OnlyAKey => Some(format!(
-                "set {} or {}; with the key alone, use the HTTP API of a running Vultrino",
+                "set {} or {}; with the key alone, use a running Vultrino: its HTTP API, or `vultrino mcp --url URL`",
                 environment::PASSWORD,
                 environment::PASSWORD_FILE
             )),
