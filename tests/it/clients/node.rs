@@ -54,8 +54,13 @@ pub(super) fn rows() -> [Row; 5] {
     ]
 }
 
+/// The version of an npm package that the newer Node runs, if both are here.
+pub(super) fn package(name: &str) -> Option<String> {
+    version_of(newer(), &["--version"], "v").and_then(|_| node_package(name))
+}
+
 /// The Node that `make test` installs beside the system's.
-fn newer() -> String {
+pub(super) fn newer() -> String {
     let name = |it: &str| format!("{CLIENTS}/node_modules/node-linux-{it}/bin/node");
     ["x64", "arm64"].map(name).into_iter().find(|it| Path::new(it).exists()).unwrap_or_default()
 }

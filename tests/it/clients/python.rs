@@ -68,8 +68,13 @@ pub(super) fn interpreter() -> PathBuf {
 
 /// The version of an installed package.
 pub(super) fn package(name: &str) -> Option<String> {
+    package_of(&interpreter(), name)
+}
+
+/// The same, of one that is installed for another interpreter.
+pub(super) fn package_of(interpreter: &Path, name: &str) -> Option<String> {
     let ask = format!("import importlib.metadata as it; print(it.version({name:?}))");
-    version_of(interpreter(), &["-c", &ask], "")
+    version_of(interpreter, &["-c", &ask], "")
 }
 
 /// Runs a program of ours; what it printed.

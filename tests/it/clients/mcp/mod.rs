@@ -1,0 +1,139 @@
+//! Official clients of the Model Context Protocol use every tool, resource and prompt, over each way in. They check what they
+//! get by themselves: against the protocol's types, and against the schemas that the tools come with.
+
+mod inspector;
+mod origin;
+mod scenario;
+mod sdks;
+
+use std::{path::Path, process::Command};
+
+use serde_json::Value;
+
+use crate::{
+    clients::{
+        mcp::sdks::{ALL, Client},
+        seat::CLIENTS,
+    },
+    support::{
+        Appliance, Credential,
+        appliance::{ALIAS, KEY},
+        process::{Output, VULTRINO, run},
+        skip,
+        template::{PASSWORD, clean},
+        traces::Traces,
+    },
+};
+
+/// How a client reaches us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Way {
+    /// `POST /mcp`.
+    Http,
+    /// `vultrino mcp --url`, which has the API key and nothing else.
+    Thin,
+    /// `vultrino mcp`, which opens the store itself.
+    InProcess,
+}
+
+#[test]
+fn every_sdk_uses_all_there_is_over_http() {
+    use_all(Way::Http, &ALL);
+}
+
+#[test]
+fn every_sdk_uses_all_there_is_through_the_thin_client() {
+    use_all(Way::Thin, &ALL);
+}
+
+#[test]
+fn every_sdk_uses_all_there_is_in_a_process_of_its_own() {
+    // What is different here lies below the protocol, so one revision of each will do.
+    let mut once: Vec<Client> = Vec::new();
+    for client in ALL {
+        if once.iter().all(|it| it.sdk != client.sdk) {
+            once.push(client);
+        }
+    }
+    use_all(Way::InProcess, &once);
+}
+
+fn use_all(way: Way, clients: &[Client]) {
+    let appliance = appliance();
+    for client in clients {
+        let sdk = client.sdk;
+        let Some(version) = sdk.version() else {
+            skip::note(
+                &format!("{sdk:?} of the Model Context Protocol"),
+                "not here; `make test` installs it, where it may",
+            );
+            continue;
+        };
+        let label = format!("{sdk:?} {version}, asked for {}, {way:?}", client.asks);
+        let origin = origin::open();
+        let steps = scenario::steps(&origin, client.spoken);
+        let asked: Vec<_> = steps.iter().map(|(step, _)| step).collect();
+        let mut command = way.command(&appliance, sdk.interpreter());
+        command.arg(sdk.script()).arg(client.asks).args(way.target(&appliance));
+        let output = said(&appliance, &mut command, &serde_json::to_string(&asked).unwrap());
+        assert!(output.status.success(), "{label}: {output:#?}");
+        let said: Value =
+            serde_json::from_str(&output.stdout).unwrap_or_else(|it| panic!("{label}: {it}: {output:#?}"));
+        assert_eq!(said["revision"], client.spoken, "{label}");
+        let results = said["results"].as_array().unwrap();
+        assert_eq!(results.len(), steps.len(), "{label}");
+        for ((step, expected), result) in steps.iter().zip(results) {
+            assert_eq!(scenario::reduced(step, result), *expected, "{label}: {step}: {result:#}");
+        }
+        scenario::judge(&origin, &appliance);
+    }
+}
+
+/// A server in whose store there is one credential, and a key that may do all with it.
+fn appliance() -> Appliance {
+    Appliance::builder()
+        .server()
+        .set("rate_limits.management", "0")
+        .credential(Credential::key(ALIAS, KEY, &["localhost:*"]).with("--description").with("Of a test"))
+        .role("agents", "read,write,execute,delete", "")
+        .key("agent", "agents")
+        .start()
+}
+
+/// Runs a client, which must not tell a secret.
+#[track_caller]
+fn said(appliance: &Appliance, client: &mut Command, input: &str) -> Output {
+    let output = run(client, input);
+    for secret in [KEY, PASSWORD, appliance.key("agent")] {
+        let traces = Traces::of(secret);
+        for text in [&output.stdout, &output.stderr] {
+            assert_eq!(traces.found_in(text.as_bytes()), None, "{client:?}");
+        }
+    }
+    output
+}
+
+impl Way {
+    /// Where a client finds us: a URL, or a command.
+    fn target(self, appliance: &Appliance) -> Vec<String> {
+        let url = format!("http://{}", appliance.address());
+        let config = appliance.home().join("config.toml").display().to_string();
+        match self {
+            Self::Http => vec![url + "/mcp"],
+            Self::Thin => [VULTRINO, "mcp", "--url", &url].map(str::to_owned).to_vec(),
+            Self::InProcess => [VULTRINO, "--config", &config, "mcp"].map(str::to_owned).to_vec(),
+        }
+    }
+
+    /// A client with the API key in its environment, and with the storage password only where there is no other way.
+    fn command(self, appliance: &Appliance, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new(program.as_ref());
+        clean(&mut command, appliance.home());
+        command.current_dir(appliance.home()).env("NODE_PATH", format!("{CLIENTS}/node_modules"));
+        command.env("VULTRINO_API_KEY", appliance.key("agent"));
+        if self != Self::InProcess {
+            command.env_remove("VULTRINO_PASSWORD");
+        }
+        command
+    }
+}
