@@ -254,7 +254,11 @@ fn refused(status: u16, json: &str) -> Option<Lost> {
     let answer = Value::from_str(json).ok()?;
     let (_, message) = (answer.get("error")?.as_str()?, answer.get("message")?.as_str()?);
     let next = match status {
-        401 => " Ask the person who runs Vultrino for an API key, and put it into VULTRINO_API_KEY.",
+        401 => {
+            let message =
+                "The API key in VULTRINO_API_KEY is missing or not valid. Ask the person who runs Vultrino for one.";
+            return Some(Lost::Refused(status, message.to_owned()));
+        }
         404 => " MCP is switched off there ([mcp] enabled), or this is an older Vultrino.",
         _ => "",
     };

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use crate::{
     app::{
@@ -37,18 +37,22 @@ pub fn run(loaded: Loaded, store: FileStore, identity: Identity, load: Load<'_>)
     let mut upkeep = Upkeep::new(Arc::clone(&published), Reload::new(load, own, origin));
     let control = runtime()?;
     let mut running = within(&control, Running::new)?;
-    let (stop, (end, ended)) = (running.stop(), oneshot::channel());
+    let (stop, (end, mut ended)) = (running.stop(), oneshot::channel());
     spawn(move || drop(end.send(work(&published, recorder, identity, stop))))?;
     let worked = control.block_on(async {
-        let done = tokio::select! {
-            done = ended => done,
+        tokio::select! {
+            done = &mut ended => done.ok(),
             () = running.until_signal(&mut upkeep) => {
                 running.finish().await;
-                return Ok(());
+                match ended.try_recv() {
+                    Ok(done) => Some(done),
+                    Err(TryRecvError::Empty) => Some(Ok(())),
+                    Err(TryRecvError::Closed) => None,
+                }
             }
-        };
-        done.unwrap_or_else(|_| Err(io::Error::other("the worker has ended")))
+        }
     });
+    let worked = worked.unwrap_or_else(|| Err(io::Error::other("the worker has ended in the middle of its work")));
     audit.close()?;
     upkeep.finish();
     Ok(worked?)

@@ -104,6 +104,10 @@ fn what_was_expected(text: &str) -> String {
     let other = if text.ends_with(", there are no fields") { "none" } else { "something else" };
     let expected = text.rsplit_once("expected ").map_or(other, |(_, expected)| expected);
     let found = if text.starts_with("unknown field `") { "an unknown name; " } else { "" };
+    let expected = match expected {
+        "u16" | "u32" | "u64" | "usize" => "a whole number",
+        other => other,
+    };
     format!("{found}expected {expected}")
 }
 

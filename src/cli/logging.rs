@@ -28,10 +28,11 @@ pub(crate) fn start(level: Configured, rust_log: Option<&str>, output: &Output) 
     tracing_subscriber::registry().with(lines.with_filter(wanted.and(safe))).try_init().unwrap_or(());
 }
 
-/// The libraries below us log whole heads and keys when they are asked to tell much (SECURITY C10).
+/// The libraries below us log whole heads and keys when they are asked to tell much (SECURITY C10). That of MCP repeats at
+/// any level what agents write.
 fn is_safe(target: &str, level: Level) -> bool {
-    let ours = target == "vultrino" || target.starts_with("vultrino::");
-    ours || level <= Level::WARN
+    let of = |name: &str| target.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+    of("vultrino") || (level <= Level::WARN && !of("rmcp"))
 }
 
 fn filter_of(level: logging::Level) -> LevelFilter {
@@ -57,5 +58,6 @@ mod tests {
             assert!(is_safe(target, Level::WARN), "{target}");
             assert!(!is_safe(target, Level::INFO), "{target}");
         }
+        assert!(!is_safe("rmcp::service", Level::ERROR) && !is_safe("rmcp", Level::WARN));
     }
 }

@@ -99,9 +99,16 @@ fn meaning(refusal: &Refusal) -> (&'static str, String) {
         R::NotFound(_) => told("credential_not_found", LIST),
         R::OutOfScope(_) => told("permission_denied", LIST),
         R::Forbidden(_) => told("permission_denied", "Ask the person who runs Vultrino for a key with another role."),
-        R::Unbound(alias) | R::HostNotBound(alias) => {
+        R::Unbound(alias) => {
             let next = format!(
-                "Use it against its own hosts (get_credential_info names them), or ask the person who runs Vultrino to \
+                "It is bound to no host, so it is of no use yet: ask the person who runs Vultrino to run: vultrino bind \
+                 {alias} HOST"
+            );
+            ("policy_denied", next)
+        }
+        R::HostNotBound(alias) => {
+            let next = format!(
+                "Use an https URL of its own hosts (get_credential_info names them), or ask the person who runs Vultrino to \
                  run: vultrino bind {alias} HOST"
             );
             ("policy_denied", next)

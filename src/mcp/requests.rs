@@ -84,6 +84,8 @@ pub(crate) async fn run(
         Collected::of(reply, part, mcp.budget().of_large()).await
     };
     tokio::select! {
+        // Work that was counted is begun, and has its record.
+        biased;
         answer = work => Ok(tell(answer.map_err(recorded)?, part)),
         () = gone => Err(recorded(Refusal::ClientGone)),
     }

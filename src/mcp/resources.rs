@@ -25,7 +25,8 @@ pub(crate) async fn list(mcp: &Mcp, visitor: &Visitor) -> Result<Vec<Resource>, 
     let mut all = vec![guide::resource()];
     if visitor.principal.may(Permission::Read) {
         all.extend(seen(mcp, visitor).await?.iter().map(|it| {
-            let resource = Resource::new(format!("{CREDENTIALS}{}", it.alias), it.alias.as_str()).with_mime_type(JSON);
+            let resource = Resource::new(format!("{CREDENTIALS}{}", it.alias), format!("credentials/{}", it.alias));
+            let resource = resource.with_title(it.alias.as_str()).with_mime_type(JSON);
             match &it.description {
                 Some(description) => resource.with_description(plain(description)),
                 None => resource,

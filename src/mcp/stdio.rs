@@ -33,7 +33,7 @@ pub async fn serve(mcp: Mcp, identity: Identity, stop: impl Future<Output = ()> 
     let (out, written) = lines::write(io::stdout())?;
     let messages = lines::read(io::stdin(), out.downgrade())?;
     let server = Server::new(mcp, Callers::One(identity));
-    let stdio = Stdio { messages, out, stop: Box::pin(stop), begun: false, open: Arc::default() };
+    let stdio = Stdio { messages, out, stop: Box::pin(stop), ended: false, begun: false, open: Arc::default() };
     // The other side has gone before it began, or it ends where the messages do: neither is an error.
     if let Ok(running) = server.serve(stdio).await {
         drop(running.waiting().await);
@@ -47,6 +47,8 @@ struct Stdio {
     messages: Receiver<Line>,
     out: Out,
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Whether no more messages are taken.
+    ended: bool,
     /// Whether the SDK takes more than requests now.
     begun: bool,
     open: Arc<Open>,
@@ -78,12 +80,16 @@ impl Transport<RoleServer> for Stdio {
     }
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
-        loop {
+        // The SDK may drop this, and ask again.
+        while !self.ended {
             let line = tokio::select! {
                 line = self.messages.recv() => line,
                 () = &mut self.stop => None,
             };
-            let Some(Line { message, .. }) = line else { break };
+            let Some(Line { message, .. }) = line else {
+                self.ended = true;
+                break;
+            };
             match &message {
                 JsonRpcMessage::Request(it) => {
                     self.begun |= begins(&it.request);

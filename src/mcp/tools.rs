@@ -108,7 +108,14 @@ pub(crate) fn note(
 /// # Errors
 /// They are not what the tool takes. The text quotes nothing of them: they may hold a secret.
 pub(crate) fn read<T: DeserializeOwned>(arguments: Value) -> Result<T, Failure> {
-    serde_json::from_value(arguments).map_err(|it| Failure::invalid(why(&it)))
+    serde_path_to_error::deserialize(arguments).map_err(|error| {
+        let (path, why) = (error.path().iter().next().map(ToString::to_string), why(error.inner()));
+        match path {
+            // Where the name itself is wrong it is not one of ours.
+            Some(name) if why.starts_with("expected ") => Failure::invalid(format_args!("in `{name}`: {why}")),
+            _ => Failure::invalid(why),
+        }
+    })
 }
 
 /// The credential that a call is about, as the caller says it.

@@ -295,10 +295,15 @@ impl Program {
         self.stdout.text() + &self.stderr.text()
     }
 
+    /// Ends its input.
+    pub(crate) fn end_input(&mut self) {
+        self.stdin = None;
+    }
+
     /// Ends its input, waits until it has ended well, and gives all that it has printed.
     #[track_caller]
     pub(crate) fn finish(&mut self) -> String {
-        self.stdin = None;
+        self.end_input();
         let status = until("it ends with its input", || self.child.try_wait().unwrap());
         assert!(status.success(), "{status}: {}", self.stderr.text());
         until("its pipes end", || (self.stdout.is_over() && self.stderr.is_over()).then_some(()));
