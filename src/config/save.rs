@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use tempfile::NamedTempFile;
 
-/// Puts `text` where the configuration belongs. An older one is kept beside it; its new path is returned.
+/// Puts `text` where the configuration belongs. An older one is kept beside it, as private; its new path is returned.
 pub fn save(file: &Path, text: &str, now: Timestamp) -> io::Result<Option<PathBuf>> {
     let folder = file.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     private_folders().create(folder)?;
@@ -20,6 +20,7 @@ pub fn save(file: &Path, text: &str, now: Timestamp) -> io::Result<Option<PathBu
     let kept = file.exists().then(|| backup_name(file, now));
     if let Some(kept) = &kept {
         fs::copy(file, kept)?;
+        make_private(kept)?;
     }
     temporary.persist(file)?;
     Ok(kept)
@@ -36,6 +37,12 @@ pub fn backup_name(file: &Path, now: Timestamp) -> PathBuf {
         file.with_file_name(name)
     });
     std::iter::once(first.clone()).chain(numbered).find(|it| !it.exists()).unwrap_or(first)
+}
+
+fn make_private(file: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(())
 }
 
 fn private_folders() -> DirBuilder {
@@ -67,5 +74,12 @@ mod tests {
         let read = |path: &Path| fs::read_to_string(path).unwrap();
         assert_eq!([read(&first), read(&second), read(&file)], ["one", "two", "three"]);
         assert!(backup_name(&file, now).to_str().unwrap().ends_with("Z-3"));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+            let kept = save(&file, "four", now).unwrap().unwrap();
+            assert_eq!(fs::metadata(kept).unwrap().permissions().mode() & 0o777, 0o600);
+        }
     }
 }
