@@ -47,6 +47,10 @@ pub struct Environment {
     pub config_home: Option<PathBuf>,
     /// The user's data, where the system has a variable for it (`XDG_DATA_HOME`, `APPDATA`).
     pub data_home: Option<PathBuf>,
+    /// `CLAUDE_CONFIG_DIR`: the folder of Claude Code's settings.
+    pub claude_config_dir: Option<PathBuf>,
+    /// `CODEX_HOME`: that of Codex.
+    pub codex_home: Option<PathBuf>,
     /// `RUST_LOG`: what to log, over `logging.level`.
     pub rust_log: Option<String>,
     /// `NO_COLOR`: whether colour is unwanted (<https://no-color.org>).
@@ -71,6 +75,8 @@ impl Environment {
             home: path(if cfg!(windows) { "USERPROFILE" } else { "HOME" }),
             config_home: path(if cfg!(windows) { "APPDATA" } else { "XDG_CONFIG_HOME" }),
             data_home: path(if cfg!(windows) { "APPDATA" } else { "XDG_DATA_HOME" }),
+            claude_config_dir: path("CLAUDE_CONFIG_DIR"),
+            codex_home: path("CODEX_HOME"),
             rust_log: text("RUST_LOG"),
             no_color: text("NO_COLOR").is_some(),
             exposed: None,

@@ -48,10 +48,12 @@ const MAY_EXPOSE: &[&str] = &[
     // single files, each for one reason: the CA's key into its issuer, `get --show-secret` and the key shown once,
     // hashing a key and a password, knowing a key that a
     // program was given, checking and packing a credential's fields, knowing a token by its first letters,
-    // finding a secret in an answer, a parent proxy's password, the API keys of clients that measure and that pass messages on, `run --expose`
+    // finding a secret in an answer, a parent proxy's password, the API keys of clients that measure and that pass messages on, the one that is
+    // written into a client's file, `run --expose`
     "ca/root.rs",
     "cli/get.rs",
     "cli/key.rs",
+    "cli/mcp/entry.rs",
     "api/keys.rs",
     "identity/key.rs",
     "identity/presented.rs",

@@ -1,6 +1,13 @@
-//! `vultrino mcp`: the Model Context Protocol over standard input and output.
+//! `vultrino mcp`: the Model Context Protocol over standard input and output, and what tells clients of it.
+
+mod clients;
+mod document;
+mod entry;
+mod install;
 
 use std::net::SocketAddr;
+
+use clap::Subcommand;
 
 use crate::{
     app::{self, bridge},
@@ -12,15 +19,24 @@ use crate::{
 
 /// Serve AI agents over MCP
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// A running Vultrino that does all the work; then neither the storage password nor the store is needed here
     #[arg(long, value_name = "URL", value_parser = bridge::Daemon::parse)]
     url: Option<bridge::Daemon>,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    Install(install::Args),
+}
+
 const EXAMPLES: &str = "\
 Examples:
+  vultrino mcp install claude-code
   vultrino mcp --url http://127.0.0.1:7878
   vultrino mcp
 
@@ -33,6 +49,9 @@ store itself and needs the storage password. Whoever starts it holds the passwor
 that can read its own configuration can read every secret.";
 
 pub(crate) fn run(args: Args, context: &mut Context) -> Result<(), Failure> {
+    if let Some(Command::Install(args)) = &args.command {
+        return install::run(args, context);
+    }
     app::harden().map_err(app::AppError::from)?;
     if let Some(daemon) = args.url {
         context.start_log_alone();

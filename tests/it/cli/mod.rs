@@ -6,6 +6,7 @@ mod config;
 mod credentials;
 pub(crate) mod home;
 mod init;
+mod mcp_install;
 mod passwords;
 mod policies;
 mod policy;
