@@ -23,7 +23,7 @@ fn the_inspector_finds_nothing_amiss() {
     if node::package(PACKAGE).is_none() {
         return skip::note("the inspector", "not here; `make test` installs it, where it may");
     }
-    let appliance = appliance();
+    let appliance = appliance(Way::Http);
     let origin = origin::open();
     // The revision is one thing, and what lies below it another.
     for (way, era) in [(Way::Http, "legacy"), (Way::Http, "modern"), (Way::Thin, "modern"), (Way::InProcess, "legacy")]
@@ -41,7 +41,7 @@ fn the_inspector_finds_nothing_amiss() {
             ask(&[&call[..], &[&credential, "method=GET", &url]].concat())
         };
         let step = json!(["tools/call"]);
-        let told = answer("application/json", r#"{"data":[]}"#);
+        let told = answer("application/json", 11, r#"{"data":[]}"#);
         assert_eq!(reduced(&step, &result(&request(ALIAS), 0)), told, "{label}");
         // An error that the agent gets to read, and a status for scripts.
         assert_eq!(reduced(&step, &result(&request("nobody"), 5)), failure("credential_not_found"), "{label}");
@@ -66,7 +66,7 @@ fn inspect(appliance: &Appliance, way: Way, era: &str, arguments: &[&str]) -> Ou
             let bearer = format!("Bearer {}", appliance.key("agent"));
             json!({ "type": "http", "url": target[0], "headers": { "Authorization": bearer } })
         }
-        Way::Thin | Way::InProcess => json!({ "command": target[0], "args": target[1..], "env": ours }),
+        Way::Thin | Way::InProcess | Way::Alone => json!({ "command": target[0], "args": target[1..], "env": ours }),
     };
     let file = appliance.home().join("mcp.json");
     fs::write(&file, json!({ "mcpServers": { "vultrino": server } }).to_string()).unwrap();

@@ -34,6 +34,8 @@ enum Way {
     Thin,
     /// `vultrino mcp`, which opens the store itself.
     InProcess,
+    /// `vultrino serve --mcp`, which asks for no key where one's own programs need none.
+    Alone,
 }
 
 #[test]
@@ -48,18 +50,27 @@ fn every_sdk_uses_all_there_is_through_the_thin_client() {
 
 #[test]
 fn every_sdk_uses_all_there_is_in_a_process_of_its_own() {
-    // What is different here lies below the protocol, so one revision of each will do.
+    use_all(Way::InProcess, &one_of_each());
+}
+
+#[test]
+fn every_sdk_uses_all_there_is_without_a_key_on_a_machine_of_ones_own() {
+    use_all(Way::Alone, &one_of_each());
+}
+
+/// What is different below the protocol is so in any revision.
+fn one_of_each() -> Vec<Client> {
     let mut once: Vec<Client> = Vec::new();
     for client in ALL {
         if once.iter().all(|it| it.sdk != client.sdk) {
             once.push(client);
         }
     }
-    use_all(Way::InProcess, &once);
+    once
 }
 
 fn use_all(way: Way, clients: &[Client]) {
-    let appliance = appliance();
+    let appliance = appliance(way);
     for client in clients {
         let sdk = client.sdk;
         let Some(version) = sdk.version() else {
@@ -89,10 +100,11 @@ fn use_all(way: Way, clients: &[Client]) {
     }
 }
 
-/// A server in whose store there is one credential, and a key that may do all with it.
-fn appliance() -> Appliance {
-    Appliance::builder()
-        .server()
+/// One credential, and a key that may do all with it.
+fn appliance(way: Way) -> Appliance {
+    let builder = Appliance::builder();
+    let builder = if way == Way::Alone { builder } else { builder.server() };
+    builder
         .set("rate_limits.management", "0")
         .credential(Credential::key(ALIAS, KEY, &["localhost:*"]).with("--description").with("Of a test"))
         .role("agents", "read,write,execute,delete", "")
@@ -122,16 +134,19 @@ impl Way {
             Self::Http => vec![url + "/mcp"],
             Self::Thin => [VULTRINO, "mcp", "--url", &url].map(str::to_owned).to_vec(),
             Self::InProcess => [VULTRINO, "--config", &config, "mcp"].map(str::to_owned).to_vec(),
+            Self::Alone => [VULTRINO, "--config", &config, "serve", "--mcp"].map(str::to_owned).to_vec(),
         }
     }
 
-    /// A client with the API key in its environment, and with the storage password only where there is no other way.
+    /// A client with the API key or the storage password in its environment, as this way needs it.
     fn command(self, appliance: &Appliance, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         clean(&mut command, appliance.home());
         command.current_dir(appliance.home()).env("NODE_PATH", format!("{CLIENTS}/node_modules"));
-        command.env("VULTRINO_API_KEY", appliance.key("agent"));
-        if self != Self::InProcess {
+        if self != Self::Alone {
+            command.env("VULTRINO_API_KEY", appliance.key("agent"));
+        }
+        if matches!(self, Self::Http | Self::Thin) {
             command.env_remove("VULTRINO_PASSWORD");
         }
         command

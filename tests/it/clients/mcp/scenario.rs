@@ -60,20 +60,20 @@ fn requesting(origin: &Origin) -> Vec<(Value, Value)> {
     let stripe = json!({ "headers": { "Content-Type": "application/x-www-form-urlencoded" }, "body": form });
     let long = String::from_utf8(long()).unwrap();
     let part = |from: usize, to: usize| {
-        let mut part = answer("text/plain", &long[from..to]);
+        let mut part = answer("text/plain", LONG, &long[from..to]);
         if to < LONG {
             part["truncated"] = json!(true);
             part["next_offset"] = json!(to);
         }
         part
     };
-    let mut bytes = answer("application/octet-stream", &BASE64_STANDARD.encode(BYTES));
+    let mut bytes = answer("application/octet-stream", BYTES.len(), &BASE64_STANDARD.encode(BYTES));
     bytes["encoding"] = json!("base64");
     let mut unknown = request("GET", "/v1/customers", json!({}));
     unknown[1]["arguments"]["credential"] = json!("nobody");
     vec![
-        (request("GET", "/v1/customers", json!({})), answer("application/json", r#"{"data":[]}"#)),
-        (request("POST", "/v1/customers", stripe), answer("text/plain", form)),
+        (request("GET", "/v1/customers", json!({})), answer("application/json", 11, r#"{"data":[]}"#)),
+        (request("POST", "/v1/customers", stripe), answer("text/plain", form.len(), form)),
         (request("GET", "/bytes", json!({})), bytes),
         (request("GET", "/long", json!({})), part(0, PART)),
         (request("GET", "/long", json!({ "offset": PART })), part(PART, 2 * PART)),
@@ -103,7 +103,7 @@ fn managing(origin: &Origin) -> Vec<(Value, Value)> {
         (call("add_credential", key), failure("alias_exists")),
         (call("add_credential", unknown), failure("invalid_type")),
         (call("list_credentials", json!({})), json!({ "credentials": three })),
-        (call("http_request", use_it), answer("application/json", r#"{"data":[]}"#)),
+        (call("http_request", use_it), answer("application/json", 11, r#"{"data":[]}"#)),
         (delete("new-api"), json!({ "success": true })),
         (delete("jenkins-ci"), json!({ "success": true })),
         (delete("jenkins-ci"), failure("not_found")),
@@ -133,7 +133,7 @@ fn crowd(origin: &Origin) -> (Value, Value) {
         let url = origin.url(&format!("/{path}"));
         call("http_request", json!({ "credential": ALIAS, "method": "GET", "url": url }))
     };
-    let expected = |path: &str| answer("text/plain", path);
+    let expected = |path: &str| answer("text/plain", path.len(), path);
     (paths.clone().map(request).collect(), paths.map(expected).collect())
 }
 
@@ -143,8 +143,8 @@ fn call(name: &str, arguments: Value) -> Value {
     json!(["tools/call", params])
 }
 
-pub(super) fn answer(kind: &str, body: &str) -> Value {
-    json!({ "status": 200, "headers": { "content-type": kind }, "body": body })
+pub(super) fn answer(kind: &str, length: usize, body: &str) -> Value {
+    json!({ "status": 200, "headers": { "content-type": kind, "content-length": length.to_string() }, "body": body })
 }
 
 pub(super) fn failure(code: &str) -> Value {
