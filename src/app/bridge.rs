@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    io,
+    fmt, io,
     str::FromStr as _,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -12,7 +12,8 @@ use bytes::Bytes;
 use http::Method;
 use ipnet::{Ipv4Net, Ipv6Net};
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientNotification, ClientRequest, GetMeta as _, JsonRpcMessage, JsonRpcRequest, RequestId,
+    ClientJsonRpcMessage, ClientNotification, ClientRequest, GetMeta as _, JsonRpcMessage, JsonRpcRequest,
+    ProtocolVersion, RequestId,
 };
 use serde_json::{Value, json, value::RawValue};
 use thiserror::Error;
@@ -24,8 +25,9 @@ use crate::{
         body::Body,
         fields::Fields,
         head::Framing,
+        host::Scheme,
         secret::Secret,
-        target::{Target, TargetError},
+        target::{Origin, Target, TargetError},
     },
     exchange::{
         budget::Budget,
@@ -53,6 +55,18 @@ impl Daemon {
         let url = url.trim_end_matches('/');
         let url = if url.ends_with("/mcp") { url.to_owned() } else { format!("{url}/mcp") };
         Target::parse(&url).map(Self)
+    }
+
+    /// Whether others can read what goes there.
+    pub fn is_in_clear(&self) -> bool {
+        let Origin { scheme, authority, .. } = &*self.0.origin;
+        *scheme == Scheme::Http && !authority.host.is_loopback()
+    }
+}
+
+impl fmt::Display for Daemon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.0.origin.scheme.as_str(), self.0.origin.authority)
     }
 }
 
@@ -146,7 +160,8 @@ impl Bridge {
         if let Some(key) = &self.key {
             fields.append("Authorization", &[b"Bearer ", key.expose().trim_ascii()].concat());
         }
-        let named = request.request.get_meta().protocol_version().map(|it| it.to_string());
+        let named = request.request.get_meta().protocol_version();
+        let named = named.filter(|it| ProtocolVersion::KNOWN_VERSIONS.contains(it)).map(|it| it.to_string());
         let agreed = || self.version.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let begins = matches!(request.request, ClientRequest::InitializeRequest(_));
         if let Some(version) = named.or_else(agreed).filter(|_| !begins) {
@@ -188,7 +203,7 @@ impl Bridge {
             interim: None,
             upgrade: false,
         };
-        let place = || format!("{}://{}", target.origin.scheme.as_str(), target.origin.authority);
+        let place = || self.daemon.to_string();
         let unreachable = |error: &(dyn std::error::Error + 'static)| {
             tracing::debug!(error, "the daemon gave no answer");
             Lost::Unreachable(place())

@@ -9,8 +9,8 @@ use thiserror::Error;
 
 /// No document of ours nests deeper; metadata may, for a while.
 const DEEPEST: usize = 32;
-/// More names than any query or metadata has that could be used.
-const MOST_NAMES: usize = 20_000;
+/// More values than any query or metadata has that could be used. Each takes many times its length in memory.
+const MOST_VALUES: usize = 20_000;
 
 /// Why a text that is JSON is not read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
@@ -19,7 +19,7 @@ pub enum Unclear {
     #[error("JSON nests more than {DEEPEST} deep")]
     Deep,
     /// No document of ours has so many.
-    #[error("JSON with more than {MOST_NAMES} names")]
+    #[error("JSON with more than {MOST_VALUES} values")]
     Wide,
     /// Two readers could take it for two things.
     #[error("expected every name once in an object")]
@@ -34,11 +34,15 @@ pub enum Unclear {
 /// # Errors
 /// It means two things, or no document of ours is like that.
 pub fn check(text: &str) -> Result<(), Unclear> {
-    let (mut open, mut names, mut before, mut at) = (Vec::<Option<HashSet<Cow<'_, str>>>>::new(), 0, 0, 0);
+    let (mut open, mut values, mut before, mut at) = (Vec::<Option<HashSet<Cow<'_, str>>>>::new(), 0, 0, 0);
     let bytes = text.as_bytes();
     while let Some(&byte) = bytes.get(at) {
         let begin = at;
         at += 1;
+        values += usize::from(matches!(byte, b'{' | b'[' | b','));
+        if values > MOST_VALUES {
+            return Err(Unclear::Wide);
+        }
         match byte {
             b'{' | b'[' if open.len() == DEEPEST => {
                 return Err(Unclear::Deep);
@@ -49,10 +53,6 @@ pub fn check(text: &str) -> Result<(), Unclear> {
             b'"' => {
                 at = end(bytes, at);
                 if let (b'{' | b',', Some(Some(known))) = (before, open.last_mut()) {
-                    names += 1;
-                    if names > MOST_NAMES {
-                        return Err(Unclear::Wide);
-                    }
                     if !known.insert(name(&text[begin..at])?) {
                         return Err(Unclear::Twice);
                     }
@@ -115,7 +115,7 @@ fn what_was_expected(text: &str) -> String {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use crate::base::json::check;
+    use crate::base::json::{Unclear, check};
 
     #[test]
     fn a_name_stands_once_in_an_object_however_it_is_written() {
@@ -142,11 +142,20 @@ mod tests {
     }
 
     #[test]
+    fn many_values_have_an_end() {
+        let list = |count: usize| format!("[{}0]", "0,".repeat(count - 1));
+        assert!(check(&list(19_999)).is_ok());
+        assert_eq!(check(&list(20_001)), Err(Unclear::Wide));
+        assert_eq!(check(&format!("[{}]", "[],".repeat(10_001))), Err(Unclear::Wide));
+        assert!(check(&format!("\"{}\"", ",[{".repeat(30_000))).is_ok(), "a text is one value");
+    }
+
+    #[test]
     fn nesting_has_an_end_and_costs_no_more_than_width() {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         assert!(check(&nested(32)).is_ok() && check(&nested(33)).is_err());
         let filled = |depth: usize| {
-            "[".repeat(depth) + "\"" + &"x".repeat(5 << 20) + "\"," + &"1,".repeat(1 << 20) + "1" + &"]".repeat(depth)
+            "[".repeat(depth) + "\"" + &"x".repeat(5 << 20) + "\"," + &"1".repeat(1 << 20) + &"]".repeat(depth)
         };
         let took = |text: &str| {
             let begun = Instant::now();

@@ -37,6 +37,8 @@ pub struct Environment {
     pub admin_password: Option<Secret>,
     /// [`API_KEY`].
     pub api_key: Option<Secret>,
+    /// Whether it is set, and says nothing: somebody meant one.
+    pub blank_api_key: bool,
     /// [`CONFIG`].
     pub config: Option<PathBuf>,
     /// [`DATA_DIR`].
@@ -70,6 +72,7 @@ impl Environment {
             credentials_directory: path("CREDENTIALS_DIRECTORY"),
             admin_password: variable(ADMIN_PASSWORD).map(secret),
             api_key: set(API_KEY).map(secret),
+            blank_api_key: variable(API_KEY).is_some_and(|it| it.is_empty()),
             config: path(CONFIG),
             data_dir: path(DATA_DIR),
             home: path(if cfg!(windows) { "USERPROFILE" } else { "HOME" }),

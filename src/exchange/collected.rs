@@ -1,6 +1,6 @@
 //! What an origin server answered, read into memory: as much of it as is wanted.
 
-use std::{collections::BTreeMap, future::poll_fn, pin::Pin};
+use std::{collections::BTreeMap, future::poll_fn, pin::Pin, string::FromUtf8Error};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http_body::Body as _;
@@ -40,7 +40,7 @@ pub struct Part {
 pub struct Text {
     /// What it says, or Base64 (RFC 4648) of it.
     pub text: String,
-    /// Whether it is the latter, because it is no UTF-8.
+    /// Whether it is the latter, because it is no UTF-8, or holds NUL, which no text does.
     pub is_base64: bool,
     /// How many bytes it stands for: a character that is cut is left out.
     pub length: usize,
@@ -70,9 +70,10 @@ impl Text {
         };
         let mut bytes = bytes;
         bytes.truncate(length);
-        match String::from_utf8(bytes) {
+        let text = String::from_utf8(bytes).map_err(FromUtf8Error::into_bytes);
+        match text.and_then(|it| if it.contains('\0') { Err(it.into_bytes()) } else { Ok(it) }) {
             Ok(text) => Self { text, is_base64: false, length },
-            Err(error) => Self { text: STANDARD.encode(error.as_bytes()), is_base64: true, length },
+            Err(bytes) => Self { text: STANDARD.encode(bytes), is_base64: true, length },
         }
     }
 }
@@ -129,6 +130,7 @@ mod tests {
         assert_eq!(of(b"n\xc3", true), ("n".to_owned(), false, 1));
         assert_eq!(of(b"n\xc3", false), ("bsM=".to_owned(), true, 2));
         assert_eq!(of(b"\xc3", true), ("ww==".to_owned(), true, 1), "never nothing: the next part would be the same");
+        assert_eq!(of(b"n\0", false), ("bgA=".to_owned(), true, 2));
         assert_eq!(of(b"n\xc3n", true), ("bsNu".to_owned(), true, 3));
     }
 }

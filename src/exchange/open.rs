@@ -119,7 +119,7 @@ impl Exchange {
         record.set_source(call.source);
         record.set_method(call.method);
         record.set_authority(without_values(call.target));
-        record.set_credential(call.alias);
+        record.set_credential(presented::unless_key(call.alias));
         record.set_name(call.principal.map_or("", Principal::name));
         let holder = call.principal.and_then(Principal::holder).map(|it| it.key.prefix.as_str());
         record.set_key(holder.or(call.key.as_ref().map(PresentedKey::prefix)).unwrap_or_default());

@@ -116,8 +116,9 @@ impl Exchange {
             Some(Leave { .. }) => permitted(&principal, Permission::Execute)?,
             None => self.pace(config, &principal, Permission::Execute)?,
         }
-        let known = bind(snapshot, &principal, inbound)
-            .inspect_err(|refusal| entry.record.set_credential(refusal.alias().unwrap_or_default()))?;
+        let known = bind(snapshot, &principal, inbound).inspect_err(|refusal| {
+            entry.record.set_credential(presented::unless_key(refusal.alias().unwrap_or_default()))
+        })?;
         if let Some(known) = &known {
             entry.record.set_credential(&known.alias);
         }

@@ -43,7 +43,7 @@ impl PresentedKey {
     /// A key that a program was given, if the text looks like one.
     pub fn of(key: &Secret) -> Option<Self> {
         let text = key.expose().trim_ascii();
-        (text.len() == key::WHOLE && text.starts_with(PREFIX.as_bytes())).then(|| Self::new(text))
+        (text.len() == key::WHOLE && holds_a_key(text)).then(|| Self::new(text))
     }
 
     /// Its visible beginning; dots where the text cannot be a key.
@@ -128,6 +128,11 @@ pub fn holds_a_key(text: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// A text for people that somebody wrote: of one that holds a key nothing is left.
+pub fn unless_key(text: &str) -> &str {
+    if holds_a_key(text.as_bytes()) { "..." } else { text }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     audit::{Door, Entry, Outcome, Record, Recorder},
     base::clock::Clock,
-    identity::{Permission, Principal},
+    identity::{Permission, Principal, presented},
     manage::{ManageError, rights::Rights},
     store::{Change, FileStore, Records, StoreError},
 };
@@ -189,6 +189,6 @@ fn describe(record: &mut Record, caller: &Caller<'_>, deed: &Deed<'_>) {
     record.set_key(caller.principal.prefix());
     record.set_source(caller.source);
     if let About::Credential(alias) = deed.about {
-        record.set_credential(alias);
+        record.set_credential(presented::unless_key(alias));
     }
 }

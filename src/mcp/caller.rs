@@ -4,7 +4,7 @@ use http::request::Parts;
 use rmcp::model::Extensions;
 
 use crate::{
-    base::{secret::Secret, service::Arrival},
+    base::service::Arrival,
     exchange::{Caller, Refusal, Visitor},
     identity::{Presented, PresentedKey},
     mcp::Mcp,
@@ -27,9 +27,9 @@ pub(crate) enum Callers {
 }
 
 impl Identity {
-    /// Whoever holds this key, if it looks like one.
-    pub fn of_key(key: &Secret) -> Option<Self> {
-        Some(Self { key: Some(PresentedKey::of(key)?), keyless: false })
+    /// Whoever holds this key.
+    pub fn of_key(key: PresentedKey) -> Self {
+        Self { key: Some(key), keyless: false }
     }
 
     /// The person who has shown the storage password.

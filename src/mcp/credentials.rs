@@ -104,8 +104,9 @@ pub(crate) async fn info(mcp: &Mcp, visitor: &Visitor, arguments: Value) -> Resu
 /// What is known of one credential.
 pub(crate) async fn about(mcp: &Mcp, visitor: &Visitor, alias: String) -> Result<Told, Failure> {
     mcp.exchange().managing(&visitor.principal)?;
+    let alias: Alias = alias.parse().map_err(ManageError::from)?;
     let principal = visitor.principal.clone();
-    let get = move |records: &_| Ok(credentials::get(&principal, records, &alias)?.facts.clone());
+    let get = move |records: &_| Ok(credentials::get(&principal, records, alias.as_str())?.facts.clone());
     let credential = mcp.office().read(get).await?;
     Ok(Told::of(&Info {
         listed: Listed::of(&credential),
@@ -151,9 +152,10 @@ pub(crate) async fn add(mcp: &Mcp, visitor: &Visitor, arguments: Value) -> Resul
 pub(crate) async fn delete(mcp: &Mcp, visitor: &Visitor, arguments: Value) -> Result<Told, Failure> {
     mcp.exchange().managing(&visitor.principal)?;
     let Named { alias } = read(arguments)?;
+    let alias: Alias = alias.parse().map_err(ManageError::from)?;
     let office = mcp.office();
-    let deleted =
-        office.change(visitor.clone(), Door::Mcp, move |desk, caller| credentials::delete(desk, caller, &alias));
+    let deleted = office
+        .change(visitor.clone(), Door::Mcp, move |desk, caller| credentials::delete(desk, caller, alias.as_str()));
     deleted.await.map_err(|error| recorded(error).called("credential_not_found", "not_found"))?;
     Ok(Told::of(&Success { success: true }))
 }

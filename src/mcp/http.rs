@@ -56,6 +56,10 @@ async fn checked(mcp: &Mcp, parts: &Parts, body: Stream) -> Result<(Vec<u8>, Hel
     if parts.method != http::Method::POST {
         return Ok((Vec::new(), held));
     }
+    if parts.headers.contains_key(header::CONTENT_ENCODING) {
+        let malformed = Malformed::unread("the message must be sent without Content-Encoding");
+        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, malformed));
+    }
     let read = whole::read(body, LONGEST, &mut held, DEADLINE).await;
     let bytes = read.map_err(|unread| match unread {
         Unread::Longer(_) => (StatusCode::PAYLOAD_TOO_LARGE, Malformed::longer()),

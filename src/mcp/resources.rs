@@ -67,7 +67,9 @@ pub(crate) async fn read(mcp: &Mcp, visitor: &Visitor, uri: &str) -> Result<Read
     }
     match found {
         Ok(about) => Ok(ReadResourceResult::new(vec![contents(about.text, uri, JSON)])),
-        Err(failure) if matches!(failure.code, "credential_not_found" | "permission_denied") => Err(none()),
+        Err(failure) if matches!(failure.code, "credential_not_found" | "permission_denied" | "invalid_request") => {
+            Err(none())
+        }
         Err(failure) => Err(failure.into()),
     }
 }

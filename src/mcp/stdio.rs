@@ -42,6 +42,9 @@ pub async fn serve(mcp: Mcp, identity: Identity, stop: impl Future<Output = ()> 
     tokio::task::spawn_blocking(move || written.join()).await.map(drop).map_err(io::Error::other)
 }
 
+/// Requests that may be without an answer before another one is read: answers that nobody reads lie in memory.
+const MOST_OPEN: usize = 64;
+
 /// The SDK's view of the two streams.
 struct Stdio {
     messages: Receiver<Line>,
@@ -82,8 +85,12 @@ impl Transport<RoleServer> for Stdio {
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         // The SDK may drop this, and ask again.
         while !self.ended {
+            let next = async {
+                self.open.fewer_than(MOST_OPEN).await;
+                self.messages.recv().await
+            };
             let line = tokio::select! {
-                line = self.messages.recv() => line,
+                line = next => line,
                 () = &mut self.stop => None,
             };
             let Some(Line { message, .. }) = line else {
@@ -107,7 +114,7 @@ impl Transport<RoleServer> for Stdio {
                 JsonRpcMessage::Notification(_) | JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {}
             }
         }
-        self.open.all_answered().await;
+        self.open.fewer_than(1).await;
         None
     }
 
@@ -138,13 +145,11 @@ impl Open {
     fn close(&self, id: &RequestId) {
         let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
         ids.remove(id);
-        if ids.is_empty() {
-            self.answered.notify_one();
-        }
+        self.answered.notify_one();
     }
 
-    async fn all_answered(&self) {
-        while !self.ids.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+    async fn fewer_than(&self, count: usize) {
+        while self.ids.lock().unwrap_or_else(PoisonError::into_inner).len() >= count {
             self.answered.notified().await;
         }
     }

@@ -14,6 +14,7 @@ use crate::{
     base::secret::Secret,
     cli::{context::Context, failure::Failure},
     config::{Config, Loaded, environment, server::Mode},
+    identity::PresentedKey,
     mcp::Identity,
 };
 
@@ -55,7 +56,16 @@ pub(crate) fn run(args: Args, context: &mut Context) -> Result<(), Failure> {
     app::harden().map_err(app::AppError::from)?;
     if let Some(daemon) = args.url {
         context.start_log_alone();
-        return Ok(bridge::run(daemon, context.environment.api_key.take())?);
+        let key = context.environment.api_key.take();
+        if let Some(key) = &key {
+            key_of(key)?;
+        }
+        if key.is_some() && daemon.is_in_clear() {
+            context.output.warning(format_args!(
+                "the API key travels to {daemon} without TLS, for everybody on the way to read; use https"
+            ));
+        }
+        return Ok(bridge::run(daemon, key)?);
     }
     let loaded = context.load_files(None)?;
     expect_enabled(&loaded.config)?;
@@ -64,7 +74,7 @@ pub(crate) fn run(args: Args, context: &mut Context) -> Result<(), Failure> {
 
 /// Opens the store, and serves until standard input ends.
 pub(crate) fn over_stdio(loaded: Loaded, bind: Option<SocketAddr>, context: &mut Context) -> Result<(), Failure> {
-    let identity = identity(context.environment.api_key.take(), &loaded.config)?;
+    let identity = identity(context, &loaded.config)?;
     let password = context.password_of(&loaded.config)?;
     let store = Context::unlock(&loaded.config, &password)?;
     drop(password);
@@ -78,13 +88,26 @@ pub(crate) fn expect_enabled(config: &Config) -> Result<(), Failure> {
     Err(Failure::usage("MCP is switched off", "set `enabled = true` in the section [mcp] of the configuration"))
 }
 
-/// Whoever has shown the storage password may do all, on a machine of one's own. Elsewhere that has to be meant.
-fn identity(key: Option<Secret>, config: &Config) -> Result<Identity, Failure> {
-    let fix = format!("set {} to a key that `vultrino key create` has shown", environment::API_KEY);
-    match key {
-        Some(key) => Identity::of_key(&key)
-            .ok_or_else(|| Failure::usage(format!("{} holds no API key", environment::API_KEY), fix)),
-        None if config.server.mode == Mode::Local => Ok(Identity::local()),
-        None => Err(Failure::usage("in server mode an agent needs an API key", fix)),
+/// Whoever has shown the storage password may do all, on a machine of one's own. Elsewhere that has to be meant, and where
+/// a key was meant, too.
+fn identity(context: &mut Context, config: &Config) -> Result<Identity, Failure> {
+    let blank = context.environment.blank_api_key;
+    match context.environment.api_key.take() {
+        Some(key) => key_of(&key).map(Identity::of_key),
+        None if config.server.mode == Mode::Local && !blank => Ok(Identity::local()),
+        None if blank => Err(Failure::usage(format!("{} is set, and empty", environment::API_KEY), fix())),
+        None => Err(Failure::usage("in server mode an agent needs an API key", fix())),
     }
+}
+
+/// What looks like a key.
+fn key_of(text: &Secret) -> Result<PresentedKey, Failure> {
+    PresentedKey::of(text).ok_or_else(|| Failure::usage(format!("{} holds no API key", environment::API_KEY), fix()))
+}
+
+fn fix() -> String {
+    let name = environment::API_KEY;
+    format!(
+        "set {name} to a key that `vultrino key create` has shown; not every client puts in what ${{{name}}} stands for"
+    )
 }

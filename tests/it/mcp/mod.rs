@@ -5,4 +5,5 @@ mod ending;
 mod frames;
 mod hostile;
 mod rights;
+mod starting;
 mod thin;
