@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Uri, header};
-use http_body::{Body as _, Frame};
+use http_body::{Body as _, Frame, SizeHint};
 
 use crate::{
     base::{
@@ -46,7 +46,7 @@ impl Session {
     }
 
     fn request(&self, received: Received) -> Result<Request, Refusal> {
-        let Received { head, body, .. } = received;
+        let Received { head, framing, body } = received;
         let uri: Uri = head.target.parse().or(Err(Refusal::Invalid("the path is no URL's")))?;
         let mut asks = head.fields.all(Known::Expect).peekable();
         let expected = asks.peek().is_some() && head.version == Version::Http11;
@@ -54,7 +54,8 @@ impl Session {
             return Err(Refusal::Expectation);
         }
         let interim = (expected && matches!(body, Body::Stream(..))).then(continued);
-        let body = Upload { interim, connection: Arc::clone(&self.connection), body };
+        let declared = if let Framing::Length(length) = framing { length } else { 0 };
+        let body = Upload { interim, connection: Arc::clone(&self.connection), body, declared };
         let mut request = Request::new(Box::pin(body) as Stream);
         for field in head.fields.iter() {
             let (Ok(name), Ok(value)) = (HeaderName::from_bytes(field.name), HeaderValue::from_bytes(field.value))
@@ -74,6 +75,8 @@ struct Upload {
     interim: Option<Outgoing>,
     connection: Arc<Shared>,
     body: Body,
+    /// Bytes that are still to come, as far as the head says.
+    declared: u64,
 }
 
 impl http_body::Body for Upload {
@@ -90,11 +93,22 @@ impl http_body::Body for Upload {
                 return Poll::Ready(Some(Err(BodyError::Gone(None))));
             }
         }
-        Pin::new(&mut this.body).poll_frame(cx)
+        let polled = Pin::new(&mut this.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            let came = frame.data_ref().map_or(0, Bytes::len);
+            this.declared = this.declared.saturating_sub(came as u64);
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
         self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = SizeHint::new();
+        hint.set_lower(self.declared);
+        hint
     }
 }
 

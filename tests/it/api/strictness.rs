@@ -82,6 +82,9 @@ fn a_body_that_is_too_long_is_refused_declared_or_not() {
     agent.send(format!("{head}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{text}\r\n"));
     agent.answer("POST").expect_refusal(413, "payload_too_large");
     assert!(agent.is_closed(), "what is not read does not end");
+    let mut agent = Agent::dial(appliance.address());
+    agent.send(format!("{head}Content-Length: 1001\r\n\r\n"));
+    agent.answer("POST").expect_refusal(413, "payload_too_large");
 }
 
 #[test]
