@@ -39,6 +39,8 @@ use crate::{
 
 /// Longest time without a byte of an answer. The daemon has its own, shorter ones.
 const PATIENCE: Duration = Duration::from_mins(10);
+/// No method, tool or resource of ours has a longer name.
+const LONGEST_VALUE: usize = 1024;
 /// Most bytes of an answer: several times what a tool gives.
 const MOST: usize = 32 << 20;
 
@@ -251,7 +253,7 @@ impl Lost {
 
 /// The agent chose the value: what could end a field, or mean something in one, is left out, and the daemon refuses.
 fn append(fields: &mut Fields, name: &str, value: &str) {
-    if value.bytes().all(|it| it.is_ascii_graphic()) {
+    if value.len() <= LONGEST_VALUE && value.bytes().all(|it| it.is_ascii_graphic()) {
         fields.append(name, value.as_bytes());
     }
 }

@@ -26,7 +26,7 @@ type Sdk = StreamableHttpService<Server, NeverSessionManager>;
 
 /// Answers what comes to `/mcp`, from visitors that were found out about before.
 pub fn service(mcp: Mcp) -> Service {
-    // The listener has looked at `Host` and `Origin`, for all paths alike.
+    // The listener has looked at `Host`, for all paths alike.
     let config = StreamableHttpServerConfig::default()
         .disable_allowed_hosts()
         .with_legacy_session_mode(false)
@@ -39,6 +39,9 @@ pub fn service(mcp: Mcp) -> Service {
 
 async fn answer(mcp: Mcp, sdk: Sdk, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
+    if parts.headers.contains_key(header::ORIGIN) {
+        return told(StatusCode::FORBIDDEN, &Malformed::unread("what a web page asks is refused"));
+    }
     let (bytes, held) = match checked(&mcp, &parts, body).await {
         Ok(checked) => checked,
         Err((status, malformed)) => return told(status, &malformed),

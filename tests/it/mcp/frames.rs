@@ -87,7 +87,11 @@ fn unanswerable() -> Vec<(Value, i64)> {
         (ask("tools/lists", json!({})), METHOD),
         (ask("", json!({})), METHOD),
         (ask("PING", json!({})), METHOD),
+        (ask("a\r\nX-Evil: 1", json!({})), METHOD),
+        (ask("a\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", json!({})), METHOD),
+        (ask("a\u{0}\u{7f}", json!({})), METHOD),
         (ask("größer/日本", json!({})), METHOD),
+        (ask(&"x".repeat(100_000), json!({})), METHOD),
         (ask("logging/setLevel", json!({ "level": "debug" })), METHOD),
         (ask("tasks/list", json!({})), METHOD),
         (json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call" }), PARAMS),
@@ -95,6 +99,7 @@ fn unanswerable() -> Vec<(Value, i64)> {
         (ask("tools/call", json!({ "name": [CANARY] })), PARAMS),
         (ask("tools/call", json!({ "name": "list_credentials", "arguments": [CANARY] })), PARAMS),
         (ask("tools/call", json!({ "name": "list_credentials", "arguments": CANARY })), PARAMS),
+        (ask("tools/call", json!([])), PARAMS),
         (ask("tools/call", json!({ "name": CANARY, "arguments": {} })), PARAMS),
         (ask("resources/read", json!({})), PARAMS),
         (ask("resources/read", json!({ "uri": 1 })), PARAMS),
@@ -164,6 +169,20 @@ fn who_asks_before_the_introduction_can_still_be_introduced() {
 }
 
 #[test]
+fn a_line_may_be_as_long_as_is_said_and_end_as_lines_do() {
+    let appliance = server();
+    for door in DOORS {
+        let mut mcp = door.open(&appliance, appliance.key("all"));
+        assert_eq!(mcp.send(padded(MOST)).unwrap()["id"], "padded", "{door:?}");
+        if door != Door::Http {
+            mcp.program().write(b"\n\r\n");
+            let frame = [padded(100), b"\r".to_vec()].concat();
+            assert_eq!(mcp.send(frame).unwrap()["id"], "padded", "{door:?}");
+        }
+    }
+}
+
+#[test]
 fn a_line_without_an_end_takes_no_memory() {
     let appliance = server();
     for door in [Door::Stdio, Door::Thin] {
@@ -193,6 +212,10 @@ fn a_body_without_an_end_takes_no_memory() {
     let chunk = [format!("{:x}\r\n", 1 << 20).as_bytes(), &vec![b'a'; 1 << 20], b"\r\n"].concat();
     let taken = (0..LONG >> 20).take_while(|_| agent.try_send(&chunk).is_ok()).count();
     assert!(taken < LONG >> 20, "it is read to its end");
+    let declared = format!("POST /mcp HTTP/1.1\r\n{fields}Content-Length: {LONG}\r\n\r\n");
+    let mut agent = Agent::dial(host);
+    agent.send(declared);
+    assert_eq!(agent.answer("POST").status(), 413, "it is not waited for");
     let peak = peak.mib();
     assert!(peak < MOST_MIB, "{peak} MiB");
     let fields = [("Host", &*host.to_string()), ("Authorization", &*format!("Bearer {key}"))];

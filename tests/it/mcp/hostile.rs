@@ -5,16 +5,19 @@ use serde_json::{Value, json};
 use crate::{
     mcp::rights::refusal,
     support::{
-        Appliance, Credential, Origin,
+        Agent, Appliance, Credential, Origin,
         appliance::{ALIAS, BEARER, Builder, KEY},
         mcp::{DOORS, Door, Mcp},
         template::PASSWORD,
         traces::Traces,
+        wait::until,
     },
 };
 
 const NEW: &str = "cnew-9Qv7LxN2mZ4pTj8WbR6yUe3K";
 const NEW_PASSWORD: &str = "cpwd-3Zx6Cv8Bn1Mq5We9Rt7Yu2I";
+/// Of the 56 MiB that may be held for such, 14 fit.
+const LARGE: usize = 39 * (1 << 20) / 10;
 const CANARY: &str = "canary-4f9a8e7d";
 
 fn server() -> Builder {
@@ -161,6 +164,8 @@ fn a_url_leads_to_no_place_that_is_not_meant() {
     for door in DOORS {
         let mut mcp = door.open(&appliance, appliance.key("all"));
         for url in [
+            &*plain.url("/"),
+            &plain.url("/").to_uppercase(),
             "file:///etc/passwd",
             "ftp://localhost/",
             "ws://localhost/",
@@ -289,4 +294,41 @@ fn a_description_is_told_as_data_that_cannot_disguise_itself() {
         let tools = mcp.ask("tools/list", &json!({})).unwrap().to_string();
         assert!(!tools.contains("IGNORE") && !tools.contains("ignore what"), "{door:?}: {tools}");
     }
+}
+
+#[test]
+fn messages_on_their_way_take_of_the_memory_of_all_and_what_is_small_still_gets_through() {
+    const FIT: usize = 14;
+    let appliance = server().start();
+    let silent = Origin::https_with(|visit| {
+        visit.drain();
+        Ok(())
+    });
+    let mut asked = get(&silent.url("/"));
+    asked["method"] = json!("POST");
+    asked["body"] = json!("x".repeat(LARGE));
+    let params = json!({ "name": "http_request", "arguments": asked });
+    let frame = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string();
+    let held: Vec<Agent> = (0..FIT)
+        .map(|_| {
+            let (mut agent, host, key) = (Agent::dial(appliance.address()), appliance.address(), appliance.key("all"));
+            let fields = format!("Authorization: Bearer {key}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream");
+            let length = frame.len();
+            agent.send(format!("POST /mcp HTTP/1.1\r\nHost: {host}\r\n{fields}\r\nContent-Length: {length}\r\n\r\n{frame}"));
+            agent
+        })
+        .collect();
+    silent.until("all are on their way", |seen| (seen.len() == FIT).then_some(()));
+    let mut mcp = Door::Http.open(&appliance, appliance.key("all"));
+    let fault = mcp.fault(&frame);
+    assert!(fault.message.contains("busy") || fault.message.contains("much"), "{fault:?}");
+    mcp.call("list_credentials", &json!({})).done();
+    drop(held);
+    until("there is room again", || {
+        let said = mcp.call(
+            "http_request",
+            &json!({ "credential": ALIAS, "method": "GET", "url": "https://localhost:1/", "body": "x".repeat(LARGE) }),
+        );
+        (said.code() == "upstream_error").then_some(())
+    });
 }

@@ -195,7 +195,7 @@ fn the_path_takes_posts_of_those_who_have_a_key_and_of_no_page() {
         post(Agent::dial(appliance.address()), &fields, ping.as_bytes())
     };
     assert_eq!(frame_in(&ask(&[])).unwrap()["result"], json!({}));
-    for origin in ["https://evil.example", "null", "http://127.0.0.1:7878", "x"] {
+    for origin in ["https://evil.example", "null", "http://127.0.0.1:7878", &*format!("http://{host}"), "x"] {
         assert_eq!(ask(&[("Origin", origin)]).status(), 403, "{origin}");
     }
     for foreign in ["evil.example", "evil.example:7878", "127.0.0.1.evil.example", "localhost.evil.example"] {

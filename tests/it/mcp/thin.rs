@@ -1,6 +1,6 @@
 //! The program that passes everything on: what it says to a server, and what it makes of what that answers.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     Origin,
@@ -25,6 +25,41 @@ fn answering(status: &str, fields: &str, body: &str) -> Origin {
 
 fn through(url: &str) -> Mcp {
     Mcp::run(thin(url).env("VULTRINO_API_KEY", KEY).env("RUST_LOG", "trace"))
+}
+
+#[test]
+fn a_message_writes_nothing_into_the_head_that_carries_it() {
+    let origin = answering("200 OK", "", r#"{"jsonrpc":"2.0","id":7,"result":{}}"#);
+    let mut mcp = through(&origin.url("/"));
+    let evil = "a\r\nX-Evil: 1\r\n\r\nGET /evil HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let version = json!({ "io.modelcontextprotocol/protocolVersion": evil });
+    let frames = [
+        ("ping", json!({})),
+        (evil, json!({})),
+        ("\u{0}\u{7f}größer", json!({})),
+        ("tools/call", json!({ "name": evil, "arguments": {} })),
+        ("tools/call", json!({ "name": "日本", "arguments": {} })),
+        ("resources/read", json!({ "uri": evil })),
+        ("prompts/get", json!({ "name": evil })),
+        ("tools/list", json!({ "_meta": version })),
+        (
+            "initialize",
+            json!({ "protocolVersion": evil, "capabilities": {}, "clientInfo": { "name": evil, "version": evil } }),
+        ),
+        ("ping", json!({})),
+    ];
+    for (method, params) in &frames {
+        let frame = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params });
+        let answer = mcp.send(frame.to_string()).unwrap();
+        assert_eq!(answer["id"], 7, "to {frame}: {answer}");
+    }
+    for request in origin.requests() {
+        assert_eq!((request.method(), request.target()), ("POST", "/mcp"), "{request:#?}");
+        assert!(request.values("x-evil").is_empty(), "{request:#?}");
+        assert_eq!(request.values("authorization"), [format!("Bearer {KEY}")], "{request:#?}");
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        assert!(frames.iter().any(|(method, _)| body["method"] == *method), "{body}");
+    }
 }
 
 #[test]

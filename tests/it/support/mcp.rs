@@ -204,16 +204,14 @@ impl Mcp {
 impl Called {
     #[track_caller]
     fn of(result: &Value) -> Self {
-        let content = result["structuredContent"].clone();
-        assert!(content.is_object(), "{result}");
-        let texts: Vec<Value> = result["content"]
-            .as_array()
-            .unwrap_or_else(|| panic!("{result}"))
-            .iter()
-            .map(|it| serde_json::from_str(it["text"].as_str().unwrap_or_default()).unwrap_or_default())
-            .collect();
-        assert_eq!(texts, std::slice::from_ref(&content), "the text says the same: {result}");
-        Self { is_error: result["isError"] == true, content }
+        let is_error = result["isError"] == true;
+        let [only] = result["content"].as_array().map_or(&[][..], Vec::as_slice) else { panic!("{result}") };
+        let text = only["text"].as_str().unwrap_or_else(|| panic!("{result}"));
+        let content: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {result}"));
+        // What is structured is of the tool's schema, which errors are not.
+        let expected = if is_error { &Value::Null } else { &content };
+        assert_eq!(&result["structuredContent"], expected, "{result}");
+        Self { is_error, content }
     }
 
     /// What the tool did.
