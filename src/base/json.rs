@@ -52,10 +52,10 @@ pub fn check(text: &str) -> Result<(), Unclear> {
             b'}' | b']' => drop(open.pop()),
             b'"' => {
                 at = end(bytes, at);
-                if let (b'{' | b',', Some(Some(known))) = (before, open.last_mut()) {
-                    if !known.insert(name(&text[begin..at])?) {
-                        return Err(Unclear::Twice);
-                    }
+                if let (b'{' | b',', Some(Some(known))) = (before, open.last_mut())
+                    && !known.insert(name(&text[begin..at])?)
+                {
+                    return Err(Unclear::Twice);
                 }
             }
             b',' | b':' => {}

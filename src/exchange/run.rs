@@ -117,7 +117,7 @@ impl Exchange {
             None => self.pace(config, &principal, Permission::Execute)?,
         }
         let known = bind(snapshot, &principal, inbound).inspect_err(|refusal| {
-            entry.record.set_credential(presented::unless_key(refusal.alias().unwrap_or_default()))
+            entry.record.set_credential(presented::unless_key(refusal.alias().unwrap_or_default()));
         })?;
         if let Some(known) = &known {
             entry.record.set_credential(&known.alias);

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    base::host::Scheme,
     exchange::{
         Door, Inbound, Refusal, Visitor,
         collected::{Collected, Part, Text},
@@ -65,9 +64,6 @@ pub(crate) async fn run(
     let Arguments { credential, method, url, headers, body, .. } = arguments;
     let described = Described { method, url, headers: headers.unwrap_or_default(), body, ..Described::default() };
     let Outgoing { method, target, fields, framing, body } = outgoing::read(described)?;
-    if target.origin.scheme != Scheme::Https {
-        return Err(Failure::invalid("`url` begins with https://"));
-    }
     let mut inbound = Inbound {
         door: Door::Mcp,
         presented: Presented { key: visitor.key, alias: Some(credential.into()) },

@@ -21,10 +21,11 @@ const LARGE: usize = 39 * (1 << 20) / 10;
 const CANARY: &str = "canary-4f9a8e7d";
 
 fn server() -> Builder {
-    let key = Credential::key(ALIAS, KEY, &["localhost:*", "http://localhost:*", "127.0.0.1:*"]);
+    let key = Credential::key(ALIAS, KEY, &["localhost:*", "127.0.0.1:*"]);
     let builder = Appliance::builder().server().credential(key);
     let builder = builder.credential(Credential::key("hidden", "the-hidden-one", &["localhost:*"]));
-    builder.role("all", "read,write,delete,execute", "walls,WALLS,new-*").key("all", "all")
+    let builder = builder.credential(Credential::key("in-clear", KEY, &["http://localhost:*"]));
+    builder.role("all", "read,write,delete,execute", "walls,WALLS,new-*,in-clear").key("all", "all")
 }
 
 fn get(url: &str) -> Value {
@@ -198,6 +199,12 @@ fn a_url_leads_to_no_place_that_is_not_meant() {
         assert_eq!(elsewhere.code(), "policy_denied", "{door:?}: the credential is not for that host");
     }
     assert_eq!((plain.connections(), tls.connections()), (0, 0));
+    // Somebody has said that this one goes out in clear.
+    for door in DOORS {
+        let arguments = json!({ "credential": "in-clear", "method": "GET", "url": plain.url("/") });
+        door.open(&appliance, appliance.key("all")).call("http_request", &arguments).done();
+    }
+    assert_eq!(plain.requests().len(), DOORS.len());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::support::{
     mcp::{Mcp, thin},
 };
 
-const KEY: &str = "vk_canary4f9a8e7d6c5b4a3928171605";
+const KEY: &str = "vk_canary4f9a8e7d6c5b4a392817160512";
 const LONG: usize = 64 << 20;
 
 fn answering(status: &str, fields: &str, body: &str) -> Origin {
