@@ -23,8 +23,8 @@ use crate::{
 pub(crate) const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 /// Bytes of an answer's body that an agent gets to read unless it asks for more: they fill its memory.
 pub(crate) const LENGTH: usize = 256 << 10;
-/// Most bytes that it may ask for.
-pub(crate) const MOST: usize = 2 << 20;
+/// Most bytes that it may ask for. Told twice they are at worst 13 bytes each, and clients take messages of 10 MiB.
+pub(crate) const MOST: usize = 768 << 10;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

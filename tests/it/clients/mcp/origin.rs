@@ -24,6 +24,7 @@ pub(super) fn open() -> Origin {
                 "/v1/customers" => ("application/json", br#"{"data":[]}"#.to_vec()),
                 "/bytes" => ("application/octet-stream", BYTES.to_vec()),
                 "/long" => ("text/plain", long()),
+                "/worst" => ("text/plain", worst()),
                 "/quick" => ("text/plain", b"quick".to_vec()),
                 "/slow" => {
                     until("the others have been answered", || {
@@ -46,4 +47,9 @@ pub(super) fn open() -> Origin {
 /// Each byte tells its place, so that no part can be taken for another.
 pub(super) fn long() -> Vec<u8> {
     (0..LONG / 8).flat_map(|at| format!("{at:7}\n").into_bytes()).collect()
+}
+
+/// Six bytes each in JSON, as long as an agent may ask for.
+pub(super) fn worst() -> Vec<u8> {
+    vec![1; 768 << 10]
 }

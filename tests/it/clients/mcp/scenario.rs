@@ -4,7 +4,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
 use crate::{
-    clients::mcp::origin::{BYTES, CROWD, LONG, long},
+    clients::mcp::origin::{BYTES, CROWD, LONG, long, worst},
     support::{
         Appliance, Origin,
         appliance::{ALIAS, BEARER},
@@ -29,6 +29,14 @@ pub(super) fn steps(origin: &Origin, revision: &str) -> Vec<(Value, Value)> {
     steps.extend(reading(if is_modern { -32602 } else { -32002 }));
     steps.push(crowd(origin));
     steps
+}
+
+/// An answer as long as can be asked for, of what is longest in JSON.
+pub(super) fn longest(origin: &Origin) -> Vec<(Value, Value)> {
+    let worst = String::from_utf8(worst()).unwrap();
+    let url = origin.url("/worst");
+    let arguments = json!({ "credential": ALIAS, "method": "GET", "url": url, "length": worst.len() });
+    vec![(call("http_request", arguments), answer("text/plain", worst.len(), &worst))]
 }
 
 fn looking() -> Vec<(Value, Value)> {
