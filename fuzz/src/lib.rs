@@ -1,6 +1,7 @@
 //! What each fuzz target checks. libFuzzer calls these functions with bytes of its own (`targets/`), the stable tests with the
 //! corpus and with what proptest makes (`tests/it/fuzzing.rs`). They panic where a property does not hold.
 
+mod agent;
 mod chunked;
 mod classify;
 mod heads;
@@ -11,6 +12,7 @@ mod reference;
 mod store;
 mod target;
 
+pub use agent::agent_message;
 pub use chunked::chunked;
 pub use classify::classify;
 pub use heads::{answer_head, request_head};
@@ -24,7 +26,8 @@ pub use target::target;
 pub type Body = fn(&[u8]);
 
 /// Every target by its name, which is also the name of its corpus.
-pub const TARGETS: [(&str, Body); 10] = [
+pub const TARGETS: [(&str, Body); 11] = [
+    ("agent_message", agent_message),
     ("answer_head", answer_head),
     ("chunked", chunked),
     ("classify", classify),

@@ -141,6 +141,25 @@ const PATHS: &[&str] = &[
 /// Bytes for a target, of which a good part is valid.
 fn made_for(target: &str) -> BoxedStrategy<Vec<u8>> {
     match target {
+        "agent_message" => made_of(
+            &["{\"jsonrpc\":\"2.0\"", "[{\"jsonrpc\":\"2.0\"", "{\"jsonrpc\":\"1.0\"", "{\"x\":1"],
+            &[
+                ",\"id\":1",
+                ",\"id\":\"\\ud83d\\ude00\"",
+                ",\"\\u0069d\":null",
+                ",\"id\":1.5",
+                ",\"id\":-9223372036854775809",
+                ",\"method\":\"ping\"",
+                ",\"method\":\"tools/call\"",
+                ",\"method\":\"notifications/x\"",
+                ",\"params\":{\"name\":\"x\",\"arguments\":{}}",
+                ",\"params\":[]",
+                ",\"params\":{\"_meta\":{\"progressToken\":1}}",
+                ",\"result\":{}",
+                ",\"error\":{\"code\":1,\"message\":\"x\"}",
+            ],
+            &["}", "}]", "", "}\n{}"],
+        ),
         "answer_head" => {
             made_of(&["HTTP/1.1 200 OK\r\n", "HTTP/1.0 304 \r\n", "HTTP/1.1 204\r\n", "ICY 200\r\n"], FIELDS, ENDS)
         }
