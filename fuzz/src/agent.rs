@@ -1,4 +1,4 @@
-//! What is read as a message of the Model Context Protocol, against serde_json's own values.
+//! What is read as a message of the Model Context Protocol, against the values that `serde_json` reads.
 
 use serde_json::Value;
 use vultrino::mcp::message;

@@ -1,12 +1,6 @@
 //! All paths in one list, and what holds for all of them.
 
-use std::{
-    future::poll_fn,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
-    sync::Arc,
-    task::Poll,
-};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -34,7 +28,7 @@ use crate::{
         pace::Pace,
         policies, roles, types, visitor,
     },
-    base::service,
+    base::{service, task::caught},
     exchange::{Refusal, budget::Held},
 };
 
@@ -102,12 +96,7 @@ async fn admit(State(api): State<Api>, mut request: Request, next: Next) -> Resp
 
 /// A panic in one handler ends its own request, and no other on the connection.
 async fn unharmed(answering: impl Future<Output = Response>) -> Response {
-    let mut answering = pin!(answering);
-    poll_fn(|cx| {
-        let work = AssertUnwindSafe(|| answering.as_mut().poll(cx));
-        catch_unwind(work).unwrap_or_else(|_| Poll::Ready(Failure::from(Refusal::Internal).into_response()))
-    })
-    .await
+    caught(answering).await.unwrap_or_else(|| Failure::from(Refusal::Internal).into_response())
 }
 
 /// A large answer takes of the memory of all until it has left.

@@ -15,6 +15,7 @@ use rmcp::model::{
     ClientJsonRpcMessage, ClientNotification, ClientRequest, GetMeta as _, JsonRpcMessage, JsonRpcRequest,
     ProtocolVersion, RequestId,
 };
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json, value::RawValue};
 use thiserror::Error;
 use tokio::task::{AbortHandle, JoinSet};
@@ -33,7 +34,10 @@ use crate::{
         budget::Budget,
         whole::{self, Unread},
     },
-    mcp::lines::{self, Line, Out},
+    mcp::{
+        lines::{self, Line, Out},
+        stdio::DRAIN,
+    },
     upstream::{self, Answer, Guard, Request, Upstream, tls},
 };
 
@@ -120,7 +124,12 @@ impl Bridge {
     async fn pass(self: Arc<Self>, out: Out) -> io::Result<()> {
         let mut messages = lines::read(io::stdin(), out.downgrade())?;
         let (mut open, mut by_id) = (JoinSet::new(), HashMap::<RequestId, AbortHandle>::new());
-        while let Some(Line { text, message }) = messages.recv().await {
+        loop {
+            let line = tokio::select! {
+                line = messages.recv() => line,
+                () = out.closed() => None,
+            };
+            let Some(Line { text, message }) = line else { break };
             while open.try_join_next().is_some() {}
             match message {
                 JsonRpcMessage::Request(request) => {
@@ -129,13 +138,14 @@ impl Bridge {
                     let (bridge, out, id) = (Arc::clone(&self), out.clone(), request.id.clone());
                     let body = Bytes::from_owner(text);
                     let task = open.spawn(async move {
-                        let answer = match bridge.send(fields, body).await {
-                            Ok(answer) => answer.inspect(|it| bridge.note_version(&request, it)),
-                            Err(lost) => Some(lost.answer(&request)),
+                        let answer = match bridge.send(&request.id, fields, body).await {
+                            Ok(answer) => {
+                                bridge.note_version(&request, &answer);
+                                answer
+                            }
+                            Err(lost) => lost.answer(&request),
                         };
-                        if let Some(answer) = answer {
-                            drop(out.send(answer).await);
-                        }
+                        drop(out.send(answer).await);
                     });
                     by_id.insert(id, task);
                 }
@@ -150,7 +160,12 @@ impl Bridge {
                 JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {}
             }
         }
-        while open.join_next().await.is_some() {}
+        let all_answered = async { while open.join_next().await.is_some() {} };
+        tokio::select! {
+            () = all_answered => {}
+            () = out.closed() => {}
+            () = tokio::time::sleep(DRAIN) => {}
+        }
         Ok(())
     }
 
@@ -190,7 +205,7 @@ impl Bridge {
         }
     }
 
-    async fn send(&self, fields: Fields, body: Bytes) -> Result<Option<Vec<u8>>, Lost> {
+    async fn send(&self, id: &RequestId, fields: Fields, body: Bytes) -> Result<Vec<u8>, Lost> {
         let Daemon(target) = &self.daemon;
         let request = Request {
             target,
@@ -213,13 +228,16 @@ impl Bridge {
         let Answer { head, body, .. } = self.upstream.send(request).await.map_err(|it| unreachable(&it))?;
         let read = whole::read(body, MOST, &mut Budget::default().of_small(), PATIENCE).await;
         let text = read.map_err(|unread: Unread| unreachable(&unread))?;
-        let json: Option<&RawValue> = serde_json::from_slice(&text).ok();
-        match (head.status, json.map(RawValue::get)) {
-            (202, _) => Ok(None),
-            // One line: nothing else in a message may hold the end of one.
-            (_, Some(json)) if is_message(json) => Ok(Some(json.replace(['\r', '\n'], " ").into_bytes())),
-            (status @ 400.., Some(json)) => Err(refused(status, json).unwrap_or_else(|| Lost::Foreign(place()))),
-            _ => Err(Lost::Foreign(place())),
+        let foreign = || Lost::Foreign(place());
+        let json: &RawValue = serde_json::from_slice(&text).map_err(|_foreign| foreign())?;
+        match serde_json::from_str::<Answered>(json.get()) {
+            // One line: nothing in a message but what stands between its parts may hold the end of one.
+            Ok(it) if it.is_to(id) => Ok(json.get().replace(['\r', '\n'], " ").into_bytes()),
+            Ok(Answered { error: Some(Told { message }), id: None, .. }) => {
+                Err(Lost::Refused(head.status, format!("{}.", message.trim_end_matches('.'))))
+            }
+            _ if head.status >= 400 => Err(refused(head.status, json.get()).unwrap_or_else(foreign)),
+            _ => Err(foreign()),
         }
     }
 }
@@ -258,12 +276,26 @@ fn append(fields: &mut Fields, name: &str, value: &str) {
     }
 }
 
-fn is_message(json: &str) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Envelope {
-        jsonrpc: String,
+/// As much of an answer as tells whose it is.
+#[derive(Deserialize)]
+struct Answered {
+    jsonrpc: String,
+    id: Option<RequestId>,
+    method: Option<IgnoredAny>,
+    result: Option<IgnoredAny>,
+    error: Option<Told>,
+}
+
+#[derive(Deserialize)]
+struct Told {
+    message: String,
+}
+
+impl Answered {
+    fn is_to(&self, id: &RequestId) -> bool {
+        let answers = self.result.is_some() != self.error.is_some() && self.method.is_none();
+        self.jsonrpc == "2.0" && self.id.as_ref() == Some(id) && answers
     }
-    serde_json::from_str::<Envelope>(json).is_ok_and(|it| it.jsonrpc == "2.0")
 }
 
 /// What the daemon says where it does not come to the message.

@@ -1,11 +1,14 @@
 //! Tasks, and a count of the work that a shutdown waits for.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Poll,
 };
 
 use tokio::sync::Notify;
@@ -15,6 +18,16 @@ use tokio::sync::Notify;
 #[expect(clippy::disallowed_methods, reason = "this is the one place that spawns")]
 pub fn spawn(work: impl Future<Output = ()> + Send + 'static) {
     drop(tokio::spawn(work));
+}
+
+/// What this comes to; nothing if it panics. A panic in one piece of work then ends no other.
+pub async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
+        polled.map_or(Poll::Ready(None), |it| it.map(Some))
+    })
+    .await
 }
 
 /// How much is being worked on. Cheap to clone.

@@ -117,7 +117,7 @@ pub(crate) static KNOWN: LazyLock<[Known; 5]> = LazyLock::new(|| {
                         },
                         "body": { "type": "string", "description": "Request body (for POST, PUT, PATCH requests). Sent byte for byte; JSON is written as a string, too." },
                         "offset": {
-                            "type": "integer", "minimum": 0,
+                            "type": "integer", "minimum": 0, "maximum": requests::FARTHEST,
                             "description": "Bytes of the answer's body to leave out: the `next_offset` of a truncated answer. Makes the \
                                             request again, so GET and HEAD only.",
                         },

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use http::{HeaderValue, StatusCode, header, request::Parts};
+use http_body::Body as _;
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
 };
 
 use crate::{
+    audit::Outcome,
     base::service::{Request, Response, Service, Stream, stream},
     exchange::{
         budget::Held,
+        open::Word,
         whole::{self, DEADLINE, Unread},
     },
     mcp::{
@@ -21,6 +24,9 @@ use crate::{
         server::Server,
     },
 };
+
+/// Bytes of a message that find room when what is large finds none.
+const SMALL: u64 = 64 << 10;
 
 type Sdk = StreamableHttpService<Server, NeverSessionManager>;
 
@@ -55,7 +61,8 @@ async fn answer(mcp: Mcp, sdk: Sdk, request: Request) -> Response {
 
 /// Reads a message before the SDK does, which would quote it. What it takes of the memory it takes until it is answered.
 async fn checked(mcp: &Mcp, parts: &Parts, body: Stream) -> Result<(Vec<u8>, Held), (StatusCode, Malformed)> {
-    let mut held = mcp.budget().of_large();
+    let small = body.size_hint().upper().is_some_and(|it| it <= SMALL);
+    let mut held = if small { mcp.budget().of_small() } else { mcp.budget().of_large() };
     if parts.method != http::Method::POST {
         return Ok((Vec::new(), held));
     }
@@ -75,8 +82,15 @@ async fn checked(mcp: &Mcp, parts: &Parts, body: Stream) -> Result<(Vec<u8>, Hel
     }
 }
 
+/// With a word for the audit log.
 fn told(status: StatusCode, malformed: &Malformed) -> Response {
     let mut response = Response::new(stream(Body::from(malformed.answer()), ()));
+    let (outcome, code) = match status {
+        StatusCode::SERVICE_UNAVAILABLE => (Outcome::Error, "overloaded"),
+        StatusCode::PAYLOAD_TOO_LARGE => (Outcome::Denied, "payload_too_large"),
+        _ => (Outcome::Denied, "invalid_request"),
+    };
+    response.extensions_mut().insert(Word { status: status.as_u16(), code, reason: None, outcome });
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

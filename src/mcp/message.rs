@@ -68,6 +68,11 @@ impl Malformed {
         Self::of(ErrorCode::INVALID_REQUEST, why)
     }
 
+    /// A request that is not taken now.
+    pub fn refused(id: &RequestId, why: &str) -> Self {
+        Self { id: Some(id.clone()), ..Self::of(ErrorCode::INVALID_REQUEST, why) }
+    }
+
     /// The answer to it (JSON-RPC 2.0 section 5.1).
     pub fn answer(&self) -> Vec<u8> {
         let Self { id, code, why } = self;

@@ -26,6 +26,9 @@ pub(crate) const LENGTH: usize = 256 << 10;
 /// Most bytes that it may ask for. Told twice they are at worst 13 bytes each, and clients take messages of 10 MiB.
 pub(crate) const MOST: usize = 768 << 10;
 
+/// Most bytes that are read and left out: they cost as much as those that are wanted.
+pub(crate) const FARTHEST: u64 = 1 << 30;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Arguments {
@@ -100,6 +103,9 @@ fn part(arguments: &Arguments) -> Result<Part, Failure> {
     let part = Part { offset: offset.unwrap_or(0), length: length.unwrap_or(LENGTH) };
     if part.offset > 0 && !matches!(&**method, "GET" | "HEAD") {
         return Err(Failure::invalid("`offset` makes the request again, so it is for GET and HEAD alone"));
+    }
+    if part.offset > FARTHEST {
+        return Err(Failure::invalid(format_args!("`offset` is at most {FARTHEST}")));
     }
     if !(1..=MOST).contains(&part.length) {
         return Err(Failure::invalid(format_args!("`length` is 1 to {MOST}")));

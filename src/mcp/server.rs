@@ -12,6 +12,7 @@ use rmcp::{
 };
 
 use crate::{
+    base::task::caught,
     exchange::{
         Door, Refusal, Visitor,
         open::{Call, Word},
@@ -81,7 +82,8 @@ impl ServerHandler for Server {
             Err(refusal) => return Ok(self.turn_away(refusal).result().into()),
         };
         let gone = context.ct.cancelled();
-        Ok(tools::call(&self.mcp, &visitor, &request.name, request.arguments, gone).await?.into())
+        let called = caught(tools::call(&self.mcp, &visitor, &request.name, request.arguments, gone)).await;
+        Ok(called.unwrap_or_else(|| Ok(Failure::from(Refusal::Internal).result()))?.into())
     }
 
     async fn list_resources(

@@ -6,6 +6,7 @@ use std::{
     io,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use rmcp::{
@@ -22,6 +23,7 @@ use crate::mcp::{
     Identity, Mcp,
     caller::Callers,
     lines::{self, Line, Out},
+    message::Malformed,
     server::Server,
 };
 
@@ -33,7 +35,8 @@ pub async fn serve(mcp: Mcp, identity: Identity, stop: impl Future<Output = ()> 
     let (out, written) = lines::write(io::stdout())?;
     let messages = lines::read(io::stdin(), out.downgrade())?;
     let server = Server::new(mcp, Callers::One(identity));
-    let stdio = Stdio { messages, out, stop: Box::pin(stop), ended: false, begun: false, open: Arc::default() };
+    let stdio =
+        Stdio { messages, out, stop: Box::pin(stop), ended: false, refusal: None, begun: false, open: Arc::default() };
     // The other side has gone before it began, or it ends where the messages do: neither is an error.
     if let Ok(running) = server.serve(stdio).await {
         drop(running.waiting().await);
@@ -42,8 +45,10 @@ pub async fn serve(mcp: Mcp, identity: Identity, stop: impl Future<Output = ()> 
     tokio::task::spawn_blocking(move || written.join()).await.map(drop).map_err(io::Error::other)
 }
 
-/// Requests that may be without an answer before another one is read: answers that nobody reads lie in memory.
+/// Requests that may be without an answer at once: answers that nobody reads lie in memory.
 const MOST_OPEN: usize = 64;
+/// Longest time that answers may take behind the end of input.
+pub const DRAIN: Duration = Duration::from_secs(30);
 
 /// The SDK's view of the two streams.
 struct Stdio {
@@ -52,6 +57,8 @@ struct Stdio {
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Whether no more messages are taken.
     ended: bool,
+    /// An answer that waits for room, before the next message is taken.
+    refusal: Option<Vec<u8>>,
     /// Whether the SDK takes more than requests now.
     begun: bool,
     open: Arc<Open>,
@@ -85,13 +92,14 @@ impl Transport<RoleServer> for Stdio {
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         // The SDK may drop this, and ask again.
         while !self.ended {
-            let next = async {
-                self.open.fewer_than(MOST_OPEN).await;
-                self.messages.recv().await
-            };
             let line = tokio::select! {
-                line = next => line,
+                line = self.messages.recv(), if self.refusal.is_none() => line,
+                Ok(room) = self.out.reserve(), if self.refusal.is_some() => {
+                    room.send(self.refusal.take().unwrap_or_default());
+                    continue;
+                }
                 () = &mut self.stop => None,
+                () = self.out.closed() => None,
             };
             let Some(Line { message, .. }) = line else {
                 self.ended = true;
@@ -99,8 +107,11 @@ impl Transport<RoleServer> for Stdio {
             };
             match &message {
                 JsonRpcMessage::Request(it) => {
+                    if let Err(why) = self.open.insert(&it.id) {
+                        self.refusal = Some(Malformed::refused(&it.id, why).answer());
+                        continue;
+                    }
                     self.begun |= begins(&it.request);
-                    self.open.insert(it.id.clone());
                     return Some(message);
                 }
                 // The SDK gives up where one comes too early.
@@ -114,7 +125,11 @@ impl Transport<RoleServer> for Stdio {
                 JsonRpcMessage::Notification(_) | JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {}
             }
         }
-        self.open.fewer_than(1).await;
+        tokio::select! {
+            () = self.open.all_answered() => {}
+            () = self.out.closed() => {}
+            () = tokio::time::sleep(DRAIN) => {}
+        }
         None
     }
 
@@ -138,18 +153,28 @@ fn begins(request: &ClientRequest) -> bool {
 }
 
 impl Open {
-    fn insert(&self, id: RequestId) {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+    fn insert(&self, id: &RequestId) -> Result<(), &'static str> {
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        if ids.contains(id) {
+            return Err("a request with this `id` is open already");
+        }
+        if ids.len() == MOST_OPEN {
+            return Err("too many requests are open; wait for an answer, or cancel one");
+        }
+        ids.insert(id.clone());
+        Ok(())
     }
 
     fn close(&self, id: &RequestId) {
         let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
         ids.remove(id);
-        self.answered.notify_one();
+        if ids.is_empty() {
+            self.answered.notify_one();
+        }
     }
 
-    async fn fewer_than(&self, count: usize) {
-        while self.ids.lock().unwrap_or_else(PoisonError::into_inner).len() >= count {
+    async fn all_answered(&self) {
+        while !self.ids.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
             self.answered.notified().await;
         }
     }

@@ -90,6 +90,21 @@ const FIELDS: &[&str] = &[
     "\r\n",
 ];
 const ENDS: &[&str] = &["\r\n", "\r\nGET /next HTTP/1.1\r\n", "\n", ""];
+const MESSAGE: &[&str] = &[
+    ",\"id\":1",
+    ",\"id\":\"\\ud83d\\ude00\"",
+    ",\"\\u0069d\":null",
+    ",\"id\":1.5",
+    ",\"id\":-9223372036854775809",
+    ",\"method\":\"ping\"",
+    ",\"method\":\"tools/call\"",
+    ",\"method\":\"notifications/x\"",
+    ",\"params\":{\"name\":\"x\",\"arguments\":{}}",
+    ",\"params\":[]",
+    ",\"params\":{\"_meta\":{\"progressToken\":1}}",
+    ",\"result\":{}",
+    ",\"error\":{\"code\":1,\"message\":\"x\"}",
+];
 const HOSTS: &[&str] = &[
     "a",
     "origin.example",
@@ -143,21 +158,7 @@ fn made_for(target: &str) -> BoxedStrategy<Vec<u8>> {
     match target {
         "agent_message" => made_of(
             &["{\"jsonrpc\":\"2.0\"", "[{\"jsonrpc\":\"2.0\"", "{\"jsonrpc\":\"1.0\"", "{\"x\":1"],
-            &[
-                ",\"id\":1",
-                ",\"id\":\"\\ud83d\\ude00\"",
-                ",\"\\u0069d\":null",
-                ",\"id\":1.5",
-                ",\"id\":-9223372036854775809",
-                ",\"method\":\"ping\"",
-                ",\"method\":\"tools/call\"",
-                ",\"method\":\"notifications/x\"",
-                ",\"params\":{\"name\":\"x\",\"arguments\":{}}",
-                ",\"params\":[]",
-                ",\"params\":{\"_meta\":{\"progressToken\":1}}",
-                ",\"result\":{}",
-                ",\"error\":{\"code\":1,\"message\":\"x\"}",
-            ],
+            MESSAGE,
             &["}", "}]", "", "}\n{}"],
         ),
         "answer_head" => {

@@ -1,8 +1,12 @@
 //! A program that ends answers first what it was asked, whatever ends it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    io::Write as _,
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -89,4 +93,48 @@ fn a_call_that_is_cancelled_with_its_own_line_has_its_record() {
     appliance.audit("all records", |lines| {
         (lines.iter().filter(|it| it.action == "http_request").count() == 20).then_some(())
     });
+}
+
+/// Of many calls that hang, those that are too many are told so; the others can still be given up.
+#[test]
+fn calls_that_hang_close_nobodys_ear() {
+    let appliance = server();
+    let (origin, released) = held();
+    let mut mcp = Door::Stdio.open(&appliance, appliance.key("agent"));
+    let program = mcp.program();
+    (100..164).for_each(|id| program.write(call(id, &origin).as_bytes()));
+    program.write(call(100, &origin).as_bytes());
+    let twice = program.next();
+    assert!(twice["id"] == 100 && twice["error"]["message"].as_str().unwrap().contains("open already"), "{twice}");
+    program.write(call(164, &origin).as_bytes());
+    let refused = program.next();
+    assert!(refused["id"] == 164 && refused["error"]["message"].as_str().unwrap().contains("too many"), "{refused}");
+    let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 163 } });
+    let ping = json!({ "jsonrpc": "2.0", "id": 165, "method": "ping" });
+    program.write(format!("{cancel}\n{ping}\n").as_bytes());
+    let answer = program.next();
+    assert!(answer["id"] == 165 && answer.get("result").is_some(), "{answer}");
+    released.store(true, Ordering::Relaxed);
+    let printed = program.finish();
+    assert_eq!(printed.matches("\\\"body\\\":\\\"late\\\"").count(), 63);
+}
+
+/// Where nobody reads what is answered, nothing more is done.
+#[test]
+fn a_program_whose_answers_nobody_reads_ends() {
+    let appliance = server();
+    let origin = Origin::https();
+    for door in [Door::Stdio, Door::Thin] {
+        let mut command = door.command(&appliance, appliance.key("agent"));
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = piped.spawn().unwrap();
+        drop(child.stdout.take());
+        let mut stdin = child.stdin.take().unwrap();
+        let hello = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
+        stdin.write_all(format!("{hello}\n").as_bytes()).unwrap();
+        let status = until("it ends", || child.try_wait().unwrap());
+        assert!(status.success(), "{door:?} {status}");
+        drop(stdin);
+    }
+    assert_eq!(origin.requests().len(), 0);
 }
