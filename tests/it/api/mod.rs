@@ -66,7 +66,8 @@ impl<'a> Client<'a> {
         let mut agent = Agent::dial(self.appliance.address());
         let (fields, body) = (self.fields(fields), body.as_ref());
         let head = format!("{method} {path} HTTP/1.1\r\n{fields}Content-Length: {}\r\n\r\n", body.len());
-        agent.send([head.as_bytes(), body].concat());
+        // Who refuses a body need not read it.
+        drop(agent.try_send([head.as_bytes(), body].concat()));
         checked(agent.answer(method))
     }
 
