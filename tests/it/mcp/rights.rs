@@ -10,6 +10,7 @@ use crate::{
         Agent, Appliance, Credential, Origin,
         appliance::{ALIAS, Builder, KEY},
         mcp::{DOORS, Door, Mcp, frame_in, post},
+        wait::until,
     },
 };
 
@@ -130,7 +131,7 @@ fn answers(mcp: &mut Mcp, method: &str) -> bool {
 
 /// An agent whose key the server knows by now.
 fn known(door: Door, appliance: &Appliance, key: &str) -> Mcp {
-    crate::support::wait::until("the key is known", || {
+    until("the key is known", || {
         let mut mcp = Door::Http.of(appliance, key);
         mcp.ask("ping", &json!({})).is_ok().then_some(())
     });
@@ -277,5 +278,36 @@ fn every_call_of_a_tool_has_one_line() {
         assert_eq!(noted, said(&mut expected.iter().map(|it| (*it).to_owned())), "{door:?}");
         let all = appliance.audit_text();
         assert_eq!(all.lines().count(), before + expected.len(), "{door:?}: nothing else is on the record:\n{all}");
+    }
+}
+
+#[test]
+fn a_call_that_comes_to_nothing_has_its_line_too() {
+    let appliance = server().set("rate_limits.management", "2").set("rate_limits.auth_failures", "0").start();
+    for door in DOORS {
+        let key = appliance.add_key(&format!("of-{door:?}"), "all", &[]);
+        let mut mcp = known(door, &appliance, &key);
+        refusal(&mut mcp, "get_credential_info", &json!({ "alias": ALIAS, "more": 1 }));
+        mcp.call("list_credentials", &json!({})).done();
+        assert_eq!(mcp.call("list_credentials", &json!({})).code(), "rate_limited", "{door:?}");
+        assert_eq!(mcp.call("delete_credential", &json!({ "alias": "spare" })).code(), "rate_limited", "{door:?}");
+        appliance.cli(&["key", "revoke", &key[..11]]).expect_success();
+        until("the key is of no more use", || (!answers(&mut mcp, "tools/list")).then_some(()));
+        assert!(!answers(&mut mcp, "tools/call"), "{door:?}");
+        let said = appliance.audit("a line of the last call", |lines| {
+            let its = lines.iter().filter(|it| it.door == "MCP" && it.get("key") == &key[..11]);
+            let said: Vec<String> =
+                its.map(|it| format!("{} {} {}", it.action, it.get("status"), it.get("credential"))).collect();
+            said.iter().any(|it| it.starts_with("mcp_refused")).then_some(said)
+        });
+        for (line, count) in [
+            ("get_credential_info 400 walls", 1),
+            ("list_credentials 200 -", 2),
+            ("list_credentials 429 -", 1),
+            ("credential_delete 429 spare", 1),
+        ] {
+            assert_eq!(said.iter().filter(|it| *it == line).count(), count, "{door:?} {line}: {said:?}");
+        }
+        assert!(said.iter().all(|it| !it.starts_with("mcp_refused") || it == "mcp_refused 401 -"), "{said:?}");
     }
 }
