@@ -1,5 +1,7 @@
 //! Frames that are none: each is told so, and the next one works.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -165,6 +167,64 @@ fn who_asks_before_the_introduction_can_still_be_introduced() {
         }
         mcp.initialize();
         assert_eq!(mcp.list_tools().len(), 5, "{door:?}");
+    }
+}
+
+#[test]
+fn what_asks_for_nothing_is_answered_with_nothing() {
+    let appliance = server();
+    let quiet = [
+        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/nobody/knows", "params": { "a": CANARY } }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 4711 } }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": {} }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": 1, "progress": 1 } }),
+        json!({ "jsonrpc": "2.0", "id": 1, "result": {} }),
+        json!({ "jsonrpc": "2.0", "id": 1, "result": { "roots": [] } }),
+        json!({ "jsonrpc": "2.0", "id": 1, "error": { "code": -32600, "message": CANARY } }),
+    ];
+    for door in DOORS {
+        for introduced in [false, true] {
+            let mut mcp = door.of(&appliance, appliance.key("all"));
+            if introduced {
+                mcp.initialize();
+            }
+            // Over HTTP, where nothing is asked of clients, an answer is an error.
+            let quiet = quiet.iter().filter(|it| door != Door::Http || it.get("id").is_none());
+            for frame in quiet {
+                mcp.tell(frame);
+                assert_eq!(mcp.ask("ping", &json!({})), Ok(json!({})), "{door:?} after {frame}");
+            }
+        }
+    }
+}
+
+#[test]
+fn all_of_a_burst_are_answered_once() {
+    const BURST: usize = 1000;
+    let appliance = server();
+    for door in [Door::Stdio, Door::Thin] {
+        let mut mcp = door.open(&appliance, appliance.key("all"));
+        let program = mcp.program();
+        let frames: String = (0..BURST)
+            .flat_map(|id| {
+                let frame = match id % 4 {
+                    0 => json!({ "jsonrpc": "2.0", "id": format!("{id}"), "method": "ping" }),
+                    1 => json!({ "jsonrpc": "2.0", "id": format!("{id}"), "method": "tools/list" }),
+                    2 => json!({ "jsonrpc": "2.0", "id": format!("{id}"), "method": "nobody/knows" }),
+                    _ => json!({
+                        "jsonrpc": "2.0", "id": format!("{id}"), "method": "tools/call",
+                        "params": { "name": "list_credentials", "arguments": {} },
+                    }),
+                };
+                [frame.to_string(), "\n".to_owned()]
+            })
+            .collect();
+        program.write(frames.as_bytes());
+        let answered: BTreeSet<String> =
+            (0..BURST).map(|_| program.next()["id"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(answered.len(), BURST, "{door:?}");
+        assert_eq!(mcp.ask("ping", &json!({})), Ok(json!({})), "{door:?}");
     }
 }
 

@@ -199,6 +199,12 @@ fn the_path_takes_posts_of_those_who_have_a_key_and_of_no_page() {
     for origin in ["https://evil.example", "null", "http://127.0.0.1:7878", &*format!("http://{host}"), "x"] {
         assert_eq!(ask(&[("Origin", origin)]).status(), 403, "{origin}");
     }
+    for site in ["cross-site", "same-site"] {
+        assert_eq!(ask(&[("Sec-Fetch-Site", site)]).status(), 403, "{site}");
+    }
+    for version in ["1999-01-01", "x"] {
+        assert_eq!(ask(&[("MCP-Protocol-Version", version)]).status(), 400, "{version}");
+    }
     for foreign in ["evil.example", "evil.example:7878", "127.0.0.1.evil.example", "localhost.evil.example"] {
         assert_eq!(ask(&[("Host", foreign)]).status(), 403, "{foreign}");
     }

@@ -113,7 +113,7 @@ impl Mcp {
         if let Peer::Server(server) = &mut self.peer {
             server.introduced = true;
         }
-        self.tell("notifications/initialized");
+        self.tell(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
         said
     }
 
@@ -155,10 +155,10 @@ impl Mcp {
         }
     }
 
-    /// Tells something that has no answer.
+    /// Sends a frame that has no answer.
     #[track_caller]
-    pub(crate) fn tell(&mut self, method: &str) {
-        let frame = json!({ "jsonrpc": "2.0", "method": method }).to_string();
+    pub(crate) fn tell(&mut self, frame: &Value) {
+        let frame = frame.to_string();
         match &mut self.peer {
             Peer::Program(it) => it.write(&[frame.as_bytes(), b"\n"].concat()),
             Peer::Server(it) => {
