@@ -10,7 +10,7 @@ use crate::{
     cli::failure::Failure,
 };
 
-const DOORS: [&str; 7] = ["path", "forward", "connect", "tunnel", "api", "cli", "admin"];
+const DOORS: [&str; 8] = ["path", "forward", "connect", "tunnel", "api", "mcp", "cli", "admin"];
 
 const OUTCOMES: [&str; 8] =
     ["ok", "denied", "client_abort", "upstream_error", "upstream_abort", "error", "revoked_midstream", "interrupted"];
@@ -30,7 +30,7 @@ pub(crate) struct Filter {
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 
-    /// Where it came in: path, forward, connect, tunnel, api, cli, admin
+    /// Where it came in: path, forward, connect, tunnel, api, mcp, cli, admin
     #[arg(long, value_name = "DOOR", value_parser = DOORS, ignore_case = true, hide_possible_values = true)]
     door: Option<String>,
 

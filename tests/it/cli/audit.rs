@@ -198,7 +198,7 @@ fn a_filter_that_fits_nothing_is_refused() {
     let home = used();
     for command in ["tail", "export", "report"] {
         let wrong = |arguments: &[&str]| ask(&home, &[&[command], arguments].concat()).fails_with(2);
-        wrong(&["--door", "bogus"]).says("[possible values: path, forward, connect, tunnel, api, cli, admin]");
+        wrong(&["--door", "bogus"]).says("[possible values: path, forward, connect, tunnel, api, mcp, cli, admin]");
         wrong(&["--outcome", "bogus"]).says("[possible values: ok, denied, client_abort");
         wrong(&["--since", "2026-12-01", "--until", "2026-11-01"]).says("nothing lies between them");
         wrong(&["--since", "1h", "--until", "1h"]).says("--since is the earlier one");
