@@ -172,12 +172,15 @@ fn within(running: &Config, mut new: Config) -> (Config, Vec<&'static str>) {
     keep("upstream.connect_timeout", new.upstream.connect_timeout != running.upstream.connect_timeout);
     keep("upstream.proxy", new.upstream.proxy != running.upstream.proxy);
     keep("upstream.no_proxy", new.upstream.no_proxy != running.upstream.no_proxy);
+    keep("mcp.enabled", new.mcp.enabled != running.mcp.enabled);
+    keep("mcp.transport", new.mcp.transport != running.mcp.transport);
     new.server.bind = running.server.bind;
     new.server.mode = running.server.mode;
     new.server.socket.clone_from(&running.server.socket);
     new.storage = running.storage.clone();
     new.logging = running.logging.clone();
     new.upstream = running.upstream.clone();
+    new.mcp = running.mcp.clone();
     new.data_dir.clone_from(&running.data_dir);
     (new, fixed)
 }

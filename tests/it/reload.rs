@@ -344,8 +344,9 @@ fn what_counts_from_the_next_start_on_is_named_and_changes_nothing_now() {
     appliance.set("server.mode", "\"server\"");
     appliance.set("server.socket", "\"other.sock\"");
     appliance.set("upstream.connect_timeout", "3");
+    appliance.set("mcp.enabled", "false");
     until("it is told", || {
-        let named = "settings=server.bind, server.mode, server.socket, upstream.connect_timeout";
+        let named = "settings=server.bind, server.mode, server.socket, upstream.connect_timeout, mcp.enabled";
         appliance.printed().contains(named).then_some(())
     });
     for way in WAYS {
