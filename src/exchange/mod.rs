@@ -1,6 +1,6 @@
 //! The data plane: the life of one request, the same behind every door.
 //!
-//! Not here: how a request arrives and how its answer leaves (`proxy`, later `api` and `mcp`), and every change of
+//! Not here: how a request arrives and how its answer leaves (`proxy`, `api`, `mcp`), and every change of
 //! what is stored (`manage`). Main function: [`Exchange::run`].
 
 pub mod attempts;

@@ -28,6 +28,9 @@ pub(crate) enum Purpose {
     Config { good: bool },
     /// `text output`, `json output`: what the block before it prints. `…` is any text in a line, alone any lines.
     Output,
+    /// `json servers`: a client of MCP is told so what to start or to ask. All that it names list their tools; `vk_…` in it is
+    /// the page's `$KEY`.
+    Servers,
     /// `yaml read`: it is YAML.
     Yaml,
     /// `promql read`: a question about metrics that there are; `metrics/described.rs` looks.
@@ -76,6 +79,7 @@ impl Block {
             ["toml", "config"] => Ok(Purpose::Config { good: true }),
             ["toml", "refused"] => Ok(Purpose::Config { good: false }),
             ["text" | "json" | "toml", "output"] => Ok(Purpose::Output),
+            ["json", "servers"] => Ok(Purpose::Servers),
             ["yaml", "read"] => Ok(Purpose::Yaml),
             ["promql", "read"] => Ok(Purpose::Query),
             ["nginx" | "caddy", "recipe"] => Ok(Purpose::Recipe),

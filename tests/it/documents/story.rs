@@ -47,6 +47,15 @@ understood() {
     local said=$(HOME=$PWD/nowhere "$@" 2>&1 < /dev/null)
     [[ $said != *"try '--help'"* ]] || { echo "$said"; false; }
 }
+servers() {
+    local ask='{"jsonrpc":"2.0","id":2,"method":"tools/list","params":{}}' words
+    local begin='{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"a","version":"1"}}}'
+    sed "s/vk_…/$KEY/" $1 | jq -c '.mcpServers[]
+      | if .url then ["curl", "-sS", "-d", $ask, .url] + ({"Content-Type": "application/json"} + .headers | to_entries | map("-H", "\(.key): \(.value)"))
+        else (.env | to_entries | map("\(.key)=\(.value)")) + [.command] + .args end' --arg ask "$ask" > $1.words
+    readarray -t words < <(jq -r '.[]' $1.words)
+    printf '%s\n' "$begin" '{"jsonrpc":"2.0","method":"notifications/initialized"}' "$ask" | env -i HOME=$HOME PATH=$PATH "${words[@]}"
+}
 until_lines() {
     for attempt in {1..500}; do
         failed=0
@@ -103,6 +112,10 @@ impl Story {
                     captured(at, &dry.collect::<String>())
                 }
                 Purpose::Skip => captured(at, &self.parsed(at)),
+                Purpose::Servers => {
+                    fs::write(self.path(&format!("{at}.json")), &self.blocks[at].text).unwrap();
+                    captured(at, &format!("servers {at}.json\n"))
+                }
                 Purpose::Config { .. } => {
                     // With the folder that the examples include.
                     fs::create_dir_all(self.path(&format!("{at}/policies"))).unwrap();
@@ -172,7 +185,12 @@ impl Story {
                     Err(format!("taken as a configuration: {taken}:\n{printed}"))
                 };
             }
-            Purpose::Serve | Purpose::Again { .. } | Purpose::Make | Purpose::Skip => (0, self.printed(at)),
+            Purpose::Servers if !self.printed(at).contains(r#""tools":[{"#) => {
+                return Err(format!("no tools:\n{}", self.printed(at)));
+            }
+            Purpose::Serve | Purpose::Again { .. } | Purpose::Make | Purpose::Servers | Purpose::Skip => {
+                (0, self.printed(at))
+            }
             Purpose::Yaml => {
                 let read = YamlLoader::load_from_str(&self.blocks[at].text);
                 return read.map(drop).map_err(|error| format!("no YAML: {error}"));
