@@ -18,7 +18,7 @@ use crate::{
         target::Target,
     },
     config::Config,
-    exchange::{Inbound, Refusal, Reply},
+    exchange::{Inbound, Refusal, Reply, outgoing::name_ourselves},
     identity::Presented,
     store::FileStore,
 };
@@ -91,6 +91,7 @@ fn inbound(request: Request) -> Inbound<'static> {
     for (name, value) in &request.headers {
         fields.append(name, value.as_bytes());
     }
+    name_ourselves(&mut fields);
     let length = request.body.len() as u64;
     let expects_body = matches!(request.method, Method::POST | Method::PUT | Method::PATCH);
     let framing = if length > 0 || expects_body { Framing::Length(length) } else { Framing::None };

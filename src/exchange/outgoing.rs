@@ -66,6 +66,13 @@ pub fn read(described: Described) -> Result<Outgoing, Refusal> {
     Ok(Outgoing { method, target, fields, framing, body })
 }
 
+/// Says who asks, where nobody has said so: some APIs refuse those who do not (RFC 9110 section 10.1.5).
+pub fn name_ourselves(fields: &mut Fields) {
+    if !fields.iter().any(|it| it.name.eq_ignore_ascii_case(b"user-agent")) {
+        fields.append("User-Agent", concat!("vultrino/", env!("CARGO_PKG_VERSION")).as_bytes());
+    }
+}
+
 fn method_of(text: &str) -> Result<Method, Refusal> {
     let method: Method = text.parse().or(Err(Refusal::Invalid("`method` is no HTTP method")))?;
     let forbidden = ["CONNECT", "TRACE", "TRACK"].iter().any(|it| text.eq_ignore_ascii_case(it));
@@ -132,5 +139,6 @@ fn fields(headers: &BTreeMap<String, String>) -> Result<Fields, Refusal> {
             _ => fields.append(name, value.as_bytes()),
         }
     }
+    name_ourselves(&mut fields);
     Ok(fields)
 }

@@ -113,7 +113,7 @@ pub(crate) static KNOWN: LazyLock<[Known; 5]> = LazyLock::new(|| {
                         "url": { "type": "string", "description": "Target URL (must be HTTPS for security)" },
                         "headers": {
                             "type": "object", "additionalProperties": { "type": "string" },
-                            "description": "Additional headers to include in the request, such as Content-Type, or User-Agent, which some APIs want. \
+                            "description": "Additional headers to include in the request, such as Content-Type and Accept. \
                                             Leave authentication out: it is put in.",
                         },
                         "body": { "type": "string", "description": "Request body (for POST, PUT, PATCH requests). Sent byte for byte; JSON is written as a string, too." },

@@ -76,7 +76,11 @@ impl From<ManageError> for Failure {
             ManageError::NotFound(alias) => return Refusal::NotFound(alias).into(),
             ManageError::Unrecorded(Unavailable::NoSlot) => return Refusal::Overloaded.into(),
             ManageError::Unrecorded(_) => return Refusal::AuditUnavailable.into(),
-            ManageError::AliasTaken(_) => ("alias_exists", "Nothing was changed"),
+            ManageError::AliasTaken(alias) => {
+                let message =
+                    format!("There is a credential '{alias}' already, and it stays as it is. Choose another alias.");
+                return Self { code: "alias_exists", message, word: Some(word) };
+            }
             ref error if error.status() >= 500 => {
                 tracing::error!(error = error as &dyn std::error::Error, "a tool failed");
                 return Refusal::Internal.into();

@@ -85,9 +85,14 @@ struct Counts {
 
 impl Counts {
     fn add(&mut self, fields: &Fields<'_>) {
-        if !matches!(fields.action, "http_request" | "connect" | "api_refused") {
-            self.changes += 1;
-            return;
+        match fields.action {
+            "http_request" | "connect" | "api_refused" | "mcp_refused" => {}
+            // An agent has looked, and nothing was done.
+            "list_credentials" | "get_credential_info" | "read_resource" => return,
+            _ => {
+                self.changes += 1;
+                return;
+            }
         }
         let denied = fields.outcome == Some("denied");
         let day = fields.time.get(..10).unwrap_or_default();

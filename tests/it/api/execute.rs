@@ -38,6 +38,7 @@ fn a_request_is_made_with_the_credential_and_told_as_json() {
     assert_eq!(request.values("host"), [origin.authority()]);
     assert_eq!(request.values("authorization"), [BEARER]);
     assert_eq!(request.values("accept"), ["application/json"]);
+    assert_eq!(request.values("user-agent"), [concat!("vultrino/", env!("CARGO_PKG_VERSION"))]);
     assert!(request.values("x-hop").is_empty());
     assert_eq!(request.body, "title=é".as_bytes());
     let line = appliance.audit_of("/repos");
