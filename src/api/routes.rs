@@ -12,6 +12,7 @@ use axum::{
 };
 use http::{HeaderValue, Method, StatusCode, header};
 use http_body::Body as _;
+use serde_json::json;
 use tower_service::Service as _;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -29,7 +30,7 @@ use crate::{
         policies, roles, types, visitor,
     },
     base::{service, task::caught},
-    exchange::{Refusal, budget::Held},
+    exchange::{Door, Refusal, budget::Held},
 };
 
 /// Every path, with its description.
@@ -84,8 +85,9 @@ async fn admit(State(api): State<Api>, mut request: Request, next: Next) -> Resp
     let welcome = visitor::welcome(&api, &mut request, &mut asking);
     let (response, pace) = match welcome {
         Ok(pace) => (hold(&api, unharmed(next.run(request)).await), pace),
-        Err(refusal) => (Failure::from(refusal).into_response(), Pace::Free),
+        Err(refusal) => (Err(refusal), Pace::Free),
     };
+    let response = response.unwrap_or_else(|refusal| refuse(refusal, asking.door));
     let mut response = asking.note(&api, response);
     let headers = response.headers_mut();
     pace.tell(&api, headers);
@@ -100,19 +102,25 @@ async fn unharmed(answering: impl Future<Output = Response>) -> Response {
 }
 
 /// A large answer takes of the memory of all until it has left.
-fn hold(api: &Api, mut response: Response) -> Response {
+fn hold(api: &Api, mut response: Response) -> Result<Response, Refusal> {
     let length = response.body().size_hint().exact().and_then(|it| usize::try_from(it).ok()).unwrap_or_default();
     if length <= SMALL {
-        return response;
+        return Ok(response);
     }
     let mut held = api.budget().of_large();
-    match held.add(length) {
-        Ok(()) => {
-            response.extensions_mut().insert(Arc::new(held));
-            response
-        }
-        Err(refusal) => Failure::from(refusal).into_response(),
+    held.add(length)?;
+    response.extensions_mut().insert(Arc::new(held));
+    Ok(response)
+}
+
+/// Clients of MCP show the reason of an error of JSON-RPC alone.
+fn refuse(refusal: Refusal, door: Option<Door>) -> Response {
+    let error = json!({ "code": -32600, "message": refusal.message(), "data": { "code": refusal.code() } });
+    let mut response = Failure::from(refusal).into_response();
+    if door == Some(Door::Mcp) {
+        *response.body_mut() = Body::from(json!({ "jsonrpc": "2.0", "id": null, "error": error }).to_string());
     }
+    response
 }
 
 /// The router adds `Allow`, which is all that OPTIONS asks for.

@@ -45,6 +45,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_mins(10);
 /// No method, tool or resource of ours has a longer name.
 const LONGEST_VALUE: usize = 1024;
+const NO_KEY: &str =
+    "The API key in VULTRINO_API_KEY is missing or not valid. Ask the person who runs Vultrino for one.";
 /// Most bytes of an answer: several times what a tool gives.
 const MOST: usize = 32 << 20;
 
@@ -231,6 +233,7 @@ impl Bridge {
         let foreign = || Lost::Foreign(place());
         let json: &RawValue = serde_json::from_slice(&text).map_err(|_foreign| foreign())?;
         match serde_json::from_str::<Answered>(json.get()) {
+            _ if head.status == 401 => Err(Lost::Refused(401, NO_KEY.to_owned())),
             // One line: nothing in a message but what stands between its parts may hold the end of one.
             Ok(it) if it.is_to(id) => Ok(json.get().replace(['\r', '\n'], " ").into_bytes()),
             Ok(Answered { error: Some(Told { message }), id: None, .. }) => {
@@ -303,11 +306,6 @@ fn refused(status: u16, json: &str) -> Option<Lost> {
     let answer = Value::from_str(json).ok()?;
     let (_, message) = (answer.get("error")?.as_str()?, answer.get("message")?.as_str()?);
     let next = match status {
-        401 => {
-            let message =
-                "The API key in VULTRINO_API_KEY is missing or not valid. Ask the person who runs Vultrino for one.";
-            return Some(Lost::Refused(status, message.to_owned()));
-        }
         404 => " MCP is switched off there ([mcp] enabled), or this is an older Vultrino.",
         _ => "",
     };

@@ -212,6 +212,8 @@ fn the_path_takes_posts_of_those_who_have_a_key_and_of_no_page() {
         let answer = ask(&[("Authorization", shown)]);
         assert_eq!(answer.status(), 401, "{shown}: {answer:#?}");
         assert!(answer.values("www-authenticate").iter().any(|it| it.starts_with("Bearer")), "{answer:#?}");
+        let told = frame_in(&answer).unwrap();
+        assert_eq!((&told["id"], &told["error"]["data"]["code"]), (&Value::Null, &json!("unauthorized")), "{told}");
     }
     for kind in ["", "text/plain", "application/x-www-form-urlencoded"] {
         assert!((400..500).contains(&ask(&[("Content-Type", kind)]).status()), "{kind}");
