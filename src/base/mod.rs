@@ -15,6 +15,7 @@ pub mod id;
 pub mod idle;
 pub mod json;
 pub mod pipe;
+pub mod reuse;
 pub mod secret;
 pub mod service;
 pub mod splice;

@@ -1,4 +1,5 @@
-//! What an owner notes beside a credential, of which `header_name` decides how it is injected.
+//! What an owner notes beside a credential, of which `header_name` decides how it is injected, and `reuse` what becomes of
+//! the connection.
 
 use std::str::FromStr;
 
@@ -6,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::base::reuse::{Reuse, ReuseError};
+
 const HEADER_NAME: &str = "header_name";
+const REUSE: &str = "reuse";
 /// Enough for notes; the whole is read at every load.
 const LONGEST: usize = 16 * 1024;
 
@@ -29,7 +33,7 @@ const RESERVED: &[&str] = &[
 ];
 const RESERVED_PREFIX: &str = "x-vultrino-";
 
-/// A JSON object whose `header_name`, if it has one, can be injected.
+/// A JSON object. Its `header_name`, if there is one, can be injected; its `reuse` is a value of [`Reuse`].
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(try_from = "Map<String, Value>", into = "Map<String, Value>")]
 pub struct Metadata(Map<String, Value>);
@@ -52,12 +56,21 @@ pub enum MetadataError {
     /// The name is not the owner's to set.
     #[error("`header_name` cannot be `{0}`: that header is set by the proxy or belongs to one connection")]
     Reserved(String),
+    /// `reuse` has a value that means nothing.
+    #[error("metadata: {0}")]
+    Reuse(#[from] ReuseError),
 }
 
 impl Metadata {
     /// The header that carries the value as it is, if the owner named one.
     pub fn header_name(&self) -> Option<&str> {
         self.0.get(HEADER_NAME).and_then(Value::as_str)
+    }
+
+    /// After which requests a connection to its origin may be used again, if the owner said so.
+    pub fn reuse(&self) -> Option<Reuse> {
+        // Checked when it was made.
+        self.0.get(REUSE).and_then(Value::as_str)?.parse().ok()
     }
 
     /// All of it, to be shown.
@@ -94,6 +107,11 @@ impl TryFrom<Map<String, Value>> for Metadata {
             Some(Value::String(name)) => check_name(name)?,
             Some(_) => return Err(MetadataError::NotAName),
         }
+        match map.get(REUSE) {
+            None => (),
+            Some(Value::String(text)) => drop(text.parse::<Reuse>()?),
+            Some(other) => return Err(ReuseError(other.to_string()).into()),
+        }
         Ok(Self(map))
     }
 }
@@ -119,7 +137,10 @@ fn check_name(name: &str) -> Result<(), MetadataError> {
 
 #[cfg(test)]
 mod tests {
-    use crate::credential::metadata::{Metadata, MetadataError};
+    use crate::{
+        base::reuse::Reuse,
+        credential::metadata::{Metadata, MetadataError},
+    };
 
     #[test]
     fn a_header_name_is_found() {
@@ -140,6 +161,18 @@ mod tests {
         }
         for text in ["", "[]", "\"x\"", "{", r#"{"header_name":1}"#, r#"{"header_name":null}"#] {
             assert!(text.parse::<Metadata>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn reuse_is_one_of_two_words() {
+        let reuse = |text: &str| text.parse::<Metadata>().map(|it| it.reuse());
+        assert_eq!(reuse(r#"{"reuse":"after-body"}"#).unwrap(), Some(Reuse::AfterBody));
+        assert_eq!(reuse(r#"{"reuse":"bodyless"}"#).unwrap(), Some(Reuse::Bodyless));
+        assert_eq!(reuse("{}").unwrap(), None);
+        for text in [r#"{"reuse":"always"}"#, r#"{"reuse":true}"#] {
+            let error = reuse(text).unwrap_err().to_string();
+            assert!(error.contains("\"bodyless\" or \"after-body\""), "{error}");
         }
     }
 
