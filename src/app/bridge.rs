@@ -27,6 +27,7 @@ use crate::{
         fields::Fields,
         head::Framing,
         host::Scheme,
+        reuse::Reuse,
         secret::Secret,
         target::{Origin, Target, TargetError},
     },
@@ -38,7 +39,7 @@ use crate::{
         lines::{self, Line, Out},
         stdio::DRAIN,
     },
-    upstream::{self, Answer, Guard, Request, Upstream, tls},
+    upstream::{self, Answer, Guard, Request, Tenant, Upstream, tls},
 };
 
 /// Longest time without a byte of an answer. The daemon has its own, shorter ones.
@@ -94,6 +95,8 @@ pub fn run(daemon: Daemon, key: Option<Secret>) -> Result<(), AppError> {
             connect_timeout: Duration::from_secs(10),
             proxy: None,
             no_proxy: Vec::new(),
+            // The daemon reads every body to its end.
+            reuse: Reuse::AfterBody,
         };
         let upstream = Upstream::new(&config, guard, trusted, None);
         let bridge = Bridge { upstream, daemon, key, version: Mutex::default() };
@@ -212,7 +215,8 @@ impl Bridge {
         let request = Request {
             target,
             method: &Method::POST,
-            caller: None,
+            tenant: Tenant::default(),
+            reuse: None,
             fields: &fields,
             framing: Framing::Length(body.len() as u64),
             body: Body::Full(body),

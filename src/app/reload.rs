@@ -172,6 +172,7 @@ fn within(running: &Config, mut new: Config) -> (Config, Vec<&'static str>) {
     keep("upstream.connect_timeout", new.upstream.connect_timeout != running.upstream.connect_timeout);
     keep("upstream.proxy", new.upstream.proxy != running.upstream.proxy);
     keep("upstream.no_proxy", new.upstream.no_proxy != running.upstream.no_proxy);
+    keep("upstream.reuse", new.upstream.reuse != running.upstream.reuse);
     keep("mcp.enabled", new.mcp.enabled != running.mcp.enabled);
     keep("mcp.transport", new.mcp.transport != running.mcp.transport);
     new.server.bind = running.server.bind;

@@ -52,6 +52,7 @@ transport = "stdio"
 # connect_timeout = 10          # seconds for name, connection and TLS
 # proxy = ""                    # a proxy that leads out, e.g. "http://user:password@proxy.example.com:3128"
 # no_proxy = []                 # hosts that are reached without it, e.g. ["*.corp.example", "10.0.0.0/8"]
+# reuse = "bodyless"            # "after-body": reuse HTTP/1 connections after requests with a body, too
 
 # [proxy]
 # unmatched = "forward"         # requests without a credential: "forward" or "deny", the default of server mode

@@ -87,6 +87,7 @@ impl Settings<'_> {
                 connect_timeout: upstream.connect_timeout,
                 proxy: upstream.proxy.clone(),
                 no_proxy: upstream.no_proxy.clone(),
+                reuse: upstream.reuse,
             },
             limits: self.sections.limits.clone(),
             rate_limits: self.sections.rate_limits.settle(),

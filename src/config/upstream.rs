@@ -1,5 +1,5 @@
-//! `[upstream]`: which addresses may be dialled, whom TLS trusts, how long dialling may take, which proxy lies between. It
-//! becomes the [`Config`](crate::upstream::Config) of the room of that name.
+//! `[upstream]`: which addresses may be dialled, whom TLS trusts, how long dialling may take, which proxy lies between, and
+//! when connections are used again. It becomes the [`Config`](crate::upstream::Config) of the room of that name.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
 use crate::{
+    base::reuse::Reuse,
     config::{server::seconds, text, written::WrittenPath},
     upstream::{Bypass, Parent},
 };
@@ -26,12 +27,20 @@ pub(crate) struct Section {
     pub(crate) proxy: Option<Arc<Parent>>,
     #[serde(deserialize_with = "bypasses")]
     pub(crate) no_proxy: Vec<Bypass>,
+    pub(crate) reuse: Reuse,
 }
 
 impl Default for Section {
     fn default() -> Self {
         let connect_timeout = Duration::from_secs(10);
-        Self { allow_private: Vec::new(), ca_file: None, connect_timeout, proxy: None, no_proxy: Vec::new() }
+        Self {
+            allow_private: Vec::new(),
+            ca_file: None,
+            connect_timeout,
+            proxy: None,
+            no_proxy: Vec::new(),
+            reuse: Reuse::default(),
+        }
     }
 }
 

@@ -37,7 +37,7 @@ use crate::{
     inject,
     policy::{Denial, Facts, Limiter, Permit, decide},
     safe::{Safe, Stored},
-    upstream::{self, Answer, DialError, Failure, Request, Upstream},
+    upstream::{self, Answer, DialError, Failure, Request, Tenant, Upstream},
 };
 
 /// What one worker needs to run exchanges.
@@ -128,7 +128,8 @@ impl Exchange {
         let permit =
             decide(&facts, &self.shared.limiter).map_err(|denial| self.deny(entry, denial, known.as_deref()))?;
         let judged = self.metrics.judged(entry.opened());
-        let caller = principal.holder().map(|it| it.key.id);
+        let tenant = snapshot.tenant(&principal, known.as_deref());
+        let reuse = known.as_ref().and_then(|it| it.credential().metadata.reuse());
         let takes_trailers = takes_trailers(&inbound.fields);
         let stripped = prepare_request(&mut inbound.fields, config, permit.strips_overrides());
         if inbound.upgrade {
@@ -141,8 +142,14 @@ impl Exchange {
         let keep = (inbound.framing != Framing::None).then(|| stripped.keep_trailer(&inbound.fields));
         let mut interim = inbound.interim.take().map(EndToEnd);
         let interim = interim.as_mut().map(|it| it as _);
-        let request =
-            Request { caller, takes_trailers, keep_trailer: keep, interim, ..request(inbound, meter, config.timeout) };
+        let request = Request {
+            tenant,
+            reuse,
+            takes_trailers,
+            keep_trailer: keep,
+            interim,
+            ..request(inbound, meter, config.timeout)
+        };
         let answer = self.upstream.send(request).await;
         let mut answer = answer.map_err(|failure| refuse(&failure))?;
         self.metrics.answered(judged);
@@ -216,8 +223,8 @@ impl Exchange {
 
     /// Closes idle connections to origin servers whose time is over, and ends what has lost its right.
     pub fn sweep(&self) {
-        self.upstream.sweep();
         let (snapshot, now) = (self.snapshot.load(), self.shared.clock.now());
+        self.upstream.sweep(|tenant| snapshot.is_current(tenant, now));
         self.live.sweep(|rights| snapshot.upholds(rights, now));
     }
 
@@ -299,7 +306,8 @@ fn request<'a>(inbound: &'a mut Inbound<'_>, meter: &Arc<Meter>, timeout: Durati
         framing: inbound.framing,
         body: std::mem::take(&mut inbound.body).metered(meter),
         timeout,
-        caller: None,
+        tenant: Tenant::default(),
+        reuse: None,
         takes_trailers: false,
         keep_trailer: None,
         interim: None,

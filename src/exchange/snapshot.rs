@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{Arc, OnceLock},
 };
 
@@ -20,6 +21,7 @@ use crate::{
     identity::{ApiKey, Holder, KeyHash, Permission, PresentedKey, Principal, Role},
     policy::{Policy, PolicySet},
     safe::Stored,
+    upstream::Tenant,
 };
 
 /// Credentials without their secrets, keys, roles and policies, indexed for the questions that a request asks. All cost
@@ -65,7 +67,15 @@ pub struct Known {
     pub stored: Arc<Stored<Credential>>,
     /// Its alias as audit records hold it.
     pub alias: Arc<str>,
-    policies: OnceLock<Vec<Arc<Policy>>>,
+    judged: OnceLock<Judged>,
+}
+
+/// What the policies make of a credential.
+#[derive(Debug)]
+struct Judged {
+    policies: Vec<Arc<Policy>>,
+    /// A hash of the credential's ID and version and of its policies: another one when any of them changes.
+    generation: u64,
 }
 
 /// Why a caller is not known.
@@ -97,7 +107,7 @@ impl Snapshot {
         let mut snapshot = Self { holders, policies, config, generation, revision, ..Self::default() };
         for stored in credentials {
             let alias = Arc::from(stored.facts.alias.as_str());
-            let known = Arc::new(Known { stored, alias, policies: OnceLock::new() });
+            let known = Arc::new(Known { stored, alias, judged: OnceLock::new() });
             snapshot.index_hosts(&known);
             snapshot.aliases.insert(known.credential().alias.as_str().into(), known);
         }
@@ -186,7 +196,40 @@ impl Snapshot {
 
     /// The policies for a credential of this snapshot. Sought once.
     pub fn policies_for<'a>(&self, known: &'a Known) -> &'a [Arc<Policy>] {
-        known.policies.get_or_init(|| self.policies.matching(&known.credential().alias))
+        &self.judged(known).policies
+    }
+
+    fn judged<'a>(&self, known: &'a Known) -> &'a Judged {
+        known.judged.get_or_init(|| {
+            let policies = self.policies.matching(&known.credential().alias);
+            let mut hasher = DefaultHasher::new();
+            (known.credential().id, known.stored.version, known.credential().updated_at).hash(&mut hasher);
+            for policy in &policies {
+                policy.digest().hash(&mut hasher);
+            }
+            Judged { policies, generation: hasher.finish() }
+        })
+    }
+
+    /// Whose connections to origins a request of this caller with this credential may use.
+    pub fn tenant(&self, principal: &Principal, known: Option<&Known>) -> Tenant {
+        let holder = principal.holder();
+        Tenant {
+            caller: holder.map(|it| it.key.hash),
+            credential: known.map(|it| Arc::clone(&it.alias)),
+            generations: [holder.map_or(0, |it| it.generation), known.map_or(0, |it| self.judged(it).generation)],
+        }
+    }
+
+    /// Whether requests can still have this tenant: its key is valid, and neither role, credential nor policies have
+    /// changed.
+    pub fn is_current(&self, tenant: &Tenant, now: Timestamp) -> bool {
+        let Tenant { caller, credential, generations: [of_caller, of_credential] } = tenant;
+        let holds = |it: &Arc<Holder>| it.generation == *of_caller && !it.key.is_expired(now);
+        caller.is_none_or(|hash| self.holders.get(&hash).is_some_and(holds))
+            && credential
+                .as_ref()
+                .is_none_or(|alias| self.named(alias).is_some_and(|it| self.judged(it).generation == *of_credential))
     }
 
     /// All of them.

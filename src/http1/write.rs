@@ -12,13 +12,15 @@ use crate::base::{
 /// Room that a small body finds behind a head, so that both leave in one write.
 pub const ROOM_FOR_BODY: usize = 4_096;
 
-/// A request head. `fields` hold neither `Host` nor framing; both are written here.
+/// A request head, with `Connection: close` where this is the last request. `fields` hold neither `Host` nor framing; both
+/// are written here.
 pub fn request<const N: usize>(
     method: &Method,
     target: &str,
     host: &str,
     fields: [&Fields; N],
     framing: Framing,
+    last: bool,
 ) -> Vec<u8> {
     let fields_len: usize = fields.iter().map(|it| it.written_len()).sum();
     let room = method.as_str().len() + target.len() + host.len() + fields_len + 128;
@@ -30,7 +32,7 @@ pub fn request<const N: usize>(
         some.write(&mut out);
     }
     write_framing(&mut out, framing);
-    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(if last { b"Connection: close\r\n\r\n" } else { b"\r\n" });
     out
 }
 

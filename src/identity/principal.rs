@@ -1,14 +1,17 @@
 //! Who a caller turned out to be, and what that one may do.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use jiff::Timestamp;
 
 use crate::{
-    base::{capacity::Held, glob::Glob},
+    base::{capacity::Held, glob::Glob, id::Id},
     identity::{ApiKey, Permission, Permissions, Role},
 };
 
@@ -28,6 +31,8 @@ pub struct Holder {
     pub key: ApiKey,
     /// Its role.
     pub role: Arc<Role>,
+    /// A hash of the key's ID and of the role's ID, permissions and scopes: another one when any of them changes.
+    pub generation: u64,
     usage: Arc<Usage>,
 }
 
@@ -44,7 +49,8 @@ impl Holder {
     pub fn new(key: ApiKey, role: Arc<Role>) -> Self {
         let last = AtomicI64::new(key.last_used_at.map_or(0, Timestamp::as_second));
         let usage = Arc::new(Usage { last, open: Arc::default() });
-        Self { key, role, usage }
+        let generation = generation(key.id, &role);
+        Self { key, role, generation, usage }
     }
 
     /// The holder of the same key as it is now, in place of the one `before`.
@@ -74,6 +80,15 @@ impl Holder {
     pub fn open(&self) -> &Arc<Held> {
         &self.usage.open
     }
+}
+
+fn generation(key: Id, role: &Role) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (key, role.id, role.permissions).hash(&mut hasher);
+    for scope in &role.credential_scopes {
+        scope.as_str().hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 impl Principal {

@@ -31,10 +31,11 @@ pub struct Policy {
     /// In their order; numbered from 1.
     pub rules: Vec<Rule>,
     traits: Traits,
+    digest: u64,
 }
 
 /// How the rules of a policy become one verdict.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Evaluation {
     /// The first match decides for URLs and for methods, each for itself; limits guard.
@@ -106,6 +107,11 @@ impl Policy {
         self.traits
     }
 
+    /// A hash of its name, pattern, default, evaluation and rules: equal for equal policies, also after a reload.
+    pub fn digest(&self) -> u64 {
+        self.digest
+    }
+
     /// The rules with their numbers.
     pub fn numbered(&self) -> impl Iterator<Item = (u16, &Rule)> {
         (1..).zip(&self.rules)
@@ -114,6 +120,15 @@ impl Policy {
     /// What the rule of this number asks for.
     pub(crate) fn condition(&self, number: Option<u16>) -> Option<&Condition> {
         self.rules.get(usize::from(number?).checked_sub(1)?).map(|it| &it.condition)
+    }
+
+    fn hashed(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (&self.name, self.credential_pattern.as_str(), self.default_action.as_str(), self.evaluation).hash(&mut hasher);
+        for Rule { condition, action } in &self.rules {
+            (condition.to_string(), action.as_str()).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     /// Rates get their names from what their rule says, so that a rule that did not change keeps its counters, wherever
@@ -150,8 +165,9 @@ impl TryFrom<Written> for Policy {
             only_limits: !rules.is_empty() && rules.iter().all(|it| is_limit(&it.condition)),
             composites: rules.iter().any(|it| it.condition.is_composite()),
         };
-        let mut policy = Self { name, credential_pattern, default_action, evaluation, rules, traits };
+        let mut policy = Self { name, credential_pattern, default_action, evaluation, rules, traits, digest: 0 };
         policy.name_rates();
+        policy.digest = policy.hashed();
         Ok(policy)
     }
 }

@@ -16,7 +16,6 @@ use crate::{
         body::{Body, BodyError, Source},
         head::{AnswerHead, Framing, Version},
         splice::{Line as _, Side},
-        target::Origin,
     },
     http1::{
         Connection,
@@ -24,14 +23,14 @@ use crate::{
         framing, head,
         send::{Outgoing, SendError},
     },
-    upstream::{connect::Dialled, hop::Hop, pool::Pool, send::Failure},
+    upstream::{connect::Dialled, hop::Hop, pool::Pool, reuse, send::Failure, tenant::PoolKey},
 };
 
 /// Shared by whoever awaits the answer's head and by the answer's body; in between by the pool.
 #[derive(Debug)]
 pub struct Channel {
     inner: Mutex<Inner>,
-    origin: Arc<Origin>,
+    key: PoolKey,
     hop: Option<Arc<Hop>>,
     pool: Weak<Pool>,
 }
@@ -41,15 +40,16 @@ struct Inner {
     connection: Connection,
     /// The request, until all of it has left.
     upload: Option<Outgoing>,
+    /// Whether it goes back to the pool once the answer is whole.
     reusable: bool,
 }
 
 impl Channel {
     /// A fresh connection.
-    pub fn new(dialled: Dialled, origin: Arc<Origin>, pool: &Arc<Pool>, timeout: Duration) -> Arc<Self> {
+    pub fn new(dialled: Dialled, key: PoolKey, pool: &Arc<Pool>, timeout: Duration) -> Arc<Self> {
         let Dialled { wire, hop } = dialled;
         let inner = Inner { connection: Connection::new(wire, timeout), upload: None, reusable: true };
-        Arc::new(Self { inner: Mutex::new(inner), origin, hop, pool: Arc::downgrade(pool) })
+        Arc::new(Self { inner: Mutex::new(inner), key, hop, pool: Arc::downgrade(pool) })
     }
 
     /// The parent proxy, if it reads the requests.
@@ -57,9 +57,9 @@ impl Channel {
         self.hop.as_deref()
     }
 
-    /// Whose connection this is.
-    pub fn origin(&self) -> &Arc<Origin> {
-        &self.origin
+    /// Where it leads, and whose requests go over it.
+    pub fn key(&self) -> &PoolKey {
+        &self.key
     }
 
     /// Whether the origin server has neither closed it nor sent what nobody asked for: not even what would be an
@@ -70,9 +70,10 @@ impl Channel {
         connection.poll_gone(&mut cx).is_pending() && !connection.has_input() && connection.is_quiet()
     }
 
-    /// Begins an exchange.
-    pub fn begin(&self, request: Outgoing, timeout: Duration) {
+    /// Begins an exchange; the last one on this connection, unless `reusable`.
+    pub fn begin(&self, request: Outgoing, reusable: bool, timeout: Duration) {
         let mut inner = self.lock();
+        inner.reusable = reusable;
         inner.connection.idle.restart(timeout);
         inner.upload = Some(request);
     }
@@ -169,7 +170,8 @@ impl Inner {
         self.connection.idle.touch();
         if head.status >= 200 {
             self.connection.begin_body(framing);
-            self.reusable = self.reusable && is_persistent(&head) && framing != Framing::UntilClose;
+            let persists = is_persistent(&head) && framing != Framing::UntilClose;
+            self.reusable = self.reusable && persists && !reuse::authenticates_connection(&head);
         }
         Ok((head, framing))
     }

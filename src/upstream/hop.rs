@@ -101,7 +101,8 @@ impl Hop {
             passed.append("Via", member);
         }
         let authority = to.to_string();
-        let head = write::request(&Method::CONNECT, &authority, &authority, [&passed, &self.fields], Framing::None);
+        let head =
+            write::request(&Method::CONNECT, &authority, &authority, [&passed, &self.fields], Framing::None, false);
         socket.write_all(&Zeroizing::new(head)).await.map_err(DialError::Connect)?;
         socket.flush().await.map_err(DialError::Connect)?;
         for _ in 0..=MOST_INTERIM {

@@ -18,6 +18,7 @@ use crate::{
         channel::Channel,
         hop::Hop,
         multiplexed::Multiplexed,
+        reuse,
         send::{Answer, Failure, Request},
         stream::Stream,
     },
@@ -35,7 +36,17 @@ pub enum Lane {
 impl Lane {
     /// Begins to send, and takes the body.
     pub fn http1(channel: Arc<Channel>, request: &mut Request<'_>) -> Self {
-        channel.begin(outgoing(request, channel.hop()), request.timeout);
+        let reusable = reuse::allows(request);
+        Self::begin(channel, request, reusable)
+    }
+
+    /// The same for a request that an HTTP/2 origin gets over HTTP/1: no other goes over this connection.
+    pub fn downgraded(channel: Arc<Channel>, request: &mut Request<'_>) -> Self {
+        Self::begin(channel, request, false)
+    }
+
+    fn begin(channel: Arc<Channel>, request: &mut Request<'_>, reusable: bool) -> Self {
+        channel.begin(outgoing(request, channel.hop(), reusable), reusable, request.timeout);
         Self::Http1(channel)
     }
 
@@ -89,12 +100,14 @@ impl Lane {
     }
 }
 
-fn outgoing(request: &mut Request<'_>, hop: Option<&Hop>) -> Outgoing {
+fn outgoing(request: &mut Request<'_>, hop: Option<&Hop>, reusable: bool) -> Outgoing {
     let Request { target, method, fields, framing, body, keep_trailer, .. } = request;
     let host = target.origin.host_field();
+    // Its `Connection` says `Upgrade`.
+    let last = !reusable && !request.upgrade;
     let head = match hop {
-        None => write::request(method, target.path_and_query(), host, [*fields], *framing),
-        Some(hop) => write::request(method, &target.absolute_form(), host, [*fields, hop.fields()], *framing),
+        None => write::request(method, target.path_and_query(), host, [*fields], *framing, last),
+        Some(hop) => write::request(method, &target.absolute_form(), host, [*fields, hop.fields()], *framing, last),
     };
     let outgoing = Outgoing::new(head, *framing, std::mem::take(body)).keeping(keep_trailer.clone());
     let is_secret = |it: &Fields| it.injected().next().is_some();

@@ -15,8 +15,10 @@ pub mod parent;
 pub mod pool;
 pub mod pseudonym;
 pub mod resolve;
+pub mod reuse;
 pub mod send;
 pub mod stream;
+pub mod tenant;
 pub mod tls;
 
 pub use crate::http1::send::KeepTrailer;
@@ -26,10 +28,13 @@ pub use guard::Guard;
 pub use hop::Hop;
 pub use parent::Parent;
 pub use send::{Answer, Connections, Failure, Request, Upstream};
+pub use tenant::Tenant;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
+
+use crate::base::reuse::Reuse;
 
 /// How origin servers are reached.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,4 +49,6 @@ pub struct Config {
     pub proxy: Option<Arc<Parent>>,
     /// Hosts that are reached without it.
     pub no_proxy: Vec<Bypass>,
+    /// After which requests an HTTP/1 connection may be used again, where the credential does not say.
+    pub reuse: Reuse,
 }

@@ -1,4 +1,4 @@
-//! One HTTP/2 connection to an origin server, shared by the exchanges of one caller that go on at the same time.
+//! One HTTP/2 connection to an origin server, shared by the concurrent exchanges of one pool key.
 
 use std::{
     fmt,
@@ -16,10 +16,10 @@ use h2::client::{Builder, Connection, SendRequest};
 use tokio::time::Instant;
 
 use crate::{
-    base::{id::Id, idle::Idle, target::Origin, task},
+    base::{idle::Idle, task},
     http1::{Wire, scan::LONGEST_HEAD},
     http2::{Batched, incoming::into_io},
-    upstream::flight::Flight,
+    upstream::{flight::Flight, tenant::PoolKey},
 };
 
 /// Most exchanges at once, whatever the origin server permits.
@@ -41,8 +41,7 @@ const LONGEST_FAREWELL: Duration = Duration::from_secs(10);
 
 /// Shared by the pool and by the exchanges on it. When the last of them lets go, it is closed.
 pub struct Multiplexed {
-    origin: Arc<Origin>,
-    caller: Option<Id>,
+    key: PoolKey,
     sender: SendRequest<Bytes>,
     load: Mutex<Load>,
     /// Not to be used for another exchange.
@@ -61,28 +60,18 @@ impl Multiplexed {
     ///
     /// # Errors
     /// The connection has failed already.
-    pub async fn start(
-        wire: Wire,
-        origin: Arc<Origin>,
-        caller: Option<Id>,
-        flight: Option<Flight>,
-    ) -> Result<Arc<Self>, h2::Error> {
+    pub async fn start(wire: Wire, key: PoolKey, flight: Option<Flight>) -> Result<Arc<Self>, h2::Error> {
         let wire = Batched::new(wire);
         let (sender, connection) = builder().handshake(wire.clone()).await?;
         let load = Mutex::new(Load { streams: 0, since: Instant::now() });
-        let shared = Arc::new(Self { origin, caller, sender, load, retired: AtomicBool::new(false) });
+        let shared = Arc::new(Self { key, sender, load, retired: AtomicBool::new(false) });
         task::spawn(Driver { connection, wire, shared: Arc::downgrade(&shared), flight, unasked: 0, farewell: None });
         Ok(shared)
     }
 
-    /// Whose connection this is.
-    pub fn origin(&self) -> &Arc<Origin> {
-        &self.origin
-    }
-
-    /// Whose requests go over it: what one caller does to a connection shall not reach another.
-    pub fn caller(&self) -> Option<Id> {
-        self.caller
+    /// Where it leads, and whose requests go over it.
+    pub fn key(&self) -> &PoolKey {
+        &self.key
     }
 
     /// What a new exchange begins with; `None` when the connection has ended, or soon will.
@@ -140,7 +129,7 @@ impl Multiplexed {
 
 impl fmt::Debug for Multiplexed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Multiplexed").field("origin", &self.origin).field("load", &self.load).finish_non_exhaustive()
+        f.debug_struct("Multiplexed").field("key", &self.key).field("load", &self.load).finish_non_exhaustive()
     }
 }
 

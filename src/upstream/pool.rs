@@ -1,5 +1,5 @@
-//! Connections to origin servers that wait for their next request, and those that can bear one more. One pool a worker;
-//! nobody else takes its lock, but for who counts them now and then.
+//! Idle connections to origins, and HTTP/2 connections that can take one more stream. One pool per worker; its lock is
+//! contended by nobody but the thread that collects metrics.
 
 use std::{
     collections::HashMap,
@@ -13,32 +13,38 @@ use tokio::{
 };
 
 use crate::{
-    base::{id::Id, target::Origin},
-    upstream::{channel::Channel, flight::Flight, multiplexed::Multiplexed},
+    identity::KeyHash,
+    upstream::{
+        channel::Channel,
+        flight::Flight,
+        multiplexed::Multiplexed,
+        tenant::{PoolKey, Tenant},
+    },
 };
 
-/// Longest wait of an idle connection; most origin servers close theirs after a minute or more.
+/// Longest idle time of a connection; most origins close theirs after a minute or more.
 const LONGEST_IDLE: Duration = Duration::from_secs(55);
-/// Most idle connections to one origin.
+/// Most idle connections of one caller in one pool, to all origins together.
 const MOST_IDLE: usize = 256;
-/// Most connections over HTTP/2 of one caller to one origin: from there on requests wait until there is room on one.
+/// Most HTTP/2 connections per pool key: beyond that, requests wait for a stream to end.
 const MOST_MULTIPLEXED: usize = 64;
 
-/// Connections by origin.
+/// Connections by origin and tenant: a connection is never lent to another caller, another credential, or to the same ones
+/// after their role, secret or policies have changed.
 #[derive(Debug, Default)]
-pub struct Pool(Mutex<HashMap<Arc<Origin>, Known>>);
+pub struct Pool(Mutex<HashMap<PoolKey, Known>>);
 
-/// What is known of one origin.
+/// The connections of one pool key.
 #[derive(Debug, Default)]
 struct Known {
-    /// Over HTTP/1, the last used first.
+    /// HTTP/1 connections, the last used at the end.
     idle: Vec<Waiting>,
-    /// Over HTTP/2, also those in use.
+    /// HTTP/2 connections, also those in use.
     multiplexed: Vec<Arc<Multiplexed>>,
-    /// Whether it chose HTTP/1 when it was last asked.
+    /// Whether the origin chose HTTP/1 at the last handshake.
     http1: bool,
-    /// The dials that others wait for, each of the same caller.
-    flights: Vec<(Option<Id>, Arc<Notify>)>,
+    /// The dial that other requests wait for.
+    flight: Option<Arc<Notify>>,
 }
 
 #[derive(Debug)]
@@ -48,7 +54,7 @@ struct Waiting {
     since: Option<Instant>,
 }
 
-/// A connection that is there already.
+/// An open connection.
 #[derive(Debug)]
 pub enum Found {
     /// Over HTTP/1, taken out of the pool.
@@ -57,110 +63,117 @@ pub enum Found {
     Shared(Arc<Multiplexed>),
 }
 
-/// What somebody who found no connection should do.
+/// What a request without a connection does next.
 #[derive(Debug)]
 pub enum Turn {
-    /// Dial. With a flight, others wait for what comes of it.
+    /// Dial. With a flight, others wait for the result.
     Dial(Option<Flight>),
-    /// Wait for a dial that goes on, and look again.
+    /// Wait for another request's dial, and look again.
     Wait(OwnedNotified),
 }
 
 impl Pool {
-    /// Any connection to this origin for this caller, one over HTTP/2 first.
-    pub fn find(&self, origin: &Origin, caller: Option<Id>) -> Option<Found> {
+    /// An open connection, HTTP/2 before HTTP/1.
+    pub fn find(&self, key: &PoolKey) -> Option<Found> {
         let mut pool = self.lock();
-        let known = pool.get_mut(origin)?;
-        known.share(caller).map(Found::Shared).or_else(|| known.take().map(Found::Own))
+        let known = pool.get_mut(key)?;
+        known.share().map(Found::Shared).or_else(|| known.take().map(Found::Own))
     }
 
-    /// A connection over HTTP/1 to this origin that is still alive.
-    pub fn take(&self, origin: &Origin) -> Option<Arc<Channel>> {
-        self.lock().get_mut(origin)?.take()
+    /// An HTTP/1 connection that is still alive.
+    pub fn take(&self, key: &PoolKey) -> Option<Arc<Channel>> {
+        self.lock().get_mut(key)?.take()
     }
 
-    /// Keeps a connection over HTTP/1 for the next request.
+    /// Keeps an HTTP/1 connection for the next request.
     pub fn put(&self, channel: Arc<Channel>) {
         let mut pool = self.lock();
-        let idle = match pool.get_mut(channel.origin()) {
+        let idle = match pool.get_mut(channel.key()) {
             Some(known) => &mut known.idle,
-            None => &mut pool.entry(Arc::clone(channel.origin())).or_default().idle,
+            None => &mut pool.entry(channel.key().clone()).or_default().idle,
         };
         if idle.len() < MOST_IDLE {
             idle.push(Waiting { channel, since: None });
         }
     }
 
-    /// A connection of this caller over HTTP/2 to this origin that is still alive and has room; the one with most room, if
-    /// there may be no more of them.
-    pub fn share(&self, origin: &Origin, caller: Option<Id>) -> Option<Arc<Multiplexed>> {
-        self.lock().get_mut(origin)?.share(caller)
+    /// An HTTP/2 connection that is still alive and can take another stream; the one with the fewest streams if there may
+    /// be no more connections.
+    pub fn share(&self, key: &PoolKey) -> Option<Arc<Multiplexed>> {
+        self.lock().get_mut(key)?.share()
     }
 
-    /// Keeps a connection over HTTP/2 for whoever comes.
+    /// Adds an HTTP/2 connection.
     pub fn add(&self, connection: &Arc<Multiplexed>) {
         let mut pool = self.lock();
-        let known = pool.entry(Arc::clone(connection.origin())).or_default();
+        let known = pool.entry(connection.key().clone()).or_default();
         known.http1 = false;
         known.multiplexed.push(Arc::clone(connection));
     }
 
-    /// Notes that this origin chose HTTP/1: nobody need wait for what others dial.
-    pub fn prefers_http1(&self, origin: &Arc<Origin>) {
-        self.lock().entry(Arc::clone(origin)).or_default().http1 = true;
+    /// Notes that the origin chose HTTP/1: requests no longer wait for each other's dials.
+    pub fn prefers_http1(&self, key: &PoolKey) {
+        self.lock().entry(key.clone()).or_default().http1 = true;
     }
 
-    /// Whose turn it is to dial.
-    pub fn turn(self: &Arc<Self>, origin: &Arc<Origin>, caller: Option<Id>) -> Turn {
+    /// Whether to dial or to wait for a dial that is under way.
+    pub fn turn(self: &Arc<Self>, key: &PoolKey) -> Turn {
         let mut pool = self.lock();
-        let known = pool.entry(Arc::clone(origin)).or_default();
+        let known = pool.entry(key.clone()).or_default();
         if known.http1 {
             return Turn::Dial(None);
         }
-        if let Some((_, landed)) = known.flights.iter().find(|(of, _)| *of == caller) {
+        if let Some(landed) = &known.flight {
             return Turn::Wait(Arc::clone(landed).notified_owned());
         }
         let landed = Arc::<Notify>::default();
-        known.flights.push((caller, Arc::clone(&landed)));
-        Turn::Dial(Some(Flight::new(self, origin, caller, landed)))
+        known.flight = Some(Arc::clone(&landed));
+        Turn::Dial(Some(Flight::new(self, key.clone(), landed)))
     }
 
-    /// Ends the flight of this caller to this origin.
-    pub fn land(&self, origin: &Origin, caller: Option<Id>) {
-        if let Some(known) = self.lock().get_mut(origin) {
-            known.flights.retain(|(of, _)| *of != caller);
+    /// Ends the dial that others wait for.
+    pub fn land(&self, key: &PoolKey) {
+        if let Some(known) = self.lock().get_mut(key) {
+            known.flight = None;
         }
     }
 
-    /// Closes what has waited too long or has been closed by its origin server.
-    pub fn sweep(&self) {
+    /// Closes connections that were idle for too long, that their origins have closed, that exceed a caller's share, and
+    /// those whose tenant is not current any more.
+    pub fn sweep(&self, is_current: impl Fn(&Tenant) -> bool) {
         let (mut pool, now) = (self.lock(), Instant::now());
-        pool.retain(|_, known| {
+        let mut callers: HashMap<Option<KeyHash>, usize> = HashMap::new();
+        pool.retain(|key, known| {
+            if !is_current(&key.tenant) {
+                known.close_idle();
+            }
             known.idle.retain_mut(|it| {
                 let since = *it.since.get_or_insert(now);
                 now - since < LONGEST_IDLE && it.channel.is_alive()
             });
             known.multiplexed.retain(|it| it.idle().is_none_or(|idle| idle < LONGEST_IDLE) && it.is_alive());
-            !known.idle.is_empty() || !known.multiplexed.is_empty() || !known.flights.is_empty()
+            let unused = callers.entry(key.tenant.caller).or_default();
+            *unused += known.unused();
+            if *unused > MOST_IDLE {
+                *unused -= known.unused();
+                known.close_idle();
+            }
+            !known.idle.is_empty() || !known.multiplexed.is_empty() || known.flight.is_some()
         });
         pool.shrink_to_fit();
     }
 
-    /// Closes all that nobody uses.
+    /// Closes all idle connections.
     pub fn clear(&self) {
-        for known in self.lock().values_mut() {
-            known.idle.clear();
-            known.multiplexed.retain(|it| it.streams() > 0);
-        }
+        self.lock().values_mut().for_each(Known::close_idle);
     }
 
-    /// How many are not used now.
+    /// The number of idle connections.
     pub fn idle(&self) -> u64 {
-        let unused = |it: &Known| it.idle.len() + it.multiplexed.iter().filter(|it| it.streams() == 0).count();
-        self.lock().values().map(|it| unused(it) as u64).sum()
+        self.lock().values().map(|it| it.unused() as u64).sum()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<Origin>, Known>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<PoolKey, Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -175,12 +188,20 @@ impl Known {
         None
     }
 
-    fn share(&mut self, caller: Option<Id>) -> Option<Arc<Multiplexed>> {
+    fn share(&mut self) -> Option<Arc<Multiplexed>> {
         self.multiplexed.retain(|it| it.is_alive());
-        let own = || self.multiplexed.iter().filter(|it| it.caller() == caller);
-        let chosen = own().find(|it| it.has_room());
-        let chosen =
-            chosen.or_else(|| own().min_by_key(|it| it.streams()).filter(|_| own().count() >= MOST_MULTIPLEXED));
+        let roomy = self.multiplexed.iter().find(|it| it.has_room());
+        let full = self.multiplexed.len() >= MOST_MULTIPLEXED;
+        let chosen = roomy.or_else(|| self.multiplexed.iter().min_by_key(|it| it.streams()).filter(|_| full));
         chosen.cloned()
+    }
+
+    fn unused(&self) -> usize {
+        self.idle.len() + self.multiplexed.iter().filter(|it| it.streams() == 0).count()
+    }
+
+    fn close_idle(&mut self) {
+        self.idle.clear();
+        self.multiplexed.retain(|it| it.streams() > 0);
     }
 }

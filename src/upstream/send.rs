@@ -14,7 +14,7 @@ use crate::{
         fields::{Fields, Known},
         head::{AnswerHead, Framing, Interim},
         host::{Authority, Scheme},
-        id::Id,
+        reuse::Reuse,
         splice::Side,
         target::{Origin, Target},
     },
@@ -30,6 +30,7 @@ use crate::{
         lane::Lane,
         multiplexed::Multiplexed,
         pool::{Found, Pool, Turn},
+        tenant::{PoolKey, Tenant},
     },
 };
 
@@ -43,6 +44,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 pub struct Upstream {
     connector: Connector,
     pool: Arc<Pool>,
+    reuse: Reuse,
     dials: Count,
     failed_dials: Count,
     reuses: Count,
@@ -77,8 +79,10 @@ pub struct Request<'a> {
     pub target: &'a Target,
     /// Any.
     pub method: &'a Method,
-    /// Whose request it is, by the id of the API key. It shares connections over HTTP/2 only with others of the same caller.
-    pub caller: Option<Id>,
+    /// Whose request it is: it shares connections only with others of the same tenant.
+    pub tenant: Tenant,
+    /// After which requests an HTTP/1 connection may be used again, if the credential says so.
+    pub reuse: Option<Reuse>,
     /// What was injected included.
     pub fields: &'a Fields,
     /// How the body is told.
@@ -145,7 +149,7 @@ impl Upstream {
     pub fn new(config: &Config, guard: Arc<Guard>, tls: Arc<ClientConfig>, hop: Option<Arc<Hop>>) -> Self {
         let connector = Connector::new(guard, tls, hop, config.connect_timeout);
         let [dials, failed_dials, reuses] = Default::default();
-        Self { connector, pool: Arc::default(), dials, failed_dials, reuses }
+        Self { connector, pool: Arc::default(), reuse: config.reuse, dials, failed_dials, reuses }
     }
 
     /// Sends a request and waits for the head of its answer. A connection that proves dead is replaced once, if the
@@ -155,16 +159,19 @@ impl Upstream {
     /// See [`Failure`].
     pub async fn send(&self, mut request: Request<'_>) -> Result<Answer, Failure> {
         let again = may_repeat(&request);
-        let (lane, reused) = match self.waiting(&mut request) {
+        request.reuse.get_or_insert(self.reuse);
+        let origin = Arc::clone(&request.target.origin);
+        let key = PoolKey { origin, tenant: std::mem::take(&mut request.tenant) };
+        let (lane, reused) = match self.waiting(&key, &mut request) {
             Some(lane) => (lane, true),
-            None => (Box::pin(self.fresh(&mut request, Versions::Both)).await?, false),
+            None => (Box::pin(self.fresh(&key, &mut request, Versions::Both)).await?, false),
         };
         let versions = match self.exchange(lane, &mut request).await {
             Err(Failure::Gone(_)) if reused && again => Versions::Both,
             Err(Failure::Unprocessed(versions)) => versions,
             done => return done,
         };
-        let lane = Box::pin(self.fresh(&mut request, versions)).await?;
+        let lane = Box::pin(self.fresh(&key, &mut request, versions)).await?;
         self.exchange(lane, &mut request).await
     }
 
@@ -189,9 +196,10 @@ impl Upstream {
         self.connector.hop().is_some_and(|it| it.is_behind(fields))
     }
 
-    /// Closes idle connections whose time is over. Call it now and then.
-    pub fn sweep(&self) {
-        self.pool.sweep();
+    /// Closes connections that were idle for too long, and those that no request can use any more: their tenant is not
+    /// current. Call it every second or so.
+    pub fn sweep(&self, is_current: impl Fn(&Tenant) -> bool) {
+        self.pool.sweep(is_current);
     }
 
     /// Closes all idle connections.
@@ -201,45 +209,43 @@ impl Upstream {
 
     /// How its connections came to be.
     pub fn connections(&self) -> Connections {
-        let Self { connector: _, pool, dials, failed_dials, reuses } = self;
+        let Self { connector: _, pool, reuse: _, dials, failed_dials, reuses } = self;
         Connections { idle: pool.idle(), dials: dials.get(), failed_dials: failed_dials.get(), reuses: reuses.get() }
     }
 
     /// The request on its way over a connection that there is already.
-    fn waiting(&self, request: &mut Request<'_>) -> Option<Lane> {
+    fn waiting(&self, key: &PoolKey, request: &mut Request<'_>) -> Option<Lane> {
         // One that has switched does not come back, so none that others can use is taken for it.
         if request.upgrade {
             return None;
         }
-        let origin = &request.target.origin;
-        let own = match self.pool.find(origin, request.caller)? {
+        let own = match self.pool.find(key)? {
             Found::Own(channel) => channel,
             Found::Shared(connection) => match Lane::http2(connection, request) {
                 lane @ Some(_) => return lane.inspect(|_| self.reuses.one()),
-                None => self.pool.take(origin)?,
+                None => self.pool.take(key)?,
             },
         };
         self.reuses.one();
         Some(Lane::http1(own, request))
     }
 
-    fn shared(&self, request: &mut Request<'_>) -> Option<Lane> {
-        Lane::http2(self.pool.share(&request.target.origin, request.caller)?, request)
+    fn shared(&self, key: &PoolKey, request: &mut Request<'_>) -> Option<Lane> {
+        Lane::http2(self.pool.share(key)?, request)
     }
 
     /// The same over a new connection, or over one that somebody else has dialled meanwhile.
-    async fn fresh(&self, request: &mut Request<'_>, versions: Versions) -> Result<Lane, Failure> {
-        let origin = &request.target.origin;
-        if request.upgrade || versions == Versions::Http1 || origin.scheme == Scheme::Http {
-            return self.dial_http1(request).await;
+    async fn fresh(&self, key: &PoolKey, request: &mut Request<'_>, versions: Versions) -> Result<Lane, Failure> {
+        if request.upgrade || versions == Versions::Http1 || key.origin.scheme == Scheme::Http {
+            return self.dial_http1(key, request).await;
         }
         let patience = Instant::now() + LONGEST_WAIT;
         let flight = loop {
-            match self.pool.turn(origin, request.caller) {
+            match self.pool.turn(key) {
                 Turn::Dial(flight) => break flight,
                 Turn::Wait(landed) => {
                     let waited = timeout_at(patience, landed).await;
-                    if let Some(lane) = self.shared(request) {
+                    if let Some(lane) = self.shared(key, request) {
                         self.reuses.one();
                         return Ok(lane);
                     }
@@ -249,34 +255,36 @@ impl Upstream {
                 }
             }
         };
-        self.dial(request, flight).await
+        self.dial(key, request, flight).await
     }
 
-    async fn dial(&self, request: &mut Request<'_>, flight: Option<Flight>) -> Result<Lane, Failure> {
-        let origin = &request.target.origin;
-        let dialled = self.connect(origin, request.fields, Versions::Both).await?;
+    async fn dial(&self, key: &PoolKey, request: &mut Request<'_>, flight: Option<Flight>) -> Result<Lane, Failure> {
+        let dialled = self.connect(&key.origin, request.fields, Versions::Both).await?;
         if !dialled.wire.is_http2() {
-            self.pool.prefers_http1(origin);
-            return Ok(Lane::http1(Channel::new(dialled, Arc::clone(origin), &self.pool, request.timeout), request));
+            self.pool.prefers_http1(key);
+            return Ok(Lane::http1(Channel::new(dialled, key.clone(), &self.pool, request.timeout), request));
         }
         // Somebody who did not wait either may have been faster.
-        if let Some(lane) = self.shared(request) {
+        if let Some(lane) = self.shared(key, request) {
             return Ok(lane);
         }
-        let started = Multiplexed::start(dialled.wire, Arc::clone(origin), request.caller, flight).await;
+        let started = Multiplexed::start(dialled.wire, key.clone(), flight).await;
         let connection = started.map_err(|error| Failure::Gone(Some(into_io(error))))?;
         self.pool.add(&connection);
         match Lane::http2(connection, request) {
             Some(lane) => Ok(lane),
-            None => self.dial_http1(request).await,
+            None => self.dial_http1(key, request).await,
         }
     }
 
-    async fn dial_http1(&self, request: &mut Request<'_>) -> Result<Lane, Failure> {
-        let origin = &request.target.origin;
+    async fn dial_http1(&self, key: &PoolKey, request: &mut Request<'_>) -> Result<Lane, Failure> {
         let versions = if request.upgrade { Versions::Upgrade } else { Versions::Http1 };
-        let dialled = self.connect(origin, request.fields, versions).await?;
-        Ok(Lane::http1(Channel::new(dialled, Arc::clone(origin), &self.pool, request.timeout), request))
+        let dialled = self.connect(&key.origin, request.fields, versions).await?;
+        let channel = Channel::new(dialled, key.clone(), &self.pool, request.timeout);
+        Ok(match key.origin.scheme {
+            Scheme::Http => Lane::http1(channel, request),
+            Scheme::Https => Lane::downgraded(channel, request),
+        })
     }
 
     async fn connect(&self, to: &Origin, fields: &Fields, versions: Versions) -> Result<Dialled, Failure> {

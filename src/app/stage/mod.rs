@@ -19,7 +19,7 @@ use crate::{
         AppError, Server, harden,
         trail::{Rollback, open_single_audit},
     },
-    base::{clock::Clock, host::HostError, id::Id, secret::Secret},
+    base::{clock::Clock, host::HostError, id::Id, reuse::Reuse, secret::Secret},
     ca::{Root, to_pem},
     config::{
         self, Config, Loaded,
@@ -157,6 +157,7 @@ fn config(folder: &TempDir, bind: SocketAddr, ca_file: PathBuf) -> Config {
             connect_timeout: server.timeout,
             proxy: None,
             no_proxy: Vec::new(),
+            reuse: Reuse::default(),
         },
         server,
         storage: Storage { path: data_dir.join("credentials.enc"), kdf: KdfParams::floor() },
