@@ -14,7 +14,7 @@ const CHUNKED: (&str, &str) = ("Transfer-Encoding", "chunked");
 fn a_chunked_body_and_its_harmless_trailers_go_up() {
     let key = Credential::key(ALIAS, "k-123", &["localhost:*"]);
     let key = key.with("--metadata").with(r#"{"header_name":"X-API-Key"}"#);
-    let appliance = Appliance::builder().credential(key).start();
+    let appliance = Appliance::builder().credential(key).set("upstream.reuse", "\"after-body\"").start();
     for way in WAYS {
         let origin = Origin::https();
         let mut agent = Agent::via(&appliance, way, &origin);
@@ -161,7 +161,7 @@ fn an_answer_may_come_before_the_request_ends() {
 
 #[test]
 fn both_directions_are_live_at_once() {
-    let appliance = Appliance::start();
+    let appliance = Appliance::builder().set("upstream.reuse", "\"after-body\"").start();
     for way in WAYS {
         let origin = Origin::https_with(|visit| {
             visit.head()?;

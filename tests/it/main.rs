@@ -107,6 +107,8 @@ mod revocation;
 #[cfg(test)]
 mod rollback;
 #[cfg(test)]
+mod sharing;
+#[cfg(test)]
 mod slow_clients;
 #[cfg(test)]
 mod smuggling;

@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::support::{
     Appliance, Origin,
-    appliance::ALIAS,
+    appliance::{ALIAS, Builder},
     memory::{Peak, resident_kib},
     scrape::Scrape,
     skip,
@@ -85,7 +85,9 @@ fn a_thousand_long_bodies_both_ways_at_once_are_streamed() {
             from.read_u8().await.map(drop)
         }
     });
-    let appliance = Appliance::builder().set("server.max_body_size", "0").start();
+    // A thousand handshakes at once take a busy machine long, and so do buffers that fill until nothing moves.
+    let timeouts = |it: Builder| it.set("upstream.connect_timeout", "120").set("server.timeout", "600");
+    let appliance = timeouts(Appliance::builder().set("server.max_body_size", "0")).start();
     let (swarm, runtime) = (Swarm::of(&appliance), runtime());
     let mut peak = Peak::of(appliance.pid());
     let [written, moved] = <[Arc<AtomicUsize>; 2]>::default();

@@ -19,14 +19,14 @@ use crate::support::{
 };
 
 #[test]
-fn a_hundred_requests_on_one_connection_use_one_connection() {
+fn a_hundred_requests_without_a_body_use_one_connection() {
     let appliance = Appliance::start();
     for way in WAYS {
         let origin = Origin::https();
         let mut agent = Agent::via(&appliance, way, &origin);
         for at in 0..50 {
             agent.get(&format!("/{at}")).expect_origins(200);
-            agent.post(&format!("/{at}"), &[], b"body").expect_origins(200);
+            agent.ask("POST", &format!("/{at}"), &[NAMED]).expect_origins(200);
         }
         assert_eq!((origin.connections(), origin.requests().len()), (1, 100), "{way:?}");
     }

@@ -1,0 +1,66 @@
+//! What callers share, and that it carries nothing from one to another. The connections to origins come first: an origin
+//! that leaves a body unread reads it as the next request.
+
+#[cfg(test)]
+mod connections;
+#[cfg(test)]
+mod disorder;
+#[cfg(test)]
+mod lifetime;
+#[cfg(test)]
+mod python_server;
+#[cfg(test)]
+mod sessions;
+#[cfg(test)]
+mod unread_bodies;
+
+use std::io;
+
+use crate::support::{Agent, Appliance, Credential, Origin, Way, appliance::Builder, visit::Visit};
+
+/// The secrets of the two callers' credentials, which have the callers' names.
+const SECRETS: [(&str, &str); 2] = [("ann", "sekrit-of-ann-7Hq2"), ("bob", "sekrit-of-bob-x9Lw")];
+
+/// Two callers, each with a key, a role and a credential of its own; one worker, so that all would find the same idle
+/// connections.
+fn two_callers() -> Builder {
+    SECRETS.into_iter().fold(Appliance::builder().server(), |it, (name, secret)| {
+        it.credential(Credential::key(name, secret, &["localhost:*"])).role(name, "execute", name).key(name, name)
+    })
+}
+
+/// Starts it on one core, so that it has one worker.
+fn on_one_core(builder: Builder) -> Appliance {
+    builder.through(&["taskset", "--cpu-list", "0"]).start()
+}
+
+/// A connection of this caller.
+fn of(name: &str, appliance: &Appliance, way: Way, origin: &Origin) -> Agent {
+    Agent::keyed(appliance, way, origin, appliance.key(name))
+}
+
+/// Sends a request with the credential of this caller, and this body as it is.
+fn send(agent: &mut Agent, name: &str, method: &str, path: &str, body: &str) {
+    let length = body.len().to_string();
+    let head = agent.head(method, path, &[("X-Vultrino-Credential", name), ("Content-Length", &length)]);
+    agent.send(head + body);
+}
+
+/// An origin that answers each head with what it has read of it, and reads no body. It closes the connection when it is
+/// asked to.
+fn reads_no_body() -> Origin {
+    Origin::https_with(|visit| {
+        while let Some(head) = visit.head()? {
+            answer(visit, &head.start)?;
+            if head.values("connection").iter().any(|it| it.eq_ignore_ascii_case("close")) {
+                break;
+            }
+        }
+        visit.close();
+        Ok(())
+    })
+}
+
+fn answer(visit: &mut Visit, text: &str) -> io::Result<()> {
+    visit.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len()))
+}
