@@ -4,17 +4,19 @@ use std::{cell::Cell, fmt, net::SocketAddr, sync::Arc, thread, time::Instant};
 
 use memchr::memchr;
 
-use crate::audit::{
-    escape::{self, CUT},
-    stamp::Stamp,
-    text::Text,
+use crate::{
+    audit::{
+        escape::{self, CUT},
+        stamp::Stamp,
+        text::Text,
+    },
+    base::head::LONGEST_METHOD,
 };
 
 /// The longest URL in a line, in bytes.
 pub const LONGEST_URL: usize = 2048;
 
-/// The longest method, visible prefix of a key, and name in a line; longer ones are cut.
-const LONGEST_METHOD: usize = 16;
+/// The longest visible prefix of a key, and name in a line; longer ones are cut.
 const LONGEST_KEY: usize = 20;
 const LONGEST_NAME: usize = 64;
 
@@ -206,7 +208,7 @@ impl Record {
         self.name.set_name(name);
     }
 
-    /// The request's method, whatever the client wrote there.
+    /// The request's method, as the client wrote it; one that is too long to be forwarded is cut.
     pub fn set_method(&mut self, method: impl AsRef<[u8]>) {
         self.settled = 0;
         self.method.set(method.as_ref());
@@ -324,8 +326,8 @@ mod tests {
             "https://api.example:8443/a\\x20b\\x0d\\x0ac\\x22d\\x27\\x5ce\\x00\\x7f\\xc3\\xa9?x\\x20y="
         );
         let mut record = record();
-        record.set_method("GET /x\n2026");
-        assert_eq!(record.method.as_bytes(), b"GET\\x20/x\\...");
+        record.set_method("GET /x\n2026-11-22T10:30:00.123Z PATH");
+        assert_eq!(record.method.as_bytes(), b"GET\\x20/x\\x0a2026-11-22T10:3\\...");
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub struct Fields {
     index: Vec<Span>,
     /// One bit for each [`Known`] that was ever in the index: most are never there, and need not be sought.
     seen: u32,
+    /// The same for each [`Known`] that was in it more than once.
+    again: u32,
     injected: Vec<Injected>,
 }
 
@@ -48,6 +50,8 @@ pub enum Known {
     Connection,
     /// `Content-Length`
     ContentLength,
+    /// `Content-Type`, also with an underscore: servers that run CGI programs read both as one.
+    ContentType,
     /// `Expect`
     Expect,
     /// `Host`
@@ -94,6 +98,7 @@ impl Fields {
     /// Adds a field whose name and value already stand in the buffer.
     pub fn push_span(&mut self, (name_at, name_len): (usize, usize), (value_at, value_len): (usize, usize)) {
         let known = Known::of(&self.bytes[name_at..name_at + name_len]);
+        self.again |= self.seen & known.bit();
         self.seen |= known.bit();
         let short = |it: usize| u32::try_from(it).unwrap_or(u32::MAX);
         self.index.push(Span {
@@ -123,6 +128,29 @@ impl Fields {
     /// The first value of a known name.
     pub fn first(&self, known: Known) -> Option<&[u8]> {
         self.all(known).next()
+    }
+
+    /// Why these are no fields of one request, if one of those that may stand only once is repeated. `Host` and
+    /// `Content-Length` are judged by the codec.
+    pub fn repeated(&self) -> Option<&'static str> {
+        const SINGLE: [(Known, &str); 3] = [
+            (Known::Authorization, "the Authorization field is repeated"),
+            (Known::ContentType, "the Content-Type field is repeated"),
+            (Known::ProxyAuthorization, "the Proxy-Authorization field is repeated"),
+        ];
+        let single = SINGLE.iter().find(|(known, _)| self.is_repeated(*known)).map(|(_, why)| *why);
+        single.or_else(|| self.repeats_one_of_ours().then_some("an X-Vultrino field is repeated"))
+    }
+
+    /// Whether a field of this known name was added more than once.
+    pub fn is_repeated(&self, known: Known) -> bool {
+        self.again & known.bit() != 0
+    }
+
+    fn repeats_one_of_ours(&self) -> bool {
+        let ours = || self.fields_of(Known::Vultrino);
+        self.is_repeated(Known::Vultrino)
+            && ours().enumerate().any(|(at, one)| ours().skip(at + 1).any(|it| it.name.eq_ignore_ascii_case(one.name)))
     }
 
     /// What `Connection` names (RFC 9110 section 7.6.1): options, and fields that are for this connection only.
@@ -234,6 +262,7 @@ impl Known {
             Some(b'a') if is("authorization") => Self::Authorization,
             Some(b'c') => match name.len() {
                 10 if is("connection") => Self::Connection,
+                12 if begins("content-type") => Self::ContentType,
                 14 if is("content-length") => Self::ContentLength,
                 // What some servers read as framing must not pass as anything else.
                 14 if begins("content-length") => Self::HopByHop,
@@ -300,12 +329,33 @@ mod tests {
     }
 
     #[test]
+    fn fields_that_may_stand_once_are_found_when_they_are_repeated() {
+        let repeated = |names: &[&str]| {
+            let mut fields = Fields::default();
+            names.iter().for_each(|it| fields.append(it, b"v"));
+            fields.repeated().is_some()
+        };
+        for names in [
+            ["Authorization", "authorization"],
+            ["Proxy-Authorization", "proxy-authorization"],
+            ["Content-Type", "content_type"],
+            ["Content_Type", "Content_Type"],
+            ["X-Vultrino-Policy", "x-vultrino-policy"],
+        ] {
+            assert!(repeated(&names), "{names:?}");
+            assert!(!repeated(&names[..1]), "{names:?}");
+        }
+        assert!(!repeated(&["Accept", "Accept", "X-Vultrino-Policy", "X-Vultrino-Credential", "Content-Types"]));
+    }
+
+    #[test]
     fn names_are_recognised_in_any_case() {
         for (name, known) in [
             ("HOST", Known::Host),
             ("x_vultrino-Credential", Known::Vultrino),
             ("Proxy-Connection", Known::HopByHop),
             ("proxy-authorization", Known::ProxyAuthorization),
+            ("content_Type", Known::ContentType),
             ("Proxy-Status", Known::ProxyStatus),
             ("Content_Length", Known::HopByHop),
             ("transfer_encoding", Known::HopByHop),

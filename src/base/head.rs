@@ -6,6 +6,9 @@ use http::Method;
 
 use crate::base::fields::Fields;
 
+/// Longest method that is forwarded, in bytes.
+pub const LONGEST_METHOD: usize = 32;
+
 /// Versions of HTTP that a peer may speak.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Version {

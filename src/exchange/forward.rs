@@ -103,7 +103,8 @@ fn goes_up(field: Field<'_>) -> bool {
         | Known::TransferEncoding
         | Known::Vultrino => false,
         Known::Authorization => !presented::is_in_authorization(field.value),
-        Known::Expect
+        Known::ContentType
+        | Known::Expect
         | Known::Origin
         | Known::Other
         | Known::Override

@@ -9,10 +9,10 @@ use crate::{
     base::{
         body::Body,
         fields::Fields,
-        head::{Framing, Interim},
+        head::{Framing, Interim, LONGEST_METHOD},
         target::Target,
     },
-    exchange::identify::Leave,
+    exchange::{Refusal, identify::Leave},
     identity::Presented,
 };
 
@@ -53,6 +53,19 @@ pub struct Caller<'a> {
     pub keyless: bool,
     /// See [`Inbound::source`].
     pub source: Option<SocketAddr>,
+}
+
+/// Refuses methods that are not forwarded, in whatever case: origin servers differ about it. TRACE returns the request as
+/// the origin server got it, injected secret included; CONNECT would open a tunnel behind us.
+///
+/// # Errors
+/// CONNECT, TRACE, TRACK, and methods of more than [`LONGEST_METHOD`] bytes.
+pub fn check_method(method: &Method) -> Result<(), Refusal> {
+    if method.as_str().len() > LONGEST_METHOD {
+        return Err(Refusal::Invalid("the method is longer than 32 bytes"));
+    }
+    let refused = ["CONNECT", "TRACE", "TRACK"].iter().any(|it| method.as_str().eq_ignore_ascii_case(it));
+    if refused { Err(Refusal::Method) } else { Ok(()) }
 }
 
 impl Inbound<'_> {

@@ -27,7 +27,7 @@ pub mod whole;
 
 pub use health::{Health, Part};
 pub use identify::Leave;
-pub use inbound::{Caller, Door, Inbound};
+pub use inbound::{Caller, Door, Inbound, check_method};
 pub use live::{Ticket, Watch};
 pub use metrics::Metrics;
 pub use open::Open;

@@ -23,7 +23,7 @@ const LONGEST_HEADERS: usize = 64 << 10;
 /// What to ask of the origin server, in words.
 #[derive(Debug, Default)]
 pub struct Described {
-    /// Any but CONNECT, TRACE and TRACK.
+    /// Any token; [`crate::exchange::check_method`] refuses some.
     pub method: String,
     /// `https`; `http` only where the credential's binding permits it.
     pub url: String,
@@ -56,7 +56,8 @@ pub struct Outgoing {
 /// What is no method, URL or header.
 pub fn read(described: Described) -> Result<Outgoing, Refusal> {
     let Described { method, url, headers, query, body } = described;
-    let (method, target, fields) = (method_of(&method)?, target(&url, &query)?, fields(&headers)?);
+    let method: Method = method.parse().or(Err(Refusal::Invalid("`method` is no HTTP method")))?;
+    let (target, fields) = (target(&url, &query)?, fields(&headers)?);
     let (framing, body) = match body {
         Some(text) => (Framing::Length(text.len() as u64), Body::Full(Bytes::from(text))),
         None if matches!(method, Method::POST | Method::PUT | Method::PATCH) => (Framing::Length(0), Body::Empty),
@@ -71,12 +72,6 @@ pub fn name_ourselves(fields: &mut Fields) {
     if !fields.iter().any(|it| it.name.eq_ignore_ascii_case(b"user-agent")) {
         fields.append("User-Agent", concat!("vultrino/", env!("CARGO_PKG_VERSION")).as_bytes());
     }
-}
-
-fn method_of(text: &str) -> Result<Method, Refusal> {
-    let method: Method = text.parse().or(Err(Refusal::Invalid("`method` is no HTTP method")))?;
-    let forbidden = ["CONNECT", "TRACE", "TRACK"].iter().any(|it| text.eq_ignore_ascii_case(it));
-    if forbidden { Err(Refusal::Method) } else { Ok(method) }
 }
 
 /// With the query where it belongs: what is judged is all of it.
@@ -138,6 +133,10 @@ fn fields(headers: &BTreeMap<String, String>) -> Result<Fields, Refusal> {
             Known::Expect => {}
             _ => fields.append(name, value.as_bytes()),
         }
+    }
+    // Both are written anew, whatever these say; but whoever repeats one means two things.
+    if fields.is_repeated(Known::Host) || fields.is_repeated(Known::ContentLength) {
+        return Err(Refusal::Invalid("`headers` names Host or Content-Length twice"));
     }
     name_ourselves(&mut fields);
     Ok(fields)

@@ -26,6 +26,7 @@ use crate::{
     exchange::{
         Config, Health, Inbound, Recorded, Refusal, Reply, Snapshot,
         bind::bind,
+        check_method,
         forward::{ask_for_websocket, prepare_answer, prepare_request, takes_trailers},
         identify::{Leave, permitted},
         live::{Live, Rights, Ticket},
@@ -257,6 +258,10 @@ impl Exchange {
 
 /// What can be refused without knowing anything.
 fn check(inbound: &Inbound<'_>, config: &Config) -> Result<(), Refusal> {
+    check_method(&inbound.method)?;
+    if let Some(why) = inbound.fields.repeated() {
+        return Err(Refusal::Invalid(why));
+    }
     if inbound.fields.all(Known::Expect).any(|it| !it.eq_ignore_ascii_case(b"100-continue")) {
         return Err(Refusal::Expectation);
     }

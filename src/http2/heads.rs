@@ -38,6 +38,9 @@ pub fn request(parts: request::Parts, ends: bool) -> Result<(RequestHead, Framin
     if !target.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Refused::Malformed("the path holds bytes outside visible ASCII"));
     }
+    if headers.get_all(header::HOST).iter().nth(1).is_some() {
+        return Err(Refused::Malformed("the Host field is repeated"));
+    }
     let fields = fields(&headers, Some(authority))?;
     let head = RequestHead { method, target: target.into(), version: Version::Http2, fields };
     let framing = match framing::of_request(&head)? {

@@ -11,7 +11,7 @@ use crate::{
         host::{Authority, Scheme},
         target::{Origin, Target},
     },
-    exchange::{Refusal, bind},
+    exchange::{Refusal, bind, check_method},
     identity::Presented,
 };
 
@@ -32,7 +32,7 @@ pub enum Ingress {
 /// Forms and methods that mean nothing here, and targets that are ambiguous.
 pub fn classify(head: &RequestHead, near: Option<&Arc<Origin>>) -> Result<Ingress, Refusal> {
     let target = &*head.target;
-    refuse_method(&head.method)?;
+    check_method(&head.method)?;
     if !target.starts_with('/') {
         return Ok(Ingress::Forward(Target::parse_near(target, near)?));
     }
@@ -46,7 +46,7 @@ pub fn classify(head: &RequestHead, near: Option<&Arc<Origin>>) -> Result<Ingres
 /// # Errors
 /// Another host in the target or in `Host`, a tunnel in the tunnel, an ambiguous path.
 pub fn classify_inside(head: &RequestHead, origin: &Arc<Origin>) -> Result<Target, Refusal> {
-    refuse_method(&head.method)?;
+    check_method(&head.method)?;
     if head.fields.all(Known::Host).any(|it| !origin.is_named_by(it)) {
         return Err(Refusal::Misdirected);
     }
@@ -66,16 +66,22 @@ pub fn asks_for_websocket(head: &RequestHead, framing: Framing) -> bool {
         && head.fields.connection_options().any(|it| it.eq_ignore_ascii_case(b"upgrade"))
 }
 
+/// Refuses what is no exchange and repeats a field that may stand once; exchanges are judged where they are run.
+///
+/// # Errors
+/// See [`crate::base::fields::Fields::repeated`].
+pub fn check_single(head: &RequestHead) -> Result<(), Refusal> {
+    head.fields.repeated().map_or(Ok(()), |why| Err(Refusal::Invalid(why)))
+}
+
 /// Who a request in proxy style says it is.
 ///
 /// # Errors
-/// Two fields, or one that holds neither an alias nor a key.
+/// A field that holds neither an alias nor a key.
 pub fn presented(head: &RequestHead) -> Result<Presented, Refusal> {
-    let mut fields = head.fields.all(Known::ProxyAuthorization);
-    match (fields.next(), fields.next()) {
-        (None, _) => Ok(Presented::default()),
-        (Some(field), None) => Presented::from_proxy_authorization(field).or(Err(Refusal::ProxyUnauthorized)),
-        (Some(_), Some(_)) => Err(Refusal::Invalid("Proxy-Authorization stands twice")),
+    match head.fields.first(Known::ProxyAuthorization) {
+        None => Ok(Presented::default()),
+        Some(field) => Presented::from_proxy_authorization(field).or(Err(Refusal::ProxyUnauthorized)),
     }
 }
 
@@ -122,13 +128,6 @@ pub fn connect(head: &RequestHead) -> Result<Arc<Origin>, Refusal> {
         return Err(Refusal::Invalid("CONNECT and its Host field name different hosts"));
     }
     Ok(Arc::new(Origin::new(Scheme::Https, authority)))
-}
-
-/// TRACE answers with the request it got: an injected secret would come back to the caller. CONNECT would open a tunnel
-/// behind us. Origin servers differ about the case of methods.
-fn refuse_method(method: &Method) -> Result<(), Refusal> {
-    let refused = ["TRACE", "TRACK", "CONNECT"].iter().any(|it| method.as_str().eq_ignore_ascii_case(it));
-    if refused { Err(Refusal::Method) } else { Ok(()) }
 }
 
 /// Everything that could be meant as path style, so that a misspelled URL is an error and not a path of ours. No path of

@@ -2,8 +2,10 @@
 
 use std::fs;
 
+use serde_json::{Map, json};
+
 use crate::support::{
-    Agent, Appliance, Credential, Origin, WAYS, Way,
+    Agent, Appliance, Credential, Http2Client, Origin, WAYS, Way,
     agent::NAMED,
     appliance::{ALIAS, BEARER},
 };
@@ -68,14 +70,7 @@ fn twins_of_the_injected_field_go() {
     let appliance = Appliance::builder().credential(key).credential(plain).start();
     for way in WAYS {
         let origin = Origin::https();
-        let twins = [
-            ("authorization", "1"),
-            ("AUTHORIZATION", "2"),
-            ("Authorization", "3"),
-            ("X_API_KEY", "4"),
-            ("x-api_key", "5"),
-            ("X-Api-Key", "6"),
-        ];
+        let twins = [("AUTHORIZATION", "1"), ("X_API_KEY", "4"), ("x-api_key", "5"), ("X-Api-Key", "6")];
         for (alias, name, value) in [("custom", "x-api-key", "k-123"), (ALIAS, "authorization", "Bearer k-456")] {
             let fields = [&[("X-Vultrino-Credential", alias)], &twins[..]].concat();
             Agent::via(&appliance, way, &origin).ask("GET", "/", &fields).expect_origins(200);
@@ -86,6 +81,64 @@ fn twins_of_the_injected_field_go() {
             assert_eq!(found, [value], "{way:?} {request:#?}");
         }
     }
+}
+
+/// Pairs of fields that, beside [`NAMED`], two parsers could take for two values.
+const REPEATED: [[(&str, &str); 2]; 6] = [
+    [("Authorization", "Bearer a"), ("Authorization", "Bearer b")],
+    [("Authorization", "Bearer a"), ("authorization", "Bearer a")],
+    [("Content-Type", "text/plain"), ("content-type", "application/json")],
+    [("Content-Type", "text/plain"), ("Content_Type", "application/json")],
+    [("X-Vultrino-Policy", "a"), ("x-vultrino-policy", "b")],
+    [("x-vultrino-credential", "other"), ("X-Other", "a")],
+];
+
+#[test]
+fn fields_that_may_stand_once_are_refused_when_they_are_repeated() {
+    let appliance = Appliance::start();
+    let origin = Origin::https();
+    for way in WAYS {
+        for (at, fields) in REPEATED.iter().enumerate() {
+            let path = format!("/repeated-{way:?}-{at}");
+            let answer = Agent::via(&appliance, way, &origin).ask("GET", &path, &[&[NAMED], &fields[..]].concat());
+            answer.expect_refusal(400, "invalid_request");
+            let line = appliance.audit_of(&format!("{}{path}", origin.authority()));
+            assert_eq!((line.get("status"), line.get("outcome")), ("400", "denied"), "{}", line.text);
+        }
+    }
+    let proxy = [("Proxy-Authorization", "Basic YTo="), ("proxy-authorization", "Basic YTo=")];
+    Agent::via(&appliance, Way::Absolute, &origin).ask("GET", "/", &proxy).expect_refusal(400, "invalid_request");
+    let mut agent = Agent::dial(appliance.address());
+    agent.connect(&origin.authority(), &proxy).unwrap_err().expect_refusal(400, "invalid_request");
+    // On our own paths too, and over HTTP/2.
+    let mut api = appliance.api_without_key();
+    for (at, fields) in REPEATED.iter().enumerate() {
+        assert_eq!(
+            api.ask("GET", "/v1/credentials", &[&[NAMED], &fields[..]].concat(), b"").status(),
+            400,
+            "{fields:?}"
+        );
+        api = appliance.api_without_key();
+        let path = format!("/repeated-h2-{at}");
+        let mut client = Http2Client::to(&appliance, &origin.authority());
+        let lower = [NAMED, fields[0], fields[1]].map(|(name, value)| (name.to_ascii_lowercase(), value));
+        let answer = client.ask("GET", &path, &lower.each_ref().map(|(name, value)| (&**name, *value)));
+        answer.expect_refusal(400, "invalid_request");
+        appliance.audit_of(&format!("{}{path}", origin.authority()));
+    }
+    // A description in JSON cannot name a field twice, but in two cases.
+    for names in [["Authorization", "authorization"], ["Content-Type", "Content_Type"], ["Host", "host"]] {
+        let headers: Map<_, _> = names.map(|it| (it.to_owned(), json!("a"))).into_iter().collect();
+        let params = json!({ "method": "GET", "url": origin.url("/x"), "headers": headers });
+        let asked = json!({ "credential": ALIAS, "action": "http.request", "params": params });
+        appliance.api_without_key().post("/v1/execute", &asked).expect_refusal(400, "invalid_request");
+        if names[0] != "Host" {
+            let [one, two] = names.map(|it| format!("{it}: a"));
+            let out = appliance.cli(&["request", ALIAS, &origin.url("/x"), "-H", &one, "-H", &two]);
+            assert!(!out.status.success() && out.stderr.contains("is repeated"), "{out:?}");
+        }
+    }
+    assert_eq!(origin.connections(), 0);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Heads that are ambiguous are refused in each way with the right status, before anything goes up.
 
 use crate::support::{
-    Agent, Answer, Appliance, Origin, WAYS, Way,
+    Agent, Answer, Appliance, Http2Client, Origin, WAYS, Way,
+    agent::NAMED,
     appliance::{ALIAS, BEARER},
     audit_line::AuditLine,
 };
@@ -260,6 +261,55 @@ fn methods_that_reflect_or_tunnel_are_not_passed_on() {
     let refused = agent.connect(&origin.authority(), &[]).err().map(|answer| answer.refusal().status);
     assert_eq!(refused, Some(405));
     assert_eq!(origin.received(), 0);
+}
+
+const METHODS: &str = "[[policies]]\nname = \"methods\"\ncredential_pattern = \"*\"\ndefault_action = \"deny\"\n\
+    [[policies.rules]]\ncondition = { method_match = [\"GET\", \"A-METHOD-OF-AS-MANY-AS-32-BYTES.\"] }\naction = \"allow\"\n";
+
+#[test]
+fn methods_are_judged_in_any_case_sent_as_they_came_and_logged_whole() {
+    let appliance = Appliance::builder().sections(METHODS).start();
+    for way in WAYS {
+        for (at, method) in ["GET", "get", "gEt", "A-METHOD-OF-AS-MANY-AS-32-BYTES."].into_iter().enumerate() {
+            let origin = Origin::https();
+            let path = format!("/method-{way:?}-{at}");
+            let mut agent = Agent::via(&appliance, way, &origin);
+            agent.ask(method, &path, &[NAMED]).expect_origins(200);
+            assert_eq!(origin.only_request().method(), method, "{way:?}");
+            let line = appliance.audit_of(&format!("{}{path}", origin.authority()));
+            assert_eq!(line.get("method"), method, "{}", line.text);
+        }
+        let origin = Origin::https();
+        for method in ["DELETE", "delete", "Delete"] {
+            Agent::via(&appliance, way, &origin).ask(method, "/", &[NAMED]).expect_refusal(403, "policy_denied");
+        }
+        assert_eq!(origin.connections(), 0, "{way:?}");
+    }
+}
+
+#[test]
+fn methods_that_are_too_long_are_refused_with_a_line() {
+    let appliance = Appliance::start();
+    let origin = Origin::https();
+    for length in [33, 10_000] {
+        let method = "M".repeat(length);
+        let path = |door: &str| format!("/long-{length}-{door}");
+        for way in WAYS {
+            let mut agent = Agent::via(&appliance, way, &origin);
+            agent.ask(&method, &path(&format!("{way:?}")), &[NAMED]).expect_refusal(400, "invalid_request");
+        }
+        let mut client = Http2Client::to(&appliance, &origin.authority());
+        client.ask(&method, &path("h2"), &[]).expect_refusal(400, "invalid_request");
+        let params = serde_json::json!({ "method": method, "url": origin.url(&path("api")) });
+        let asked = serde_json::json!({ "credential": ALIAS, "action": "http.request", "params": params });
+        appliance.api_without_key().post("/v1/execute", &asked).expect_refusal(400, "invalid_request");
+        for door in ["Path", "Absolute", "Tunnel", "h2", "api"] {
+            let line = appliance.audit_of(&path(door));
+            assert_eq!((line.get("status"), line.get("outcome")), ("400", "denied"), "{}", line.text);
+            assert!(line.get("method").starts_with("MMMMMMMM"), "{}", line.text);
+        }
+    }
+    assert_eq!(origin.connections(), 0);
 }
 
 #[test]
