@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
+use smallvec::SmallVec;
 
 use crate::base::host::{Authority, Host};
 
@@ -24,14 +25,26 @@ impl Guard {
 
     /// Whether this address may be dialled.
     pub fn permits(&self, address: SocketAddr) -> bool {
-        let ip = address.ip().to_canonical();
-        self.permits_parent(address) && (is_public(ip) || self.allowed.iter().any(|net| net.contains(&ip)))
+        self.permits_parent(address)
+            && match address.ip().to_canonical() {
+                ip @ IpAddr::V4(_) => self.opens(ip),
+                IpAddr::V6(ip) => {
+                    (stands_for_ipv4(ip) || self.opens(ip.into()))
+                        && embedded(ip).iter().all(|it| self.opens((*it).into()))
+                }
+            }
     }
 
     /// Whether the parent proxy may be dialled at this address: whoever configured it meant it, wherever it is.
     pub fn permits_parent(&self, address: SocketAddr) -> bool {
         let ip = address.ip().to_canonical();
-        !is_metadata(ip) && !self.is_own(SocketAddr::new(ip, address.port()))
+        let meant = |ip| !is_metadata(ip) && !self.is_own(SocketAddr::new(ip, address.port()));
+        meant(ip) && !matches!(ip, IpAddr::V6(it) if embedded(it).iter().any(|it| !meant((*it).into())))
+    }
+
+    /// Whether this address is public, or in an allowed range.
+    fn opens(&self, ip: IpAddr) -> bool {
+        is_public(ip) || self.allowed.iter().any(|net| net.contains(&ip))
     }
 
     /// Whether nothing that this can stand for may be dialled, as far as that is known without asking a name service.
@@ -73,7 +86,8 @@ fn is_metadata(ip: IpAddr) -> bool {
         [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
     match ip {
         IpAddr::V4(it) => V4.contains(&it),
-        IpAddr::V6(it) => V6.contains(&it) || embedded(it).is_some_and(|it| V4.contains(&it)),
+        // A network may translate to IPv4 under a prefix of its own (RFC 6052 section 2.2): nobody but the network knows it.
+        IpAddr::V6(it) => V6.contains(&it) || V4.contains(&low(it)),
     }
 }
 
@@ -99,26 +113,58 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
     !special
 }
 
-/// Global unicast (`2000::/3`) without documentation, benchmarking and Teredo; forms that embed an IPv4 address are as
-/// public as that.
+/// Global unicast (`2000::/3`) without documentation, benchmarking and Teredo.
 fn is_public_v6(ip: Ipv6Addr) -> bool {
-    if let Some(inner) = embedded(ip) {
-        return is_public_v4(inner);
-    }
     match ip.segments() {
         [0x2001, second, ..] => !matches!(second, 0x0000..=0x01ff | 0x0db8),
         [first, ..] => first & 0xe000 == 0x2000 && first != 0x3fff,
     }
 }
 
-/// The IPv4 address inside 6to4 (`2002::/16`), NAT64 (`64:ff9b::/96`) and the deprecated compatible form (`::/96`).
-fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+/// Whether the IPv4 address inside it alone says where it leads: 6to4 (`2002::/16`), NAT64 (`64:ff9b::/96`) and the
+/// deprecated compatible form (`::/96`).
+fn stands_for_ipv4(ip: Ipv6Addr) -> bool {
+    matches!(ip.segments(), [0x2002, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..])
+        || matches!(ip.segments(), [0, 0, 0, 0, 0, 0, high, _] if high != 0)
+}
+
+/// Every IPv4 address that a packet to this one may end at.
+fn embedded(ip: Ipv6Addr) -> SmallVec<[Ipv4Addr; 4]> {
     let from = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
-    match ip.segments() {
-        [0x2002, high, low, ..] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(from(high, low)),
-        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => Some(from(high, low)),
-        _ => None,
+    let segments = ip.segments();
+    let mut inner = SmallVec::new();
+    match segments {
+        // 6to4 (RFC 3056).
+        [0x2002, high, low, ..] => inner.push(from(high, low)),
+        // Teredo (RFC 4380): its server, and the client with all bits turned.
+        [0x2001, 0, high, low, _, _, high_turned, low_turned] => {
+            inner.extend([from(high, low), from(!high_turned, !low_turned)]);
+        }
+        // NAT64 (RFC 6052) under the well-known prefix.
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] => inner.push(low(ip)),
+        // NAT64 under the prefix for local use (RFC 8215), which a network divides as it likes: the address may begin
+        // behind 48, 56, 64 or 96 bits, and the ninth byte is not part of it.
+        [0x64, 0xff9b, 1, ..] => {
+            let octets = ip.octets();
+            let at = |places: [usize; 4]| Ipv4Addr::from(places.map(|it| octets[it]));
+            inner.extend([at([6, 7, 9, 10]), at([7, 9, 10, 11]), at([9, 10, 11, 12]), low(ip)]);
+        }
+        // IPv4-compatible, and IPv4-translated (RFC 2765).
+        [0, 0, 0, 0, 0, 0, high, _] if high != 0 => inner.push(low(ip)),
+        [0, 0, 0, 0, 0xffff, 0, ..] => inner.push(low(ip)),
+        _ => {}
     }
+    // ISATAP (RFC 5214) under any prefix; two bits say whether the address is unique, and whether it is a group's.
+    if segments[4] & !0x0300 == 0 && segments[5] == 0x5efe {
+        inner.push(low(ip));
+    }
+    inner
+}
+
+/// The last 32 bits.
+fn low(ip: Ipv6Addr) -> Ipv4Addr {
+    let [.., a, b, c, d] = ip.octets();
+    Ipv4Addr::new(a, b, c, d)
 }
 
 #[cfg(test)]
@@ -163,10 +209,29 @@ mod tests {
             "2001:db8::1",
             "100::1",
             "2001::1",
+            // Embedded in what else is public, and private around what is public.
+            "2001:470:1::5efe:10.0.0.1",
+            "2001:470:1:0:200:5efe:127.0.0.1",
+            "2001:470:1:0:100:5efe:127.0.0.1",
+            "fe80::5efe:1.1.1.1",
+            "fd00::200:5efe:1.1.1.1",
+            "2001:0:101:101:0:0:f5ff:fffe",
+            "::ffff:0:127.0.0.1",
+            "64:ff9b::10.0.0.1",
+            "2002:a00:1::",
         ] {
             assert!(!permits(&guard, ip), "{ip}");
         }
-        for ip in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "::ffff:1.1.1.1"] {
+        for ip in [
+            "1.1.1.1",
+            "172.32.0.1",
+            "100.128.0.1",
+            "2606:4700::1111",
+            "::ffff:1.1.1.1",
+            "64:ff9b::1.1.1.1",
+            "2002:101:101::",
+            "2001:470:1::5efe:1.1.1.1",
+        ] {
             assert!(permits(&guard, ip), "{ip}");
         }
     }
@@ -187,6 +252,18 @@ mod tests {
             "::ffff:169.254.169.254",
             "64:ff9b::a9fe:a9fe",
             "2002:a9fe:a9fe::",
+            "::169.254.169.254",
+            "::ffff:0:169.254.169.254",
+            "64:ff9b:1::169.254.169.254",
+            "64:ff9b:1:a9fe:a9:fe00::",
+            "64:ff9b:1:a9:fe:a9fe::",
+            "64:ff9b:1:0:a9:fea9:fe00:0",
+            "fe80::5efe:169.254.169.254",
+            "2001:470:1::200:5efe:169.254.169.254",
+            "2001:0:101:101::5601:5601",
+            "2001:0:a9fe:a9fe::",
+            "fd64::169.254.169.254",
+            "64:ff9b::7f00:1",
             "127.0.0.1",
             "127.0.0.2",
             "::1",
@@ -203,6 +280,8 @@ mod tests {
         assert!(permits(&guard, "10.1.2.3"));
         assert!(permits(&guard, "::ffff:10.1.2.3"));
         assert!(!permits(&guard, "10.1.3.3"));
+        assert!(permits(&guard, "64:ff9b::10.1.2.3"));
+        assert!(!permits(&guard, "64:ff9b::10.1.3.3"));
         assert!(!permits(&guard, "127.0.0.1"));
     }
 }

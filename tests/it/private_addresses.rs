@@ -26,7 +26,7 @@ fn by_default() -> Appliance {
 }
 
 /// Where clouds hand out credentials, in every form.
-const METADATA: [&str; 11] = [
+const METADATA: [&str; 20] = [
     "169.254.169.254",
     "169.254.170.2",
     "100.100.100.200",
@@ -38,6 +38,15 @@ const METADATA: [&str; 11] = [
     "[::ffff:169.254.169.254]",
     "[64:ff9b::a9fe:a9fe]",
     "[2002:a9fe:a9fe::]",
+    "[::169.254.169.254]",
+    "[::ffff:0:169.254.169.254]",
+    "[64:ff9b:1::169.254.169.254]",
+    "[64:ff9b:1:a9fe:a9:fe00::]",
+    "[fd00::5efe:169.254.169.254]",
+    "[fd00::200:5efe:169.254.169.254]",
+    "[2001:470:1::5efe:169.254.169.254]",
+    "[2001:0:101:101::5601:5601]",
+    "[fd64::169.254.169.254]",
 ];
 
 #[test]
@@ -132,6 +141,12 @@ fn every_range_that_is_not_of_the_internet_is_refused_alike() {
         "[::ffff:10.0.0.1]",
         "[::10.0.0.1]",
         "[2001:0:1:2:3:4:5:6]",
+        "[2001:470:1::5efe:10.0.0.1]",
+        "[2001:470:1::200:5efe:127.0.0.1]",
+        "[fe80::5efe:1.1.1.1]",
+        "[::ffff:0:10.0.0.1]",
+        "[64:ff9b:1::10.0.0.1]",
+        "[2001:0:101:101:0:0:f5ff:fffe]",
     ];
     let mut bodies: Vec<String> = Vec::new();
     for host in hosts.iter().chain(&METADATA) {
