@@ -177,10 +177,55 @@ fn check_path(path_and_query: &str) -> Result<(), TargetError> {
         return Err(TargetError::Path("it holds a backslash"));
     }
     check_escapes(path)?;
-    if segments(path).any(is_dot_segment) {
+    if segments(path.as_bytes()).any(is_dot_segment) {
         return Err(TargetError::Path("it holds a dot segment"));
     }
+    if !path.contains('%') {
+        return Ok(());
+    }
+    // As a server behind another one reads it, which has decoded it once already.
+    let once = decoded(path.as_bytes());
+    let twice = decoded(&once);
+    if [&once, &twice].iter().any(|it| segments(it).any(is_dot_segment)) {
+        return Err(TargetError::Path("it holds a dot segment, escaped twice or before an escaped delimiter"));
+    }
+    if is_overlong(&once) || is_overlong(&twice) {
+        return Err(TargetError::Path("it holds overlong UTF-8"));
+    }
     Ok(())
+}
+
+/// With each escape replaced by the byte that it stands for.
+fn decoded(text: &[u8]) -> Vec<u8> {
+    let mut rest = text;
+    let mut decoded = Vec::with_capacity(rest.len());
+    while let Some((first, tail)) = rest.split_first() {
+        let digit =
+            |at: usize| tail.get(at).and_then(|it| char::from(*it).to_digit(16)).and_then(|it| u8::try_from(it).ok());
+        if let (b'%', Some(high), Some(low)) = (first, digit(0), digit(1)) {
+            decoded.push(high << 4 | low);
+            rest = &tail[2..];
+        } else {
+            decoded.push(*first);
+            rest = tail;
+        }
+    }
+    decoded
+}
+
+/// Whether a character is written in more bytes than it takes (RFC 3629 section 3), as `%c0%ae` for a dot. Some servers
+/// read it all the same.
+fn is_overlong(bytes: &[u8]) -> bool {
+    bytes.windows(2).any(|pair| {
+        matches!(
+            pair,
+            [0xc0 | 0xc1, 0x80..=0xbf]
+                | [0xe0, 0x80..=0x9f]
+                | [0xf0, 0x80..=0x8f]
+                | [0xf8, 0x80..=0x87]
+                | [0xfc, 0x80..=0x83]
+        )
+    })
 }
 
 fn check_escapes(path: &str) -> Result<(), TargetError> {
@@ -195,29 +240,29 @@ fn check_escapes(path: &str) -> Result<(), TargetError> {
     Ok(())
 }
 
-/// Segments as the most eager parser would cut them: at slashes, and at escaped slashes and backslashes.
-fn segments(path: &str) -> impl Iterator<Item = &str> {
+/// Segments as the most eager parser would cut them: at slashes and backslashes, escaped ones too.
+fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(path);
     std::iter::from_fn(move || {
         let text = rest?;
-        let cut = memchr::memchr2_iter(b'/', b'%', text.as_bytes()).find_map(|at| {
+        let cut = memchr::memchr3_iter(b'/', b'\\', b'%', text).find_map(|at| {
             let escaped =
-                || text.get(at..at + 3).filter(|it| ["%2f", "%5c"].iter().any(|s| s.eq_ignore_ascii_case(it)));
-            if text[at..].starts_with('/') { Some((at, 1)) } else { escaped().map(|_| (at, 3)) }
+                || text.get(at..at + 3).filter(|it| [b"%2f", b"%5c"].iter().any(|s| s.eq_ignore_ascii_case(it)));
+            if text[at] == b'%' { escaped().map(|_| (at, 3)) } else { Some((at, 1)) }
         });
         rest = cut.map(|(at, long)| &text[at + long..]);
         Some(cut.map_or(text, |(at, _)| &text[..at]))
     })
 }
 
-/// `.` or `..`, plain or escaped, alone or before path parameters (`..;x`).
-fn is_dot_segment(segment: &str) -> bool {
-    let mut name = segment.split(';').next().unwrap_or(segment);
-    let mut dots = 0;
-    while let Some(rest) = ["%2e", "%2E", "."].iter().find_map(|dot| name.strip_prefix(dot)) {
-        (name, dots) = (rest, dots + 1);
+/// `.` or `..`, plain or escaped, alone or before what some parsers end a segment at: path parameters (`..;x`), a query,
+/// a fragment, a NUL.
+fn is_dot_segment(segment: &[u8]) -> bool {
+    let (mut rest, mut dots) = (segment, 0);
+    while let Some(behind) = [&b"%2e"[..], b"%2E", b"."].iter().find_map(|dot| rest.strip_prefix(*dot)) {
+        (rest, dots) = (behind, dots + 1);
     }
-    name.is_empty() && matches!(dots, 1 | 2)
+    matches!(dots, 1 | 2) && (matches!(rest, [] | [b';' | b'?' | b'#', ..]) || rest.starts_with(b"%00"))
 }
 
 #[cfg(test)]
@@ -242,6 +287,8 @@ mod tests {
             ),
             ("http://h?x=1", "http://h/?x=1"),
             ("https://h/group%2Fproject/@scope%2fname//x", "https://h/group%2Fproject/@scope%2fname//x"),
+            ("https://h/a%252Fb/100%25/caf%C3%A9/..x%3b/%C0ge", "https://h/a%252Fb/100%25/caf%C3%A9/..x%3b/%C0ge"),
+            ("https://h/?/%252e%252e/..%3b/%c0%ae", "https://h/?/%252e%252e/..%3b/%c0%ae"),
         ] {
             assert_eq!(Target::parse(url).unwrap().to_string(), shown);
         }
@@ -260,6 +307,25 @@ mod tests {
             "https://h/a\\..\\b",
             "https://h/a%5c..%5cb",
             "https://h/./user",
+            "https://h/%252e%252e/admin",
+            "https://h/%252E./admin",
+            "https://h/%25%32%65%2e/admin",
+            "https://h/a/..%3b/admin",
+            "https://h/a/%2e%2e%3B/admin",
+            "https://h/a/..%253bx/admin",
+            "https://h/a/..%3fx",
+            "https://h/a/..%23x",
+            "https://h/a/..%2500/admin",
+            "https://h/a%252f..%252fadmin",
+            "https://h/a%5c%252e%252e%5cadmin",
+            "https://h/a%255c..%255cadmin",
+            "https://h/a%2f%252e%252e%2fadmin",
+            "https://h/%c0%ae%c0%ae/admin",
+            "https://h/a%C0%AF..%c0%afadmin",
+            "https://h/%e0%80%ae./admin",
+            "https://h/%f0%80%80%ae./admin",
+            "https://h/%fc%80%80%80%80%ae./admin",
+            "https://h/%25c0%25ae%25c0%25ae/admin",
             "https://h/user%00",
             "https://h/100%",
             "https://h/a b",

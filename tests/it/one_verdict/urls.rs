@@ -233,6 +233,14 @@ fn a_path_is_judged_as_a_server_reads_it_and_sent_as_it_came() {
         ("/%2e/user", "invalid_request"),
         ("/user%2f..%2fadmin", "invalid_request"),
         ("/user/..;/admin", "invalid_request"),
+        ("/user/..%3b/admin", "invalid_request"),
+        ("/user/%252e%252e/admin", "invalid_request"),
+        ("/user/%25%32%65./admin", "invalid_request"),
+        ("/user%5c%252e%252e%5cadmin", "invalid_request"),
+        ("/user%252f..%252fadmin", "invalid_request"),
+        ("/user/%c0%ae%c0%ae/admin", "invalid_request"),
+        ("/user/%25c0%25ae./admin", "invalid_request"),
+        ("/user?to=/%252e%252e/..%3b/%c0%ae", "allow"),
         ("/user\\..\\admin", "invalid_request"),
     ] {
         let origin = Origin::https();
