@@ -11,11 +11,13 @@ const MOST_ALTERNATIVES: usize = 64;
 /// Longest pattern, in bytes.
 const LONGEST: usize = 256;
 
-/// Matches whole aliases, and minds their case. `*` is any run of characters, also none; `{a,b}` is one of several.
+/// Matches whole aliases in any case, since aliases are unique without regard to it. `*` is any run of characters, also
+/// none; `{a,b}` is one of several.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Glob {
     text: Box<str>,
+    /// In lower case.
     alternatives: Box<[Box<str>]>,
 }
 
@@ -42,7 +44,8 @@ pub enum GlobError {
 impl Glob {
     /// Whether this alias is meant.
     pub fn matches(&self, alias: &str) -> bool {
-        self.alternatives.iter().any(|it| matches(it.as_bytes(), b'*', None, alias.bytes()))
+        let folded = alias.bytes().map(|b| b.to_ascii_lowercase());
+        self.alternatives.iter().any(|it| matches(it.as_bytes(), b'*', None, folded.clone()))
     }
 
     /// Whether every alias that `other` matches is matched here too. May say no where it could say yes, never the
@@ -68,7 +71,7 @@ impl FromStr for Glob {
         if !text.bytes().all(may_stand) {
             return Err(GlobError::Character);
         }
-        let alternatives = expand(text)?;
+        let alternatives = expand(&text.to_ascii_lowercase())?;
         if alternatives.iter().any(|it| it.contains("**")) {
             return Err(GlobError::DoubleStar);
         }
@@ -209,13 +212,14 @@ mod tests {
     }
 
     #[test]
-    fn patterns_match_whole_aliases_and_mind_case() {
+    fn patterns_match_whole_aliases_in_any_case() {
         for (pattern, alias, expected) in [
             ("*", "", true),
             ("*", "github-api", true),
             ("github-*", "github-api", true),
             ("github-*", "github-", true),
-            ("github-*", "GitHub-api", false),
+            ("github-*", "GitHub-api", true),
+            ("GitHub-{API,X*}", "github-api", true),
             ("github-*", "my-github-api", false),
             ("*-test", "a-test", true),
             ("*-test", "a-testing", false),
@@ -277,6 +281,8 @@ mod tests {
             ("github-*", "git*", false),
             ("github-*", "*", false),
             ("github-api", "github-*", false),
+            ("github-*", "GitHub-API", true),
+            ("GitHub-*", "github-*", true),
             ("{a,b}", "{b,a}", true),
             ("{a,b}", "{a,c}", false),
         ] {

@@ -133,7 +133,7 @@ Permissions:
   admin    manage roles and keys
 
 Scopes are patterns over aliases: * is any characters, {a,b} one of several. Case
-matters.";
+does not matter.";
 
 const LIST_EXAMPLES: &str = "\
 Examples:

@@ -123,16 +123,17 @@ fn nothing_in_scope_for_a_host_is_as_if_nothing_were_bound_to_it() {
 }
 
 #[test]
-fn scopes_tell_cases_apart_and_a_star_is_any_run() {
+fn scopes_match_in_any_case_and_a_star_is_any_run() {
     let appliance = server().set("rate_limits.auth_failures", "0").start();
     let origin = Origin::https();
     for (alias, at) in ["GitHub-api", "github-api2", "gitlab-x", "test"].iter().zip(0..) {
         appliance.add(&Credential::key(alias, &format!("k{at}"), &["localhost:*"]));
     }
     for (role, scopes, reached) in [
-        ("lower", "github-*", "github-api2"),
-        ("upper", "GitHub-*", "GitHub-api"),
-        ("part", "g*b-*", "github-api2 gitlab-x"),
+        ("lower", "github-*", "GitHub-api github-api2"),
+        ("upper", "GITHUB-*", "GitHub-api github-api2"),
+        ("part", "g*b-*", "GitHub-api github-api2 gitlab-x"),
+        ("exactly", "github-API", "GitHub-api"),
         ("either", "{test,gitlab-*}", "gitlab-x test"),
         ("list", "te*, GitHub-api", "GitHub-api test"),
         ("all", "*", "GitHub-api github-api2 gitlab-x test"),
@@ -153,6 +154,34 @@ fn scopes_tell_cases_apart_and_a_star_is_any_run() {
         }
         assert_eq!(got.join(" "), reached, "{scopes}");
     }
+}
+
+#[test]
+fn another_case_leads_out_of_no_scope_and_out_of_no_policy() {
+    let policy = "[[policies]]\nname = \"closed\"\ncredential_pattern = \"github-*\"\ndefault_action = \"deny\"\n";
+    let builder = server().role("writer", "read,write,execute", "github-*").key("writer", "writer").sections(policy);
+    let builder = builder.role("other", "read,write,execute", "S*").key("other", "other");
+    let appliance = builder.credential(Credential::key("secret-db", "k", &["localhost:*"])).start();
+    let origin = Origin::https();
+    let new =
+        |alias: &str| json!({ "alias": alias, "type": "api_key", "data": { "key": "k" }, "hosts": ["localhost:*"] });
+    let mut api = appliance.api(appliance.key("writer"));
+    assert_eq!(api.post("/v1/credentials", &new("GitHub-x")).status(), 201);
+    for way in WAYS {
+        let mut agent = Agent::keyed(&appliance, way, &origin, appliance.key("writer"));
+        let answer = agent.ask("GET", "/", &[("X-Vultrino-Credential", "GitHub-x")]);
+        assert_eq!(answer.expect_refusal(403, "policy_denied").details["policy"], "closed", "{way:?}");
+        // In scope by any case, but no credential has it.
+        agent.ask("GET", "/", &[("X-Vultrino-Credential", "github-X")]).expect_refusal(404, "not_found");
+    }
+    // An alias that is taken out of scope cannot be found by trying its other cases.
+    for alias in ["secret-db", "Secret-db", "SECRET-DB", "secret-new"] {
+        assert_eq!(api.post("/v1/credentials", &new(alias)).status(), 403, "{alias}");
+    }
+    let mut api = appliance.api(appliance.key("other"));
+    assert_eq!(api.post("/v1/credentials", &new("Secret-DB")).status(), 409);
+    assert_eq!(api.get("/v1/credentials/secret-db").status(), 200);
+    assert_eq!(origin.connections(), 0);
 }
 
 #[test]
