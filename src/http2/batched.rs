@@ -10,7 +10,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::http1::Wire;
+use crate::{http1::Wire, http2::watch::Watch};
 
 /// Most bytes that wait: what a TLS record holds.
 const MOST: usize = 16 << 10;
@@ -26,12 +26,28 @@ struct Inner {
     waiting: Vec<u8>,
     /// Why the rest cannot be sent, until the connection has been told.
     failed: Option<io::Error>,
+    /// On what a client sends.
+    watch: Option<Box<Watch>>,
+    /// Whether what came cannot be trusted: nothing more is read.
+    malformed: bool,
 }
 
 impl Batched {
     /// Over this.
     pub fn new(wire: Wire) -> Self {
-        Self(Arc::new(Mutex::new(Inner { wire, waiting: Vec::new(), failed: None })))
+        Self(Arc::new(Mutex::new(Inner { wire, waiting: Vec::new(), failed: None, watch: None, malformed: false })))
+    }
+
+    /// The same for what a client opens. Of a request with a pseudo-field in its trailers the end is never read.
+    pub fn of_client(wire: Wire) -> Self {
+        let batched = Self::new(wire);
+        batched.lock().watch = Some(Box::default());
+        batched
+    }
+
+    /// Whether such a request has come: the connection is to be ended.
+    pub fn is_malformed(&self) -> bool {
+        self.lock().malformed
     }
 
     /// Sends what was written; whether nothing waits any longer. To be called after each poll of the connection, which is
@@ -96,7 +112,18 @@ impl AsyncRead for Batched {
         if let Some(error) = inner.failed.take() {
             return Poll::Ready(Err(error));
         }
-        Pin::new(&mut inner.wire).poll_read(cx, buf)
+        if inner.malformed {
+            return Poll::Pending;
+        }
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut inner.wire).poll_read(cx, buf))?;
+        if inner.watch.as_mut().is_some_and(|it| it.finds(&buf.filled()[before..])) {
+            buf.set_filled(before);
+            inner.malformed = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

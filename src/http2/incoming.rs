@@ -34,12 +34,25 @@ struct Inner {
     waiting: bool,
     /// Whether only trailers can follow.
     trailing: bool,
+    /// Bytes that are still to come, if the head says so and that is to be checked.
+    declared: Option<u64>,
+    /// The end of a body as its head declares it, until the stream ends there.
+    last: Bytes,
 }
 
 impl Incoming {
     /// `timeout` is for silence of the peer while somebody waits for it.
     pub fn new(stream: RecvStream, timeout: Duration) -> Self {
-        Self(Mutex::new(Inner { stream, idle: Idle::new(timeout), waiting: false, trailing: false }))
+        let (idle, last) = (Idle::new(timeout), Bytes::new());
+        Self(Mutex::new(Inner { stream, idle, waiting: false, trailing: false, declared: None, last }))
+    }
+
+    /// The body is to have this many bytes, at least one. The last of them are given once the stream has ended: until then
+    /// more may come, and whoever passes the body on over HTTP/1 could not take it back.
+    #[must_use]
+    pub fn declaring(self, length: u64) -> Self {
+        self.lock().declared = Some(length);
+        self
     }
 
     /// Reads and forgets. Ready when nothing more will come.
@@ -78,18 +91,33 @@ impl Source for Incoming {
 }
 
 impl Inner {
+    /// Whether the body is as long as its head says with this data, while its stream goes on.
+    fn completes(&mut self, data: &Bytes) -> bool {
+        let Some(left) = &mut self.declared else { return false };
+        *left = left.saturating_sub(data.len() as u64);
+        *left == 0 && !self.stream.is_end_stream()
+    }
+
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         while !self.trailing {
             match ready!(self.stream.poll_data(cx)) {
                 // Empty frames are nothing to pass on.
                 Some(Ok(data)) if data.is_empty() => {}
                 Some(Ok(data)) => {
-                    let released = self.stream.flow_control().release_capacity(data.len());
-                    return Poll::Ready(Some(released.map(|()| Frame::data(data)).map_err(gone)));
+                    if let Err(error) = self.stream.flow_control().release_capacity(data.len()) {
+                        return Poll::Ready(Some(Err(gone(error))));
+                    }
+                    if !self.completes(&data) {
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                    }
+                    self.last = data;
                 }
                 Some(Err(error)) => return Poll::Ready(Some(Err(gone(error)))),
                 None => self.trailing = true,
             }
+        }
+        if !self.last.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.last)))));
         }
         Poll::Ready(match ready!(self.stream.poll_trailers(cx)) {
             // Others could change what was already decided about the message (RFC 9110 section 6.5.1).

@@ -8,6 +8,7 @@ pub mod batched;
 pub mod heads;
 pub mod incoming;
 pub mod pump;
+pub mod watch;
 
 pub use batched::Batched;
 pub use incoming::Incoming;

@@ -3,7 +3,7 @@
 use std::{
     future::poll_fn,
     io,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -15,6 +15,7 @@ use std::{
 use bytes::Bytes;
 use h2::{Reason, RecvStream, server};
 use http::{Method, Request};
+use http_body::Body as _;
 
 use crate::{
     base::{
@@ -76,7 +77,7 @@ impl Streams {
     /// Serves the connection until it ends.
     pub(crate) async fn serve(self: Arc<Self>, wire: Wire) {
         let limits = self.worker.config.load().limits;
-        let wire = Batched::new(wire);
+        let wire = Batched::of_client(wire);
         let mut beginning = pin!(builder(&limits).handshake(wire.clone()));
         let beginning = poll_fn(|cx| {
             let begun = beginning.as_mut().poll(cx);
@@ -95,6 +96,7 @@ impl Streams {
         let mut ending = Ending::default();
         poll_fn(|cx| {
             loop {
+                ending.malformed |= wire.is_malformed();
                 self.look_for_an_end(&mut connection, &mut idle, &mut ending, cx);
                 match connection.poll_accept(cx) {
                     Poll::Ready(Some(Ok((request, respond)))) => {
@@ -142,9 +144,15 @@ impl Streams {
         if self.tunnel.ticket.poll_revoked(cx).is_ready() && !std::mem::replace(&mut ending.parting, true) {
             idle.restart(PARTING);
         }
-        let abused = self.abandoned.load(Ordering::Relaxed) > MOST_ABANDONED;
-        if abused || idle.poll_over(cx).is_ready() {
-            connection.abrupt_shutdown(if abused { Reason::ENHANCE_YOUR_CALM } else { Reason::NO_ERROR });
+        let reason = if ending.malformed {
+            Some(Reason::PROTOCOL_ERROR)
+        } else if self.abandoned.load(Ordering::Relaxed) > MOST_ABANDONED {
+            Some(Reason::ENHANCE_YOUR_CALM)
+        } else {
+            idle.poll_over(cx).is_ready().then_some(Reason::NO_ERROR)
+        };
+        if let Some(reason) = reason {
+            connection.abrupt_shutdown(reason);
             ending.at_once = true;
             idle.restart(LINGER);
         }
@@ -156,13 +164,22 @@ impl Streams {
         let timeout = self.worker.config.load().timeout;
         let (parts, stream) = request.into_parts();
         let ends = stream.is_end_stream();
-        let incoming = Arc::new(Incoming::new(stream, timeout));
+        let read = heads::request(parts, ends);
+        let mut incoming = Incoming::new(stream, timeout);
+        if let Ok((_, Framing::Length(length @ 1..))) = read {
+            incoming = incoming.declaring(length);
+        }
+        let incoming = Arc::new(incoming);
         let body = if ends { Body::Empty } else { Body::Stream(Arc::clone(&incoming) as _, None) };
         let mut is_short = false;
-        let answered = match heads::request(parts, ends) {
+        let answered = match read {
             Ok((head, framing)) => {
                 is_short = matches!(framing, Framing::Length(length) if length <= u64::from(WINDOW));
-                self.exchange(head, framing, body, &respond, timeout).await
+                let body = if framing == Framing::Length(0) { empty(body).await } else { Ok(body) };
+                match body {
+                    Ok(body) => self.exchange(head, framing, body, &respond, timeout).await,
+                    Err(refusal) => self.refuse(&head, refusal, &respond, timeout).await,
+                }
             }
             Err(refused) => {
                 let refusal = Refusal::from(refused);
@@ -188,6 +205,19 @@ impl Streams {
         }
     }
 
+    /// Answers with a refusal of what is not an exchange yet, on the record.
+    async fn refuse(
+        &self,
+        head: &RequestHead,
+        refusal: Refusal,
+        respond: &Respond,
+        timeout: Duration,
+    ) -> Result<(), SendError> {
+        let exchange = &self.worker.exchange;
+        let refusal = exchange.refuse(Door::Connect, self.peer.address(), &head.method, &head.target, refusal);
+        respond.refuse(&refusal, timeout).await
+    }
+
     async fn exchange(
         &self,
         head: RequestHead,
@@ -196,14 +226,10 @@ impl Streams {
         respond: &Respond,
         timeout: Duration,
     ) -> Result<(), SendError> {
-        let source = self.peer.address();
-        let (exchange, door) = (&self.worker.exchange, Door::Connect);
+        let (exchange, door, source) = (&self.worker.exchange, Door::Connect, self.peer.address());
         let target = match classify::classify_inside(&head, &self.tunnel.origin) {
             Ok(target) => target,
-            Err(refusal) => {
-                let refusal = exchange.refuse(door, source, &head.method, &head.target, refusal);
-                return respond.refuse(&refusal, timeout).await;
-            }
+            Err(refusal) => return self.refuse(&head, refusal, respond, timeout).await,
         };
         let RequestHead { method, fields, .. } = head;
         let keyless = self.worker.config.load().is_keyless(self.peer);
@@ -233,6 +259,15 @@ impl Streams {
     }
 }
 
+/// A body that is to have no byte, once its stream has ended without one: the request would be complete without it.
+async fn empty(mut body: Body) -> Result<Body, Refusal> {
+    match poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        Some(Err(_)) => Err(Refusal::ClientGone),
+        Some(Ok(frame)) if frame.is_data() => Err(Refusal::Invalid("the body is longer than its Content-Length")),
+        Some(Ok(_)) | None => Ok(Body::Empty),
+    }
+}
+
 /// How far a connection has come with its end.
 #[derive(Debug, Default)]
 struct Ending {
@@ -244,6 +279,8 @@ struct Ending {
     slowly: bool,
     /// The key was revoked.
     parting: bool,
+    /// What came cannot be trusted.
+    malformed: bool,
     /// Nothing is waited for any longer.
     at_once: bool,
 }
@@ -289,7 +326,7 @@ impl Respond {
 }
 
 impl Interim for &Respond {
-    fn pass<'a>(&'a mut self, head: AnswerHead) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+    fn pass<'a>(&'a mut self, head: AnswerHead) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
             let Some(response) = heads::to_response(&head, Framing::None) else { return };
             if let Err(error) = self.lock().send_informational(response) {

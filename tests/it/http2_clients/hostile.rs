@@ -106,6 +106,7 @@ fn heads_that_break_the_rules_do_not_arrive() {
         (vec![(":authority", NONE)], MALFORMED),
         (vec![(":authority", NONE), ("host", &authority)], MALFORMED),
         (vec![("host", &elsewhere)], MISDIRECTED),
+        (vec![("host", &authority), ("host", &authority)], MALFORMED),
         (vec![(":scheme", "http")], MALFORMED),
         (vec![(":scheme", "ftp")], MALFORMED),
         (vec![(":scheme", NONE)], REFUSED),
@@ -152,7 +153,9 @@ fn messages_that_break_the_rules_do_not_arrive() {
         ("more than it says", [&*five, &last(1, b"six by")].concat(), REFUSED),
         ("more, in two pieces", [&*five, &frame(DATA, 0, 1, b"five!"), &last(1, b"x")].concat(), REFUSED),
         ("less, and trailers", [&*five, &frame(DATA, 0, 1, b"four"), &trailers(&[("x", "a")])].concat(), REFUSED),
-        ("a pseudo-field in trailers", [&*open, &trailers(&[(":path", "/")])].concat(), Fate::Status(200)),
+        ("a pseudo-field in trailers", [&*open, &trailers(&[(":path", "/")])].concat(), BROKEN),
+        ("one behind a field", [&*open, &trailers(&[("x", "a"), (":method", "GET")])].concat(), BROKEN),
+        ("one by its number", [&*open, &frame(HEADERS, END_HEADERS | END_STREAM, 1, &[0x82])].concat(), BROKEN),
         ("a line break in trailers", [&*open, &trailers(&[("x", "a\r\nb: c")])].concat(), BROKEN),
         ("trailers that do not end", [&*open, &head(1, &[("x", "a")])].concat(), REFUSED),
         ("data behind the end", [&*open, &last(1, b""), &last(1, b"x")].concat(), BROKEN),
@@ -160,7 +163,6 @@ fn messages_that_break_the_rules_do_not_arrive() {
         assert_eq!(fate(&swarm, &authority, &bytes), expected, "{name}");
     }
     drop(appliance);
-    // What is no field is not passed on as one.
     let mut whole = 0;
     for seen in origin.closed() {
         let (requests, rest) = judge(&seen.bytes);
@@ -168,7 +170,48 @@ fn messages_that_break_the_rules_do_not_arrive() {
         assert!(requests.iter().all(|it| it.body.is_empty() && it.trailers.is_empty()), "{requests:#?}");
         whole += requests.len();
     }
-    assert_eq!(whole, 1);
+    assert_eq!(whole, 0);
+}
+
+/// What came first is judged when it has ended, not when it is as long as it says.
+#[test]
+fn a_body_that_goes_on_behind_its_length_is_never_executed() {
+    let (appliance, origin) = (Appliance::start(), Origin::https());
+    let (swarm, authority) = (Swarm::of_http2(&appliance, None), origin.authority());
+    let post = |path: &'static str, length: &'static str| {
+        let of_length = ("content-length", length);
+        head(1, &[(":method", "POST"), (":scheme", "https"), (":authority", &authority), (":path", path), of_length])
+    };
+    let other = [(":method", "GET"), (":scheme", "https"), (":authority", &*authority), (":path", "/other")];
+    run(async {
+        for (path, length, data) in [("/none", "0", ""), ("/five", "5", "five!")] {
+            let mut client = RawClient::to(&swarm, &authority).await.unwrap();
+            client.write(&[post(path, length), frame(DATA, 0, 1, data.as_bytes())].concat()).await.unwrap();
+            client.write(&bare(3, &other)).await.unwrap();
+            client.until(|it| it.stream == 3 && it.status() == Some(200)).await.unwrap();
+            client.write(&last(1, b"x")).await.unwrap();
+            let end = client.until(|it| it.stream == 1).await.unwrap();
+            assert_eq!(end.reset(), Some(Reason::PROTOCOL_ERROR), "{path} {end:?}");
+            let line = appliance.audit_of(path);
+            assert_eq!(line.get("outcome"), "client_abort", "{}", line.text);
+        }
+        for (path, length, data) in [("/none", "0", ""), ("/five", "5", "five!")] {
+            let mut client = RawClient::to(&swarm, &authority).await.unwrap();
+            let parts = [post(path, length), frame(DATA, 0, 1, data.as_bytes()), last(1, b"")];
+            client.write(&parts.concat()).await.unwrap();
+            client.until(|it| it.stream == 1 && it.status() == Some(200)).await.unwrap();
+            let trailers = frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&[("x", "a")]));
+            let mut client = RawClient::to(&swarm, &authority).await.unwrap();
+            let parts = [post(path, length), frame(DATA, 0, 1, data.as_bytes()), trailers];
+            client.write(&parts.concat()).await.unwrap();
+            client.until(|it| it.stream == 1 && it.status() == Some(200)).await.unwrap();
+        }
+    });
+    drop(appliance);
+    let whole = origin.closed().into_iter().flat_map(|it| judge(&it.bytes).0).map(|it| it.target().to_owned());
+    let mut whole: Vec<String> = whole.collect();
+    whole.sort();
+    assert_eq!(whole, ["/five", "/five", "/none", "/none", "/other", "/other"]);
 }
 
 #[test]
