@@ -12,13 +12,13 @@ const LONGEST_TRAILERS: usize = 8_192;
 const MOST_TRAILERS: usize = 32;
 
 /// Decodes one message. Chunk extensions are dropped, as RFC 9112 section 7.1.1 permits.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Decoder {
     state: State,
     scan: Scan,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 enum State {
     #[default]
     Size,
@@ -58,6 +58,23 @@ impl Decoder {
                 _ => Err("a chunk is longer than its size"),
             },
             State::Trailers => self.trailers(input),
+        }
+    }
+
+    /// Whether the message ends within these bytes.
+    pub fn ends_within(mut self, mut input: &[u8]) -> bool {
+        loop {
+            let taken = match self.step(input) {
+                Ok(Step::Skip(bytes)) => bytes,
+                Ok(Step::Data(left)) if !input.is_empty() => {
+                    let bytes = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
+                    self.took(bytes);
+                    bytes
+                }
+                Ok(Step::End(..)) => return true,
+                Ok(Step::Data(_) | Step::More) | Err(_) => return false,
+            };
+            input = &input[taken..];
         }
     }
 
@@ -129,11 +146,10 @@ fn parse_trailers(section: &[u8]) -> Result<HeaderMap, &'static str> {
 
 /// Whether a field may stand in a trailer section.
 pub fn may_trail(name: &str) -> bool {
-    const NEVER: [&str; 10] = [
+    const NEVER: [&str; 9] = [
         "cache-control",
         "content-encoding",
         "content-range",
-        "content-type",
         "cookie",
         "max-forwards",
         "range",

@@ -1,19 +1,25 @@
 //! The bytes below HTTP/1: TCP or a unix socket, plain or TLS, behind one type.
 
 use std::{
-    io,
+    fmt, io,
     mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
+use socket2::TcpKeepalive;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
 };
 use tokio_rustls::{TlsStream, client};
 
 use crate::base::splice::Line;
+
+/// How often a peer that has ended its side is asked whether it is there: one that has closed its socket answers with a
+/// reset, once its system has forgotten the connection.
+const PROBING: Duration = Duration::from_secs(15);
 
 /// A connected byte stream.
 #[derive(Debug)]
@@ -29,6 +35,7 @@ pub enum Wire {
 pub struct Socket {
     carrier: Carrier,
     moved: u64,
+    reset_on_drop: bool,
 }
 
 #[derive(Debug)]
@@ -45,6 +52,22 @@ pub enum Stream {
     Tcp(TcpStream),
     /// On this machine.
     Unix(UnixStream),
+}
+
+/// Ready when the peer has closed a connection both ways; not to be polled again then.
+pub struct Closed(Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl Closed {
+    /// Polls it.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Closed")
+    }
 }
 
 impl Stream {
@@ -67,12 +90,22 @@ impl Socket {
             Stream::Tcp(it) => Carrier::Tcp(it),
             Stream::Unix(it) => Carrier::Unix(it),
         };
-        Self { carrier, moved: 0 }
+        Self { carrier, moved: 0, reset_on_drop: false }
     }
 
     /// What a server that is spoken to over TLS passes on to another.
     pub fn within(tls: client::TlsStream<TcpStream>) -> Self {
-        Self { carrier: Carrier::Tls(Box::new(tls)), moved: 0 }
+        Self { carrier: Carrier::Tls(Box::new(tls)), moved: 0, reset_on_drop: false }
+    }
+
+    fn abort(&self) {
+        if let Err(error) = self.of_system().set_linger(Some(Duration::ZERO)) {
+            tracing::debug!(%error, "a connection could not be set to reset");
+        }
+    }
+
+    fn is_tcp(&self) -> bool {
+        !matches!(self.carrier, Carrier::Unix(_))
     }
 
     fn of_system(&self) -> socket2::SockRef<'_> {
@@ -80,6 +113,14 @@ impl Socket {
             Carrier::Tcp(it) => it.into(),
             Carrier::Unix(it) => it.into(),
             Carrier::Tls(it) => it.get_ref().0.into(),
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.reset_on_drop {
+            self.abort();
         }
     }
 }
@@ -100,6 +141,39 @@ impl Wire {
     pub fn is_quiet(&self) -> bool {
         let peeked = self.socket().of_system().peek(&mut [MaybeUninit::uninit()]);
         peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Waits until the peer has closed the connection both ways, as by a reset. For a peer of which reading says nothing
+    /// more, since it has ended its side or nothing more is to be read for now.
+    ///
+    /// # Errors
+    /// There is no descriptor to watch the connection by.
+    pub fn closed(&self) -> io::Result<Closed> {
+        let socket = self.socket().of_system().try_clone()?;
+        if self.socket().is_tcp() {
+            socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PROBING).with_interval(PROBING))?;
+        }
+        // Nothing is read or written by it, so it need not be TCP.
+        let watched = TcpStream::from_std(socket.into())?;
+        Ok(Closed(Box::pin(async move {
+            while let Ok(ready) = watched.ready(Interest::WRITABLE).await {
+                if ready.is_write_closed() {
+                    return;
+                }
+                // Until the system reports the next change.
+                let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+                drop(watched.try_io(Interest::WRITABLE, nothing));
+            }
+        })))
+    }
+
+    /// Whether the peer sees a reset when this is dropped: a peer that answers behind an end of its input would otherwise
+    /// go on with what nobody waits for.
+    pub fn reset_on_drop(&mut self, reset: bool) {
+        match self {
+            Self::Plain(socket) => socket.reset_on_drop = reset,
+            Self::Tls(tls) => tls.get_mut().0.reset_on_drop = reset,
+        }
     }
 
     /// Bytes that have moved so far, either way.
@@ -124,9 +198,7 @@ impl Line for Wire {
     /// The peer sees a reset, never a clean end. A failure leaves the connection as it was, and a unix socket has no
     /// reset; the peer then sees an end without `close_notify` or final chunk.
     fn abort(&self) {
-        if let Err(error) = self.socket().of_system().set_linger(Some(std::time::Duration::ZERO)) {
-            tracing::debug!(%error, "a connection could not be set to reset");
-        }
+        self.socket().abort();
     }
 
     fn tcp(&self) -> Option<&TcpStream> {

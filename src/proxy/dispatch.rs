@@ -112,7 +112,7 @@ impl Session {
         Ok(match ingress {
             Ingress::Path(target) => Aim::Exchange(Door::Path, target, Presented::default()),
             Ingress::Forward(target) => Aim::Exchange(Door::Forward, target, classify::presented(head)?),
-            Ingress::Control => Aim::Control,
+            Ingress::Control => classify::check_single(head).map(|()| Aim::Control)?,
         })
     }
 
@@ -159,6 +159,7 @@ impl Session {
 
     fn admit(&self, received: &Received) -> Result<(Arc<Origin>, Presented, Admitted), Refusal> {
         let head = &received.head;
+        classify::check_single(head)?;
         let origin = classify::connect(head)?;
         self.worker.exchange.check_loop(&head.fields)?;
         if !matches!(received.framing, Framing::None | Framing::Length(0)) {
@@ -173,13 +174,13 @@ impl Session {
         Ok((origin, presented, admitted))
     }
 
-    /// Runs `work` for as long as the client is there. An end of its input counts as gone.
+    /// Runs `work` for as long as the client is there to be answered.
     pub(crate) async fn unless_gone<T>(&self, mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         poll_fn(move |cx| {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(Some(done));
             }
-            self.connection.lock().poll_gone(cx).map(|()| None)
+            self.connection.lock().poll_abandoned(cx).map(|()| None)
         })
         .await
     }

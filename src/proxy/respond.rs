@@ -33,7 +33,7 @@ pub struct Responder<'a> {
 }
 
 impl Responder<'_> {
-    /// Writes an answer whose body streams. Ends early when the client goes away.
+    /// Writes an answer whose body streams. Ends early when the client resets the connection.
     ///
     /// # Errors
     /// The answer did not leave whole; the connection must end without looking complete.
@@ -94,7 +94,7 @@ impl Responder<'_> {
         self.connection.lock().idle.restart(self.timeout);
         poll_fn(|cx| {
             let polled = outgoing.poll_send_shared(self.connection, cx);
-            if polled.is_pending() && self.connection.lock().poll_gone(cx).is_ready() {
+            if polled.is_pending() && self.connection.lock().poll_abandoned(cx).is_ready() {
                 return Poll::Ready(Err(SendError::Wire(std::io::ErrorKind::ConnectionAborted.into())));
             }
             polled

@@ -75,6 +75,7 @@ impl Channel {
         let mut inner = self.lock();
         inner.reusable = reusable;
         inner.connection.idle.restart(timeout);
+        inner.connection.wire.reset_on_drop(true);
         inner.upload = Some(request);
     }
 
@@ -109,7 +110,8 @@ impl Channel {
 
     /// The connection itself, for another protocol, if all of the request has left and nobody else holds it.
     pub fn into_side(self: Arc<Self>) -> Option<Side> {
-        let inner = Arc::into_inner(self)?.inner.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = Arc::into_inner(self)?.inner.into_inner().unwrap_or_else(PoisonError::into_inner);
+        inner.connection.wire.reset_on_drop(false);
         inner.upload.is_none().then(|| inner.connection.into_side())
     }
 
@@ -130,8 +132,9 @@ impl Source for Channel {
 
     /// An answer that ends before its request has left leaves the connection in the middle: it is closed.
     fn end(self: Arc<Self>) {
-        let inner = self.lock();
+        let mut inner = self.lock();
         let clean = inner.connection.is_between_messages() && !inner.connection.has_input();
+        inner.connection.wire.reset_on_drop(!clean);
         let reusable = inner.reusable && inner.upload.is_none() && clean;
         drop(inner);
         if reusable && let Some(pool) = self.pool.upgrade() {

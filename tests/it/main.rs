@@ -49,6 +49,8 @@ mod fuzzing;
 #[cfg(test)]
 mod gone;
 #[cfg(test)]
+mod half_close;
+#[cfg(test)]
 mod handshakes;
 #[cfg(test)]
 mod heads;

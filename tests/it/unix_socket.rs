@@ -117,3 +117,21 @@ fn pages_and_foreign_hosts_are_refused_there_too() {
     agent.send(format!("GET {target} HTTP/1.1\r\nHost: evil.test\r\nX-Vultrino-Credential: walls\r\n\r\n"));
     agent.answer("GET").expect_refusal(403, "forbidden");
 }
+
+#[test]
+fn a_client_that_closes_it_is_gone() {
+    let (builder, socket, _folder) = with_socket();
+    let appliance = builder.set("server.timeout", "600").start();
+    let origin = Origin::https_with(|visit| {
+        visit.request()?;
+        visit.broken_off();
+        Ok(())
+    });
+    let mut agent = Agent::through(&socket, &appliance, Way::Path, &origin).unwrap();
+    let head = agent.head("GET", "/closed", &[NAMED]);
+    agent.send(head);
+    origin.until("the request", |seen| seen.iter().any(|it| it.count > 0).then_some(()));
+    drop(agent);
+    origin.closed();
+    assert_eq!(appliance.audit_of("/closed").get("outcome"), "client_abort");
+}

@@ -233,6 +233,6 @@ fn a_call_that_nobody_waits_for_ends_its_exchange() {
     let (host, length) = (appliance.address(), call.len());
     agent.send(format!("POST /mcp HTTP/1.1\r\nHost: {host}\r\n{head}\r\nContent-Length: {length}\r\n\r\n{call}"));
     origin.until("it has the request", |seen| (seen.len() == 3).then_some(()));
-    drop(agent);
+    agent.break_off();
     ended(3);
 }

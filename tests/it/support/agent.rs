@@ -422,7 +422,6 @@ impl Agent {
     /// Says farewell in TLS and ends the connection.
     pub(crate) fn close(mut self) {
         self.end_input();
-        self.break_off();
     }
 
     /// Says farewell, yet goes on reading.
@@ -434,9 +433,9 @@ impl Agent {
         drop(self.socket().shutdown(Shutdown::Write));
     }
 
-    /// Ends the connection without a farewell.
+    /// Resets the connection.
     pub(crate) fn break_off(self) {
-        drop(self.socket().shutdown(Shutdown::Both));
+        socket2::SockRef::from(self.socket()).set_linger(Some(Duration::ZERO)).unwrap();
     }
 
     /// Sends bytes, and then resets the connection once they have been taken.
