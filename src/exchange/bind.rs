@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
+use memchr::memmem;
+
 use crate::{
-    base::fields::{self, Fields},
+    base::{
+        fields::{Fields, Known},
+        host::Scheme,
+    },
     credential::Alias,
-    exchange::{Inbound, Refusal, Snapshot, Unmatched, snapshot::Known},
+    exchange::{Inbound, Refusal, Snapshot, Unmatched, snapshot},
     identity::Principal,
 };
 
@@ -13,9 +18,15 @@ use crate::{
 /// for: the answer is the same whether it is there or not.
 ///
 /// # Errors
-/// Named twice or wrongly, out of scope, unknown, missing where one must be named, or several to choose from.
-pub fn bind(snapshot: &Snapshot, principal: &Principal, inbound: &Inbound<'_>) -> Result<Option<Arc<Known>>, Refusal> {
-    if let Some(alias) = named(inbound)? {
+/// Named wrongly, out of scope, unknown, missing where one must be named, several to choose from, or one that a page of
+/// another site would choose.
+pub fn bind(
+    snapshot: &Snapshot,
+    principal: &Principal,
+    inbound: &Inbound<'_>,
+) -> Result<Option<Arc<snapshot::Known>>, Refusal> {
+    let from_page = inbound.is_proxy_style() && is_from_page(inbound);
+    if let Some(alias) = named(inbound, from_page) {
         Alias::check(alias).or(Err(Refusal::Invalid("the credential's name is no alias")))?;
         if !principal.reaches(alias) {
             return Err(Refusal::OutOfScope(alias.to_owned()));
@@ -27,10 +38,13 @@ pub fn bind(snapshot: &Snapshot, principal: &Principal, inbound: &Inbound<'_>) -
         return Err(Refusal::MissingCredential);
     }
     let candidates = || snapshot.bound_to(&inbound.target.origin).filter(|it| principal.reaches(&it.alias));
+    let denies = snapshot.config().unmatched == Unmatched::Deny;
     let mut first_two = candidates();
     match (first_two.next(), first_two.next()) {
+        (Some(_), _) if from_page && denies => Err(Refusal::ForeignPage),
+        (Some(_), _) if from_page => Ok(None),
         (Some(only), None) => Ok(Some(Arc::clone(only))),
-        (None, _) if snapshot.config().unmatched == Unmatched::Deny => Err(Refusal::Unmatched),
+        (None, _) if denies => Err(Refusal::Unmatched),
         (None, _) => Ok(None),
         (Some(_), Some(_)) => Err(Refusal::AmbiguousCredential(candidates().map(|it| it.alias.to_string()).collect())),
     }
@@ -41,16 +55,30 @@ pub fn is_named_in(fields: &Fields) -> bool {
     credential_fields(fields).next().is_some()
 }
 
-fn named<'a>(inbound: &'a Inbound<'_>) -> Result<Option<&'a str>, Refusal> {
-    let mut fields = credential_fields(&inbound.fields);
-    match (fields.next(), fields.next()) {
-        (None, _) => Ok(inbound.presented.alias.as_deref()),
-        (Some(alias), None) => Ok(Some(std::str::from_utf8(alias).unwrap_or_default())),
-        (Some(_), Some(_)) => Err(Refusal::Invalid("X-Vultrino-Credential stands twice")),
+/// The alias that the request names. The user name in the proxy's address is the browser's, whichever page asks.
+fn named<'a>(inbound: &'a Inbound<'_>, from_page: bool) -> Option<&'a str> {
+    match credential_fields(&inbound.fields).next() {
+        Some(alias) => Some(std::str::from_utf8(alias).unwrap_or_default()),
+        None => inbound.presented.alias.as_deref().filter(|_| !from_page),
     }
 }
 
+/// Whether a page of another site, in a browser that uses the proxy, may have sent this. Browsers send no `Sec-Fetch-Site`
+/// to `http://` URLs (W3C Fetch Metadata), and `Origin` only with some methods.
+fn is_from_page(inbound: &Inbound<'_>) -> bool {
+    let (fields, origin) = (&inbound.fields, &inbound.target.origin);
+    let near = |it: &[u8]| matches!(it, b"same-origin" | b"same-site" | b"none");
+    fields.all(Known::SecFetchSite).any(|it| !near(it))
+        || fields.all(Known::Origin).any(|it| it != origin.to_string().as_bytes())
+        || (origin.scheme == Scheme::Http && is_of_browser(fields))
+}
+
+fn is_of_browser(fields: &Fields) -> bool {
+    fields.named("user-agent").any(|it| it.starts_with(b"Mozilla/"))
+        || fields.named("accept").any(|it| memmem::find(it, b"text/html").is_some())
+}
+
 fn credential_fields(fields: &Fields) -> impl Iterator<Item = &[u8]> {
-    let ours = fields.iter().filter(|it| it.known == fields::Known::Vultrino);
+    let ours = fields.iter().filter(|it| it.known == Known::Vultrino);
     ours.filter(|it| it.name.eq_ignore_ascii_case(b"x-vultrino-credential")).map(|it| it.value)
 }

@@ -1,7 +1,7 @@
 //! A page in a browser of this machine cannot use the listener, neither across origins nor by rebinding its own name.
 
 use crate::support::{
-    Agent, Answer, Appliance, Origin, Way,
+    Agent, Answer, Appliance, Credential, Http2Client, Origin, Shown, Way,
     appliance::{ALIAS, BEARER},
 };
 
@@ -106,9 +106,92 @@ fn a_page_that_is_no_page_may_ask() {
 fn inside_tunnels_origin_and_host_are_the_clients_own() {
     let appliance = Appliance::start();
     let origin = Origin::https();
-    let fields = [("Origin", "https://app.test"), ("Sec-Fetch-Site", "cross-site")];
+    let fields = [NAMED, ("Origin", "https://app.test"), ("Sec-Fetch-Site", "cross-site")];
     Agent::via(&appliance, Way::Tunnel, &origin).ask("GET", "/x", &fields).expect_origins(200);
     let request = origin.only_request();
     assert_eq!(request.values("origin"), ["https://app.test"]);
     assert_eq!(request.values("authorization"), [BEARER]);
+}
+
+/// What a browser that uses the proxy sends for a page of another site.
+const FOREIGN: [(&str, &str); 5] = [
+    ("Sec-Fetch-Site", "cross-site"),
+    ("Sec-Fetch-Site", "unheard-of"),
+    ("Origin", "https://evil.test"),
+    ("Origin", "http://localhost"),
+    ("Origin", "null"),
+];
+
+#[test]
+fn a_page_that_uses_the_proxy_gets_no_credential_that_it_does_not_name() {
+    let appliance = Appliance::start();
+    let strict = Appliance::builder().set("proxy.unmatched", "\"deny\"").start();
+    let user = Shown::Password(ALIAS, "").value().unwrap();
+    let proxy = [("Proxy-Authorization", &*user)];
+    for field in FOREIGN {
+        for way in [Way::Absolute, Way::Tunnel] {
+            // Chosen by host, and by the user name of the proxy's address.
+            for fields in [&[][..], &proxy] {
+                let origin = Origin::https();
+                let mut agent = Agent::with(&appliance, way, "https", &origin.authority(), fields).unwrap();
+                let own = if way == Way::Absolute { fields } else { &[] };
+                agent.ask("GET", "/x", &[own, &[field]].concat()).expect_origins(200);
+                let request = origin.only_request();
+                assert!(request.values("authorization").is_empty(), "{way:?} {field:?} {fields:?}");
+                assert_eq!(request.values(field.0), [field.1], "{way:?}");
+                let mut agent = Agent::with(&strict, way, "https", &origin.authority(), fields).unwrap();
+                let answer = agent.ask("GET", "/x", &[own, &[field]].concat());
+                answer.expect_refusal(403, "forbidden").because("cross_origin");
+            }
+            let origin = Origin::https();
+            Agent::via(&strict, way, &origin).ask("GET", "/x", &[NAMED, field]).expect_origins(200);
+            assert_eq!(origin.only_request().values("authorization"), [BEARER], "{way:?} {field:?}");
+        }
+        let origin = Origin::https();
+        let lower = field.0.to_ascii_lowercase();
+        let fields = [(&*lower, field.1)];
+        Http2Client::to(&appliance, &origin.authority()).ask("GET", "/x", &fields).expect_origins(200);
+        assert!(origin.only_request().values("authorization").is_empty(), "{field:?}");
+    }
+}
+
+#[test]
+fn pages_of_the_origin_itself_and_programs_get_theirs() {
+    let appliance = Appliance::start();
+    for way in [Way::Absolute, Way::Tunnel] {
+        let origin = Origin::https();
+        let own = origin.url("").trim_end_matches('/').to_owned();
+        for fields in [
+            &[][..],
+            &[("Origin", &*own)],
+            &[("Sec-Fetch-Site", "same-origin")],
+            &[("Sec-Fetch-Site", "none"), ("User-Agent", "Mozilla/5.0")],
+        ] {
+            Agent::via(&appliance, way, &origin).ask("GET", "/x", fields).expect_origins(200);
+        }
+        assert!(origin.requests().iter().all(|it| it.values("authorization") == [BEARER]), "{way:?}");
+        assert_eq!(origin.requests().len(), 4, "{way:?}");
+    }
+}
+
+/// Browsers do not say there whose page it is.
+#[test]
+fn in_clear_a_browser_gets_no_credential_that_it_does_not_name() {
+    let key = Credential::key(ALIAS, "plain-key", &["http://localhost:*"]);
+    let appliance = Appliance::builder().credential(key).start();
+    let user = Shown::Password(ALIAS, "").value().unwrap();
+    let browser = ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36");
+    let accept = ("Accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+    for (fields, injected) in [
+        (vec![browser], false),
+        (vec![accept], false),
+        (vec![browser, ("Proxy-Authorization", &*user)], false),
+        (vec![browser, NAMED], true),
+        (vec![("User-Agent", "curl/8.5.0"), ("Accept", "*/*")], true),
+        (vec![("Proxy-Authorization", &*user)], true),
+    ] {
+        let origin = Origin::http();
+        Agent::via(&appliance, Way::Absolute, &origin).ask("GET", "/x", &fields).expect_origins(200);
+        assert_eq!(!origin.only_request().values("authorization").is_empty(), injected, "{fields:?}");
+    }
 }
