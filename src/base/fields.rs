@@ -332,7 +332,9 @@ mod tests {
     fn fields_that_may_stand_once_are_found_when_they_are_repeated() {
         let repeated = |names: &[&str]| {
             let mut fields = Fields::default();
-            names.iter().for_each(|it| fields.append(it, b"v"));
+            for name in names {
+                fields.append(name, b"v");
+            }
             fields.repeated().is_some()
         };
         for names in [

@@ -102,16 +102,15 @@ impl Watch {
         let (kind, flags) = (self.head[3], self.head[4]);
         let stream = self.head[5..].iter().fold(0, |all, it| all << 8 | u32::from(*it)) & 0x7fff_ffff;
         self.head.clear();
-        match kind {
-            HEADERS | CONTINUATION => {
-                if kind == HEADERS {
-                    self.block.clear();
-                    self.began = (flags, stream);
-                }
-                (self.left, self.ends) = (length, flags & END_HEADERS != 0);
-            }
-            _ => self.skip = length,
+        if !matches!(kind, HEADERS | CONTINUATION) {
+            self.skip = length;
+            return;
         }
+        if kind == HEADERS {
+            self.block.clear();
+            self.began = (flags, stream);
+        }
+        (self.left, self.ends) = (length, flags & END_HEADERS != 0);
     }
 
     /// A header block has come to its end. What is malformed otherwise is for h2 to refuse.

@@ -96,8 +96,8 @@ impl Streams {
         let mut ending = Ending::default();
         poll_fn(|cx| {
             loop {
-                ending.malformed |= wire.is_malformed();
-                self.look_for_an_end(&mut connection, &mut idle, &mut ending, cx);
+                let malformed = wire.is_malformed();
+                self.look_for_an_end(&mut connection, malformed, &mut idle, &mut ending, cx);
                 match connection.poll_accept(cx) {
                     Poll::Ready(Some(Ok((request, respond)))) => {
                         let counted = self.open.enter();
@@ -125,8 +125,15 @@ impl Streams {
         .await;
     }
 
-    /// Says once that the connection will end, and why.
-    fn look_for_an_end(&self, connection: &mut Served, idle: &mut Idle, ending: &mut Ending, cx: &mut Context<'_>) {
+    /// Says once that the connection will end, and why. What is `malformed` ends it at once.
+    fn look_for_an_end(
+        &self,
+        connection: &mut Served,
+        malformed: bool,
+        idle: &mut Idle,
+        ending: &mut Ending,
+        cx: &mut Context<'_>,
+    ) {
         if ending.at_once {
             return;
         }
@@ -144,7 +151,7 @@ impl Streams {
         if self.tunnel.ticket.poll_revoked(cx).is_ready() && !std::mem::replace(&mut ending.parting, true) {
             idle.restart(PARTING);
         }
-        let reason = if ending.malformed {
+        let reason = if malformed {
             Some(Reason::PROTOCOL_ERROR)
         } else if self.abandoned.load(Ordering::Relaxed) > MOST_ABANDONED {
             Some(Reason::ENHANCE_YOUR_CALM)
@@ -279,8 +286,6 @@ struct Ending {
     slowly: bool,
     /// The key was revoked.
     parting: bool,
-    /// What came cannot be trusted.
-    malformed: bool,
     /// Nothing is waited for any longer.
     at_once: bool,
 }

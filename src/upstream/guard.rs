@@ -140,8 +140,8 @@ fn embedded(ip: Ipv6Addr) -> SmallVec<[Ipv4Addr; 4]> {
         [0x2001, 0, high, low, _, _, high_turned, low_turned] => {
             inner.extend([from(high, low), from(!high_turned, !low_turned)]);
         }
-        // NAT64 (RFC 6052) under the well-known prefix.
-        [0x64, 0xff9b, 0, 0, 0, 0, ..] => inner.push(low(ip)),
+        // NAT64 (RFC 6052) under the well-known prefix, and IPv4-translated (RFC 2765).
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => inner.push(low(ip)),
         // NAT64 under the prefix for local use (RFC 8215), which a network divides as it likes: the address may begin
         // behind 48, 56, 64 or 96 bits, and the ninth byte is not part of it.
         [0x64, 0xff9b, 1, ..] => {
@@ -149,9 +149,8 @@ fn embedded(ip: Ipv6Addr) -> SmallVec<[Ipv4Addr; 4]> {
             let at = |places: [usize; 4]| Ipv4Addr::from(places.map(|it| octets[it]));
             inner.extend([at([6, 7, 9, 10]), at([7, 9, 10, 11]), at([9, 10, 11, 12]), low(ip)]);
         }
-        // IPv4-compatible, and IPv4-translated (RFC 2765).
+        // IPv4-compatible (RFC 4291 section 2.5.5.1).
         [0, 0, 0, 0, 0, 0, high, _] if high != 0 => inner.push(low(ip)),
-        [0, 0, 0, 0, 0xffff, 0, ..] => inner.push(low(ip)),
         _ => {}
     }
     // ISATAP (RFC 5214) under any prefix; two bits say whether the address is unique, and whether it is a group's.
