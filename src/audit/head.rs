@@ -15,12 +15,14 @@ use std::{
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
-use crate::audit::{
-    anchor::{Anchor, MAC},
-    chain::ChainKey,
-    log::Mark,
-    owner::hand_over,
-    scan,
+use crate::{
+    audit::{
+        anchor::{Anchor, MAC},
+        chain::ChainKey,
+        log::Mark,
+        scan,
+    },
+    base::trusted::{self, hand_over},
 };
 
 /// Its name in the folder of the journals.
@@ -79,7 +81,7 @@ impl Head {
 
     /// What it says, for who only looks. `None` if there is none, or none of this key.
     pub fn look(&mut self) -> io::Result<Option<State>> {
-        match File::open(&self.path) {
+        match trusted::open_own(OpenOptions::new().read(true), &self.path) {
             Ok(file) => self.read(&file)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => (self.state, self.is_damaged) = (None, false),
             Err(error) => return Err(error),
@@ -191,7 +193,7 @@ fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
     let made = match options.clone().create_new(true).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return options.open(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return trusted::open_own(&mut options, path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let folder = path.parent().unwrap_or(Path::new("."));
             DirBuilder::new().recursive(true).mode(0o700).create(folder)?;

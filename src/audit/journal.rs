@@ -15,7 +15,10 @@ use std::{
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::{FallocateFlags, fallocate};
 
-use crate::audit::{error::AuditError, log::Mark, owner::hand_over};
+use crate::{
+    audit::{error::AuditError, log::Mark},
+    base::trusted::hand_over,
+};
 
 /// Bytes of a slot: the word, four spare bytes, two texts.
 pub(crate) const SLOT: usize = 1536;

@@ -9,7 +9,10 @@ use std::{
 
 use memchr::memrchr;
 
-use crate::audit::{line, owner::hand_over, rotated::folder_of};
+use crate::{
+    audit::{line, rotated::folder_of},
+    base::trusted::{self, hand_over},
+};
 
 /// How far back the begin of a line is looked for.
 const FURTHEST: u64 = 64 * 1024;
@@ -66,7 +69,7 @@ impl Log {
                 hand_over(&file, path)?;
                 file
             }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open_existing(&mut options, path)?,
             Err(error) => return Err(error),
         };
         let regular = file.metadata()?.is_file();
@@ -145,6 +148,18 @@ impl Log {
             tracing::debug!(%error, "half a line stays at the end of the audit log until the next batch mends it");
         }
     }
+}
+
+/// A link is followed only to a device or a pipe, such as `/dev/stdout`: another user could have us write elsewhere.
+fn open_existing(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    if fs::metadata(path).is_ok_and(|it| !it.is_file()) {
+        let file = options.open(path)?;
+        // It may have been replaced since.
+        if !file.metadata()?.is_file() {
+            return Ok(file);
+        }
+    }
+    trusted::open_own(options, path)
 }
 
 /// Returns how many bytes were written.

@@ -21,7 +21,6 @@ pub mod journal;
 pub mod line;
 pub mod log;
 pub mod memory;
-mod owner;
 pub mod read;
 pub mod record;
 pub mod recorder;

@@ -7,10 +7,13 @@ use std::{
     path::Path,
 };
 
-use crate::audit::{
-    error::AuditError,
-    journal::{self, HEADER, MAGIC, MARK, SLOT, Word},
-    log::Mark,
+use crate::{
+    audit::{
+        error::AuditError,
+        journal::{self, HEADER, MAGIC, MARK, SLOT, Word},
+        log::Mark,
+    },
+    base::trusted,
 };
 
 /// What is in it. The file is locked for as long as this lives.
@@ -28,7 +31,7 @@ impl Remains {
     /// the file left nothing.
     pub fn open(path: &Path) -> Result<Option<Self>, AuditError> {
         let failed = |source| AuditError::Journal { path: path.to_owned(), source };
-        let mut file = match OpenOptions::new().read(true).write(true).open(path) {
+        let mut file = match trusted::open_own(OpenOptions::new().read(true).write(true), path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(failed)?,
         };

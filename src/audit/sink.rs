@@ -7,13 +7,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::audit::{
-    anchor::Anchor,
-    behind,
-    chain::ChainKey,
-    head::{Head, Locked, State},
-    log::{Log, Mark},
-    witness::told,
+use crate::{
+    audit::{
+        anchor::Anchor,
+        behind,
+        chain::ChainKey,
+        head::{Head, Locked, State},
+        log::{Log, Mark},
+        witness::told,
+    },
+    base::trusted,
 };
 
 /// What of a batch is in the log, and why not the rest.
@@ -113,7 +116,7 @@ impl Sink {
     /// Takes away half a line at the end of what was the log before it was rotated.
     pub fn mend(&mut self, path: &Path) -> io::Result<()> {
         let _alone = self.head.lock()?;
-        Log { file: OpenOptions::new().read(true).append(true).open(path)?, regular: true }.mend()
+        Log { file: trusted::open_own(OpenOptions::new().read(true).append(true), path)?, regular: true }.mend()
     }
 
     /// What was written is on the disk when this returns.

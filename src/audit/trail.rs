@@ -1,7 +1,7 @@
 //! The beginning and the end of the trail: opened before the first door, closed after the last.
 
 use std::{
-    fs::{DirBuilder, File},
+    fs::{DirBuilder, File, OpenOptions},
     io,
     os::unix::fs::DirBuilderExt as _,
     path::Path,
@@ -13,18 +13,20 @@ use std::{
     time::Duration,
 };
 
-use crate::audit::{
-    anchor::Anchor,
-    config::Config,
-    error::AuditError,
-    head::Head,
-    journal::Journal,
-    memory::Memory,
-    owner::hand_over,
-    recorder::{Lane, Recorder, Signals},
-    recover,
-    sink::Sink,
-    writer::Writer,
+use crate::{
+    audit::{
+        anchor::Anchor,
+        config::Config,
+        error::AuditError,
+        head::Head,
+        journal::Journal,
+        memory::Memory,
+        recorder::{Lane, Recorder, Signals},
+        recover,
+        sink::Sink,
+        writer::Writer,
+    },
+    base::trusted,
 };
 
 /// Records that may be open at once, or closed and not yet written, of a process that does one thing and ends.
@@ -141,9 +143,9 @@ impl Drop for Audit {
 fn lock(folder: &Path) -> Result<File, AuditError> {
     let make = || -> io::Result<File> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let opened = File::open(folder)?;
+        let opened = trusted::open_own(OpenOptions::new().read(true), folder)?;
         opened.lock()?;
-        hand_over(&opened, folder)?;
+        trusted::hand_over(&opened, folder)?;
         Ok(opened)
     };
     make().map_err(|source| AuditError::Folder { path: folder.to_owned(), source })

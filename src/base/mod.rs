@@ -21,4 +21,5 @@ pub mod service;
 pub mod splice;
 pub mod target;
 pub mod task;
+pub mod trusted;
 pub mod uniform;

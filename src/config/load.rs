@@ -1,16 +1,19 @@
 //! The order of things: the file, then the environment, then the flags.
 
 use std::{
-    fs, io,
+    io,
     net::SocketAddr,
     path::{self, Path, PathBuf},
 };
 
-use crate::config::{
-    Config, ConfigError, Environment, Origin, Seen,
-    document::Document,
-    environment, later, places,
-    settle::{Sections, Settings},
+use crate::{
+    base::trusted,
+    config::{
+        Config, ConfigError, Environment, Origin, Seen,
+        document::Document,
+        environment, later, places,
+        settle::{Sections, Settings},
+    },
 };
 
 /// What the command line says.
@@ -78,7 +81,7 @@ fn named(flags: &Flags, environment: &Environment) -> Result<Option<(PathBuf, &'
 }
 
 fn read(file: &Path) -> Result<Option<String>, ConfigError> {
-    match fs::read_to_string(file) {
+    match trusted::read_given(file) {
         Ok(text) => Ok(Some(text)),
         // A link that leads nowhere is no missing file: somebody wants one to be read.
         Err(error) if error.kind() == io::ErrorKind::NotFound && !file.is_symlink() => Ok(None),

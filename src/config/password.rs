@@ -1,7 +1,6 @@
 //! The storage password, where somebody left it for a program that cannot be asked.
 
 use std::{
-    fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -9,7 +8,7 @@ use std::{
 use thiserror::Error;
 
 use crate::{
-    base::secret::Secret,
+    base::{secret::Secret, trusted},
     config::{Environment, environment},
 };
 
@@ -47,11 +46,17 @@ pub fn storage_password(environment: &mut Environment) -> Result<Option<Secret>,
     if let Some(path) = &environment.password_file {
         return from_file(path).map(Some);
     }
-    let handed_over = environment.credentials_directory.as_deref().map(|it| it.join(SYSTEMD_CREDENTIAL));
-    match handed_over.filter(|it| it.exists()) {
-        Some(path) => from_file(&path).map(Some),
-        None => Ok(None),
-    }
+    handed_over(environment).map(|it| from_file(&it)).transpose()
+}
+
+/// Whether [`storage_password`] has a source.
+pub fn is_provided(environment: &Environment) -> bool {
+    environment.password.is_some() || environment.password_file.is_some() || handed_over(environment).is_some()
+}
+
+fn handed_over(environment: &Environment) -> Option<PathBuf> {
+    let path = environment.credentials_directory.as_deref()?.join(SYSTEMD_CREDENTIAL);
+    path.exists().then_some(path)
 }
 
 /// Takes the administrator's password from its variable.
@@ -65,7 +70,7 @@ fn not_empty(password: Secret, source: &str) -> Result<Secret, PasswordError> {
 
 fn from_file(path: &Path) -> Result<Secret, PasswordError> {
     let failed = |source| PasswordError::Read { path: path.to_owned(), source };
-    let password = read_secret(File::open(path).map_err(failed)?).map_err(failed)?;
+    let password = read_secret(trusted::open_given(path).map_err(failed)?).map_err(failed)?;
     let password = password.ok_or_else(|| PasswordError::TooLong(path.to_owned()))?;
     not_empty(password, &path.display().to_string())
 }

@@ -9,7 +9,7 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    base::glob,
+    base::{glob, trusted},
     config::{
         ConfigError, Origin, Seen,
         document::{Document, Map},
@@ -94,7 +94,7 @@ pub fn read_file(path: &Path) -> Result<PolicySet, ConfigError> {
 impl Gathered {
     /// Gives the text of the file.
     fn take_file(&mut self, path: &Path) -> Result<String, ConfigError> {
-        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text = trusted::read_given(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let (file, map) = Document::parse(path, &text)?.read::<File>()?;
         self.take(&file.policies, Some(&map))?;
         Ok(text)

@@ -8,6 +8,8 @@ use rustls::{
 };
 use thiserror::Error;
 
+use crate::base::trusted;
+
 /// Why TLS towards origin servers cannot be set up.
 #[derive(Debug, Error)]
 pub enum TlsError {
@@ -62,8 +64,9 @@ pub fn http1_only(config: &ClientConfig) -> Arc<ClientConfig> {
 
 fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TlsError> {
     let shown = || path.display().to_string();
-    let certificates = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+    let certificates = trusted::open_given(path)
+        .map_err(pem::Error::Io)
+        .and_then(|file| CertificateDer::pem_reader_iter(file).collect::<Result<Vec<_>, _>>())
         .map_err(|source| TlsError::CaFile { path: shown(), source })?;
     if certificates.is_empty() {
         return Err(TlsError::CaFile { path: shown(), source: pem::Error::NoItemsFound });

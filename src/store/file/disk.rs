@@ -7,17 +7,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::OFlags;
 use tracing::warn;
 
-use crate::store::StoreError;
+use crate::{base::trusted, store::StoreError};
 
 /// Other users may pass through to `ca.pem`, and see no names.
 const FOLDER_MODE: u32 = 0o711;
 const FILE_MODE: u32 = 0o600;
 const OTHERS_WRITE: u32 = 0o022;
 const STICKY: u32 = 0o1000;
-const O_NOFOLLOW: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 
 /// Proof that this process is the only writer. The kernel takes the lock back when its holder dies.
 pub(crate) struct Locked(#[expect(dead_code, reason = "its only use is to be dropped")] File);
@@ -27,21 +25,13 @@ pub(crate) fn exists(path: &Path) -> bool {
     !matches!(fs::symlink_metadata(path), Err(error) if error.kind() == ErrorKind::NotFound)
 }
 
-/// The real path: two names of one store must share one lock, and a rename must not replace a link.
+/// The path with the links on its way resolved: two names of one store must share one lock.
 pub(crate) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
-    match fs::canonicalize(path) {
-        Ok(real) => Ok(real),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let name = path.file_name().ok_or_else(|| StoreError::NotFound { path: path.to_owned() })?;
-            match fs::canonicalize(folder_of(path)) {
-                Ok(folder) => Ok(folder.join(name)),
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    Err(StoreError::NotFound { path: path.to_owned() })
-                }
-                Err(source) => Err(StoreError::io("look at", folder_of(path), source)),
-            }
-        }
-        Err(source) => Err(StoreError::io("look at", path, source)),
+    let name = path.file_name().ok_or_else(|| StoreError::NotFound { path: path.to_owned() })?;
+    match fs::canonicalize(folder_of(path)) {
+        Ok(folder) => Ok(folder.join(name)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(StoreError::NotFound { path: path.to_owned() }),
+        Err(source) => Err(StoreError::io("look at", folder_of(path), source)),
     }
 }
 
@@ -69,16 +59,17 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, StoreError> {
     Ok(bytes)
 }
 
-/// Opens a regular file: a pipe would keep us waiting.
+/// Opens a regular file of our own: a pipe would keep us waiting.
 pub(crate) fn open(path: &Path) -> Result<File, StoreError> {
     let error = |source: io::Error| match source.kind() {
         ErrorKind::NotFound => StoreError::NotFound { path: path.to_owned() },
         _ => StoreError::io("read", path, source),
     };
-    if !fs::metadata(path).map_err(error)?.is_file() {
+    let found = fs::symlink_metadata(path).map_err(error)?;
+    if !found.is_file() && !found.is_symlink() {
         return Err(StoreError::ForeignFile { path: path.to_owned(), what: "not a regular file".to_owned() });
     }
-    File::open(path).map_err(error)
+    trusted::open_own(OpenOptions::new().read(true), path).map_err(error)
 }
 
 /// Waits until no other writer is at work.
@@ -86,6 +77,15 @@ pub(crate) fn lock(path: &Path) -> Result<Locked, StoreError> {
     let file = open_lock(path)?;
     file.lock().map_err(|source| StoreError::io("lock", &beside(path, "lock"), source))?;
     Ok(Locked(file))
+}
+
+/// Refuses a lock that another user could hold or replace, before anything is written under it.
+pub(crate) fn expect_own_lock(path: &Path) -> Result<(), StoreError> {
+    let name = beside(path, "lock");
+    match trusted::open_own(OpenOptions::new().read(true), &name) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io("open", &name, error)),
+        _ => Ok(()),
+    }
 }
 
 /// Puts `bytes` in the place of what `path` holds, and returns when the disk has confirmed it. On an error `path` is as
@@ -125,13 +125,13 @@ fn forget(temporary: &Path, removed: Result<(), StoreError>) {
     }
 }
 
-/// One that is there is opened as it is, and never through a link: the folder may be another user's, and we root.
+/// Makes it if it is missing.
 fn open_lock(path: &Path) -> Result<File, StoreError> {
     let name = beside(path, "lock");
     let mut options = OpenOptions::new();
-    options.write(true).mode(FILE_MODE).custom_flags(O_NOFOLLOW);
+    options.write(true).mode(FILE_MODE);
     let opened = match options.clone().create_new(true).open(&name) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => options.open(&name),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => trusted::open_own(&mut options, &name),
         created => created.and_then(|file| make_private(&file, path).map(|()| file)),
     };
     opened.map_err(|source| StoreError::io("open", &name, source))

@@ -76,6 +76,7 @@ impl FileStore {
             Ok(header) => header,
             Err(Stranger::Foreign(what)) => return Err(StoreError::ForeignFile { path, what }),
             Err(Stranger::Damaged) => {
+        disk::expect_own_lock(&path)?;
                 // Whoever measures the time learns nothing from a damaged head either.
                 Header::create(password, KdfParams::default())?;
                 return Err(StoreError::WrongPasswordOrDamaged);

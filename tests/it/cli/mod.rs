@@ -14,3 +14,4 @@ mod records;
 mod roles_and_keys;
 mod secrets;
 mod terminal;
+mod trusted;
