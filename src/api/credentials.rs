@@ -98,7 +98,7 @@ struct NewCredential<'a> {
     /// Where it may be used, as `vultrino add --host` takes them. Without, a token whose service is known binds itself.
     #[schema(example = json!(["api.github.com"]))]
     hosts: Option<Vec<String>>,
-    /// Whether the host alone may choose it; it may, unless this says otherwise.
+    /// Whether the host alone may choose it: true unless this says otherwise, and always false for a key without `admin`.
     auto: Option<bool>,
 }
 
@@ -216,6 +216,7 @@ pub(crate) async fn add(State(api): State<Api>, visitor: Visitor, request: Reque
     responses(
         (status = 200, description = "The credential as it is now, without its secret", body = Shown),
         (status = 404, description = "No such credential", body = Problem),
+        (status = 409, description = "Another caller chose where the new secret would go: repeat `hosts`", body = Problem),
         (status = 413, description = "The body is too long", body = Problem),
     ),
 )]

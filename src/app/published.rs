@@ -11,6 +11,7 @@ use crate::{
     base::{capacity::Most, clock::Clock, id::Id},
     config::Config,
     exchange::{Exchange, Part, Snapshot},
+    identity::ApiKey,
     manage::{Desk, Office, upkeep},
     proxy,
     store::{FileStore, Records, Stamp, StoreError},
@@ -126,9 +127,9 @@ impl Published {
         &self.trail
     }
 
-    /// Whether there is any API key.
-    pub fn has_keys(&self) -> bool {
-        !self.lock().records.keys.is_empty()
+    /// All API keys, expired ones too.
+    pub fn keys(&self) -> Vec<ApiKey> {
+        self.lock().records.keys.iter().map(|it| it.facts.clone()).collect()
     }
 
     fn take_up_if_changed(&self, sources: &mut Sources) -> Result<(), StoreError> {

@@ -28,6 +28,8 @@ use crate::{
     ca::Ca,
     config::{Config, Loaded, Origin},
     exchange::budget::Budget,
+    identity::ApiKey,
+    manage::setup,
     mcp::{self, Mcp},
     proxy::{
         self, Worker,
@@ -95,9 +97,9 @@ impl Server {
         self.published.config()
     }
 
-    /// Whether there is any API key.
-    pub fn has_keys(&self) -> bool {
-        self.published.has_keys()
+    /// All API keys, expired ones too.
+    pub fn keys(&self) -> Vec<ApiKey> {
+        self.published.keys()
     }
 
     /// Goes on until a signal ends it, and ends when what was in flight has finished. `load` reads the configuration

@@ -9,6 +9,7 @@ use crate::{
         mcp::Transport,
         server::{Mode, parse_bind},
     },
+    identity::ApiKey,
 };
 
 /// Start the HTTP proxy server
@@ -73,11 +74,8 @@ fn announce(server: &app::Server, output: &Output) -> Result<(), Failure> {
         (Mode::Local, false) => output.note("Local mode: callers need an API key, but for those of the socket"),
         (Mode::Server, _) => output.note("Server mode: callers need an API key"),
     }
-    if !config.server.is_keyless() && !server.has_keys() {
-        output.warning(
-            "there is no API key yet, so every request is refused; these make one:\n  \
-             vultrino role create ROLE --permissions read,execute\n  vultrino key create NAME --role ROLE",
-        );
+    if !config.server.is_keyless() {
+        warn_of_keys(&server.keys(), output);
     }
     if config.server.mode == Mode::Server && !bound.ip().to_canonical().is_loopback() {
         output.warning(format_args!(
@@ -86,4 +84,33 @@ fn announce(server: &app::Server, output: &Output) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// Where callers need a key: that there is none, those that are refused, and those that nobody with a key or the storage
+/// password may have created.
+fn warn_of_keys(keys: &[ApiKey], output: &Output) {
+    let line = |it: &&ApiKey| format!("\n  {}  {}", it.prefix, it.name);
+    let listed = |list: &[&ApiKey]| list.iter().map(line).collect::<String>();
+    let (keyless, valid): (Vec<_>, Vec<_>) = keys.iter().partition(|it| it.is_keyless());
+    if valid.is_empty() {
+        output.warning(
+            "there is no API key yet, so every request is refused; these make one:\n  \
+             vultrino role create ROLE --permissions read,execute\n  vultrino key create NAME --role ROLE",
+        );
+    }
+    if !keyless.is_empty() {
+        output.warning(format_args!(
+            "these API keys were created by callers without one and are refused here; `vultrino key revoke` removes \
+             them:{}",
+            listed(&keyless)
+        ));
+    }
+    let unknown: Vec<_> = valid.into_iter().filter(|it| it.minted_by.is_none()).collect();
+    if !unknown.is_empty() {
+        output.warning(format_args!(
+            "an earlier version created these API keys and did not record for whom: if local mode was in use then, any \
+             program on this machine may have; revoke those that you do not know with `vultrino key revoke`:{}",
+            listed(&unknown)
+        ));
+    }
 }

@@ -9,6 +9,7 @@ use crate::{
         id::Id,
     },
     credential::{Alias, Kind, Metadata},
+    identity::Author,
 };
 
 /// What may be listed, shown and decided upon. An unknown field is an error: a version that does not know it would
@@ -30,6 +31,10 @@ pub struct Credential {
     pub bindings: Vec<AuthorityPattern>,
     /// Whether it may be chosen by the host alone, when a request names no credential.
     pub auto: bool,
+    /// Who last chose the hosts and the header that the secret is sent to and in; `None` if a version did that did not
+    /// record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placed_by: Option<Author>,
     /// When it was added.
     pub created_at: Timestamp,
     /// When anything of it last changed.

@@ -86,6 +86,7 @@ impl Exchange {
                 return Ok(principal);
             }
             Err(Unauthenticated::Missing) => (Authentication::Missing, Refusal::KeyMissing),
+            Err(Unauthenticated::Keyless) => (Authentication::Invalid, Refusal::KeylessKey),
             Err(Unauthenticated::Invalid) => {
                 let most = snapshot.config().rate_limits.auth_failures;
                 match attempts::charge(&self.shared.limiter, most, caller) {

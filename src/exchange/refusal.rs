@@ -30,6 +30,10 @@ pub enum Refusal {
     Unauthorized,
     /// The same, in proxy style.
     ProxyUnauthorized,
+    /// The key was made by a caller without one, and callers need one here.
+    KeylessKey,
+    /// The same, in proxy style.
+    ProxyKeylessKey,
     /// No key was shown, and one is needed.
     KeyMissing,
     /// The same, in proxy style.
@@ -141,6 +145,7 @@ impl Refusal {
         match self {
             Self::Unauthorized => Self::ProxyUnauthorized,
             Self::KeyMissing => Self::ProxyKeyMissing,
+            Self::KeylessKey => Self::ProxyKeylessKey,
             other => other,
         }
     }
@@ -172,6 +177,7 @@ impl Refusal {
     /// A word from a fixed set, for the audit and for `details.reason`.
     pub fn reason(&self) -> Option<&'static str> {
         match self {
+            Self::KeylessKey | Self::ProxyKeylessKey => Some("keyless_key"),
             Self::Method => Some("method"),
             Self::ForeignPage => Some("cross_origin"),
             Self::ForeignHost => Some("host_not_allowed"),
@@ -198,10 +204,10 @@ impl Refusal {
         head.fields.append("Cache-Control", b"no-store");
         head.fields.append("Proxy-Status", format!("vultrino; error={error}; details=\"{code}\"").as_bytes());
         match self {
-            Self::ProxyUnauthorized | Self::ProxyKeyMissing => {
+            Self::ProxyUnauthorized | Self::ProxyKeyMissing | Self::ProxyKeylessKey => {
                 head.fields.append("Proxy-Authenticate", b"Basic realm=\"vultrino\"");
             }
-            Self::Unauthorized | Self::KeyMissing => {
+            Self::Unauthorized | Self::KeyMissing | Self::KeylessKey => {
                 head.fields.append("WWW-Authenticate", b"Bearer realm=\"vultrino\"");
             }
             Self::AuditUnavailable | Self::Overloaded | Self::Crowding => head.fields.append("Retry-After", b"1"),
@@ -241,6 +247,10 @@ impl Refusal {
                 "Several credentials are bound to this host; name one in X-Vultrino-Credential"
             }
             Self::Unauthorized | Self::ProxyUnauthorized => "Invalid or expired API key",
+            Self::KeylessKey | Self::ProxyKeylessKey => {
+                "This API key was created by a caller without one, so it is valid only in local mode without `local_auth`; \
+                 create another with `vultrino key create`"
+            }
             Self::KeyMissing => "An API key is needed: send it as 'Authorization: Bearer vk_…'",
             Self::ProxyKeyMissing => "An API key is needed: put it into the proxy's address, http://vk_…@host:port",
             Self::ForeignPage => "Requests from web pages of another origin are refused",
@@ -301,8 +311,10 @@ impl Refusal {
             Self::Method => (405, "invalid_request", DENIED),
             Self::MissingCredential => (400, "missing_credential", DENIED),
             Self::AmbiguousCredential(_) => (400, "ambiguous_credential", DENIED),
-            Self::Unauthorized | Self::KeyMissing => (401, "unauthorized", DENIED),
-            Self::ProxyUnauthorized | Self::ProxyKeyMissing => (407, "proxy_authentication_required", DENIED),
+            Self::Unauthorized | Self::KeyMissing | Self::KeylessKey => (401, "unauthorized", DENIED),
+            Self::ProxyUnauthorized | Self::ProxyKeyMissing | Self::ProxyKeylessKey => {
+                (407, "proxy_authentication_required", DENIED)
+            }
             Self::Policy(_) => (403, "policy_denied", DENIED),
             Self::RateLimited(_) => (429, "rate_limited", DENIED),
             Self::Forbidden(_)

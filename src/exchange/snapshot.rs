@@ -85,6 +85,8 @@ pub enum Unauthenticated {
     Missing,
     /// It showed one that is not valid, or no longer.
     Invalid,
+    /// It showed one that a caller without a key created, and callers need one here.
+    Keyless,
 }
 
 impl Known {
@@ -126,7 +128,7 @@ impl Snapshot {
     /// Who shows this key. `keyless` says whether the listener lets callers in without one.
     ///
     /// # Errors
-    /// No key where one is needed, and a key that is not valid, wherever it is shown.
+    /// No key where one is needed, a key that is not valid, wherever it is shown, and one that is not valid here.
     pub fn authenticate(
         &self,
         key: Option<&PresentedKey>,
@@ -138,6 +140,9 @@ impl Snapshot {
         };
         let holder = self.holders.get(&key.hash).filter(|it| !it.key.is_expired(now));
         let holder = holder.ok_or(Unauthenticated::Invalid)?;
+        if holder.key.is_keyless() && !keyless {
+            return Err(Unauthenticated::Keyless);
+        }
         holder.use_at(now);
         Ok(Principal::Key(Arc::clone(holder)))
     }
@@ -306,6 +311,7 @@ mod tests {
             expires_at: Some(second(100)),
             created_at: now,
             last_used_at: None,
+            minted_by: None,
         };
         (role, key, shown)
     }

@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::base::{id::Id, secret::Secret};
+use crate::{
+    base::{id::Id, secret::Secret},
+    identity::Author,
+};
 
 /// What every key begins with.
 pub const PREFIX: &str = "vk_";
@@ -42,6 +45,9 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     /// When it was last shown; written down now and then, so it may be a minute behind.
     pub last_used_at: Option<Timestamp>,
+    /// Who created it; `None` if a version created it that did not record that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minted_by: Option<Author>,
 }
 
 /// SHA-256 of a whole key.
@@ -74,6 +80,11 @@ impl ApiKey {
     /// Whether its time is over. At the second of [`ApiKey::expires_at`] it is.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|it| it <= now)
+    }
+
+    /// Whether a caller without a key created it, so that it is valid only where callers need no key.
+    pub fn is_keyless(&self) -> bool {
+        self.minted_by == Some(Author::Keyless)
     }
 }
 
@@ -169,6 +180,7 @@ mod tests {
             expires_at: Some(at(100)),
             created_at: at(0),
             last_used_at: None,
+            minted_by: None,
         };
         assert_eq!([99, 100, 101].map(|it| key.is_expired(at(it))), [false, true, true]);
         let text = serde_json::to_string(&key).unwrap();

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use crate::{
-    audit::Door,
     base::{host::AuthorityPattern, id::Id},
     catalog,
     credential::{Alias, Credential, Material, Metadata},
-    identity::{Permission, Principal},
+    identity::{Author, Permission, Principal},
     manage::{
         Caller, Desk, ManageError,
         desk::{About, Deed},
@@ -33,7 +32,7 @@ pub struct New {
     pub metadata: Metadata,
     /// If there are none, a token that the catalog knows binds itself.
     pub bindings: Vec<AuthorityPattern>,
-    /// Whether the host alone may choose it.
+    /// Whether the host alone may choose it. What a key without the permission `admin` adds is chosen by its alias only.
     pub auto: bool,
 }
 
@@ -66,7 +65,7 @@ pub fn add(desk: &Desk, caller: &Caller<'_>, new: New) -> Result<Added, ManageEr
     let New { alias, material, description, metadata, bindings, auto } = new;
     let recognised = if bindings.is_empty() { recognised(&material) } else { None };
     let now = desk.clock.now();
-    let credential = Credential {
+    let mut credential = Credential {
         id: Id::random(),
         alias,
         kind: material.kind(),
@@ -74,10 +73,12 @@ pub fn add(desk: &Desk, caller: &Caller<'_>, new: New) -> Result<Added, ManageEr
         metadata,
         bindings: recognised.map_or(bindings, |entry| entry.hosts.clone()),
         auto,
+        placed_by: Some(caller.author()),
         created_at: now,
         updated_at: now,
     };
-    desk.change(caller, &deed("credential_add", Permission::Write, credential.alias.as_str()), |case| {
+    let alias = credential.alias.clone();
+    let credential = desk.change(caller, &deed("credential_add", Permission::Write, alias.as_str()), |case| {
         material.check()?;
         check_description(credential.description.as_deref())?;
         if RESERVED.iter().any(|it| it.eq_ignore_ascii_case(credential.alias.as_str())) {
@@ -89,8 +90,10 @@ pub fn add(desk: &Desk, caller: &Caller<'_>, new: New) -> Result<Added, ManageEr
             let told = if seen { &taken.facts.alias } else { &credential.alias };
             return Err(ManageError::AliasTaken(told.clone()));
         }
+        // Else whoever may add one could have it sent with the requests of others.
+        credential.auto = auto && case.rights.may(Permission::Admin).is_ok();
         let change = Change::PutCredential { facts: credential.clone(), material: Some(material.again()?) };
-        Ok((vec![change], ()))
+        Ok((vec![change], credential.clone()))
     })?;
     Ok(Added { credential, recognised })
 }
@@ -117,10 +120,15 @@ pub fn get<'a>(
     stored(records, alias)
 }
 
-/// Changes what `update` names. More places, or another header, for a secret that stays: only at the command line, whose
-/// caller has shown the storage password.
+/// Changes what `update` names.
+///
+/// # Errors
+/// [`ManageError::SecretNeeded`] for more hosts or another header with the stored secret, but for a caller at the command
+/// line, who has shown the storage password. [`ManageError::HostsNeeded`] for a new secret without `bindings` (and
+/// without `metadata`, where it names the header) if another caller chose these last. [`ManageError::AutoNeedsAdmin`].
 pub fn update(desk: &Desk, caller: &Caller<'_>, alias: &str, update: &Update) -> Result<Credential, ManageError> {
     rewrite(desk, caller, "credential_update", alias, |credential| {
+        let is_known = is_known(credential, caller);
         update.description.apply(&mut credential.description);
         check_description(credential.description.as_deref())?;
         if let Some(metadata) = &update.metadata {
@@ -131,11 +139,23 @@ pub fn update(desk: &Desk, caller: &Caller<'_>, alias: &str, update: &Update) ->
             join(&mut credential.bindings, bindings);
         }
         credential.auto = update.auto.unwrap_or(credential.auto);
+        let is_header_given = update.metadata.is_some() || credential.metadata.header_name().is_none();
+        let is_repeated = update.bindings.is_some() && is_header_given;
+        if is_repeated {
+            credential.placed_by = Some(caller.author());
+        }
         let Some(material) = &update.material else { return Ok(None) };
         if material.kind() != credential.kind {
             return Err(ManageError::OtherKind { alias: credential.alias.clone(), kind: credential.kind });
         }
         material.check()?;
+        if !is_known && !is_repeated && !credential.bindings.is_empty() {
+            return Err(ManageError::HostsNeeded {
+                alias: credential.alias.clone(),
+                hosts: credential.bindings.iter().map(ToString::to_string).collect(),
+                header: credential.metadata.header_name().map(str::to_owned),
+            });
+        }
         Ok(Some(material.again()?))
     })
 }
@@ -195,20 +215,33 @@ fn rewrite(
         let before = &stored(case.records, alias)?.facts;
         let mut facts = before.clone();
         let material = edit(&mut facts)?;
-        if material.is_none() && caller.door != Door::Admin && reaches_further(before, &facts) {
+        let is_wider = facts.bindings.iter().any(|it| !before.bindings.contains(it));
+        let is_moved = is_wider || is_header_changed(before, &facts);
+        if material.is_none() && caller.author() != Author::Owner && is_moved {
             return Err(ManageError::SecretNeeded(facts.alias));
+        }
+        if facts.auto && (is_wider || !before.auto) && case.rights.may(Permission::Admin).is_err() {
+            return Err(ManageError::AutoNeedsAdmin(facts.alias));
+        }
+        if is_moved && is_known(before, caller) {
+            facts.placed_by = Some(caller.author());
         }
         facts.updated_at = desk.clock.now();
         Ok((vec![Change::PutCredential { facts: facts.clone(), material }], facts))
     })
 }
 
-/// Whether the stored secret could now be sent to a place, or in a field, that its owner did not choose for it. Whoever
-/// may use a credential could send it to a server of their own, or have a server echo it, and read it there.
-fn reaches_further(before: &Credential, after: &Credential) -> bool {
-    let header = after.metadata.header_name();
-    after.bindings.iter().any(|it| !before.bindings.contains(it))
-        || (header.is_some() && header != before.metadata.header_name())
+/// Whether the secret is sent in another header. A caller who may choose it could have a server echo the secret.
+fn is_header_changed(before: &Credential, after: &Credential) -> bool {
+    match (before.metadata.header_name(), after.metadata.header_name()) {
+        (Some(before), Some(after)) => !before.eq_ignore_ascii_case(after),
+        (before, after) => before != after,
+    }
+}
+
+/// Whether this caller need not be shown where a secret would go: the owner chose that, or the caller did.
+fn is_known(credential: &Credential, caller: &Caller<'_>) -> bool {
+    credential.placed_by.is_some_and(|it| it == Author::Owner || it == caller.author())
 }
 
 fn deed<'a>(action: &'static str, needs: Permission, alias: &'a str) -> Deed<'a> {

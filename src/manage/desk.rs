@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     audit::{Door, Entry, Outcome, Record, Recorder},
     base::clock::Clock,
-    identity::{Permission, Principal, presented},
+    identity::{Author, Permission, Principal, presented},
     manage::{ManageError, rights::Rights},
     store::{Change, FileStore, Records, StoreError},
 };
@@ -27,6 +27,17 @@ impl Caller<'static> {
     /// The person at the command line who has shown the storage password.
     pub fn local() -> Self {
         Self { principal: &Principal::Local, door: Door::Admin, source: None }
+    }
+}
+
+impl Caller<'_> {
+    /// The caller, as the author of a record.
+    pub(crate) fn author(&self) -> Author {
+        match self.principal {
+            Principal::Local if self.door == Door::Admin => Author::Owner,
+            Principal::Key(holder) if !holder.key.is_keyless() => Author::Key(holder.key.id),
+            Principal::Local | Principal::Key(_) => Author::Keyless,
+        }
     }
 }
 

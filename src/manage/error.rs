@@ -35,6 +35,28 @@ pub enum ManageError {
          or give a new secret in the same change"
     )]
     SecretNeeded(Alias),
+    /// Another caller chose where the secret is sent, and may have done so to receive it.
+    #[error(
+        "another caller chose where `{alias}` is sent: to {}{}; if the new secret may go there, repeat `hosts`{} in this \
+         change",
+        .hosts.join(", "),
+        .header.as_ref().map(|it| format!(", in the header {it}")).unwrap_or_default(),
+        if .header.is_some() { " and `metadata`" } else { "" }
+    )]
+    HostsNeeded {
+        /// Which credential.
+        alias: Alias,
+        /// Where it may be used.
+        hosts: Vec<String>,
+        /// The header that its owner named, if any.
+        header: Option<String>,
+    },
+    /// The requests of others would use it without naming it.
+    #[error(
+        "requests that name no credential may use `{0}` only on the word of a key with the permission `admin`: set `auto` \
+         to false, or ask for such a key"
+    )]
+    AutoNeedsAdmin(Alias),
     /// A stored secret is never shown to whoever has shown a key.
     #[error("a stored secret is shown at the command line only, to whoever has the storage password")]
     LocalOnly,
@@ -149,7 +171,10 @@ impl ManageError {
             Self::Wider | Self::Longer(_) => Some("wider"),
             Self::LocalOnly => Some("local_only"),
             Self::SecretNeeded(_) => Some("secret_needed"),
+            Self::HostsNeeded { .. } => Some("hosts_needed"),
+            Self::AutoNeedsAdmin(_) => Some("auto_needs_admin"),
             Self::KeyUnclear { .. } => Some("ambiguous"),
+            Self::Store(StoreError::RolledBack(_)) => Some("store_rolled_back"),
             _ => None,
         }
     }
@@ -167,9 +192,13 @@ impl ManageError {
             | Self::Wider
             | Self::Longer(_)
             | Self::LocalOnly
-            | Self::SecretNeeded(_) => (403, "forbidden"),
+            | Self::SecretNeeded(_)
+            | Self::AutoNeedsAdmin(_) => (403, "forbidden"),
             Self::NotFound(_) | Self::RoleNotFound(_) | Self::KeyNotFound(_) => (404, "not_found"),
-            Self::AliasTaken(_) | Self::RoleTaken(_) => (409, "conflict"),
+            Self::AliasTaken(_)
+            | Self::RoleTaken(_)
+            | Self::HostsNeeded { .. }
+            | Self::Store(StoreError::RolledBack(_)) => (409, "conflict"),
             Self::Unrecorded(Unavailable::NoSlot) => (503, "overloaded"),
             Self::Unrecorded(_) => (503, "audit_unavailable"),
             Self::Internal

@@ -64,6 +64,7 @@ pub fn create(desk: &Desk, caller: &Caller<'_>, new: &New) -> Result<(ApiKey, Se
             expires_at,
             created_at: now,
             last_used_at: None,
+            minted_by: Some(caller.author()),
         };
         Ok((vec![Change::PutKey(key.clone())], key))
     })?;

@@ -27,9 +27,9 @@ pub(crate) enum Callers {
 }
 
 impl Identity {
-    /// Whoever holds this key.
-    pub fn of_key(key: PresentedKey) -> Self {
-        Self { key: Some(key), keyless: false }
+    /// Whoever holds this key; `keyless` says whether callers of this process need none.
+    pub fn of_key(key: PresentedKey, keyless: bool) -> Self {
+        Self { key: Some(key), keyless }
     }
 
     /// The person who has shown the storage password.

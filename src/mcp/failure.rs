@@ -125,7 +125,13 @@ fn meaning(refusal: &Refusal) -> (&'static str, String) {
             let next = format!("Wait {} s before you call again.", it.retry_after.as_secs().max(1));
             ("rate_limited", next)
         }
-        R::Unauthorized | R::ProxyUnauthorized | R::KeyMissing | R::ProxyKeyMissing | R::Revoked => {
+        R::Unauthorized
+        | R::ProxyUnauthorized
+        | R::KeylessKey
+        | R::ProxyKeylessKey
+        | R::KeyMissing
+        | R::ProxyKeyMissing
+        | R::Revoked => {
             told("unauthorized", "Ask the person who runs Vultrino for a new API key; this one is of no more use.")
         }
         R::Unreachable | R::ParentUnauthorized | R::BadAnswer => {

@@ -29,6 +29,7 @@ pub(super) fn credential() -> Credential {
         metadata: Metadata::default(),
         bindings: hosts.iter().map(|it| it.parse::<AuthorityPattern>().unwrap()).collect(),
         auto: true,
+        placed_by: None,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &str)] = &[
     ("base", ""),
     ("identity", "base"),
-    ("credential", "base"),
+    ("credential", "base identity"),
     ("catalog", "base"),
     ("policy", "base identity credential"),
     ("inject", "base credential"),

@@ -62,6 +62,7 @@ fn credential(at: u32) -> Result<Credential, GrowError> {
         metadata: Metadata::default(),
         bindings: vec![format!("h{at}.example.com").parse().map_err(boxed)?],
         auto: true,
+        placed_by: None,
         created_at: Timestamp::now(),
         updated_at: Timestamp::now(),
     })
@@ -89,6 +90,7 @@ fn api_key(at: u32, role: &Role) -> Result<ApiKey, GrowError> {
         expires_at: None,
         created_at: Timestamp::now(),
         last_used_at: None,
+        minted_by: None,
     })
 }
 

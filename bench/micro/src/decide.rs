@@ -66,6 +66,7 @@ fn credential() -> Credential {
         metadata: Metadata::default(),
         bindings: vec!["api.example.com".parse().unwrap()],
         auto: true,
+        placed_by: None,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
     }

@@ -93,7 +93,7 @@ pub(crate) fn expect_enabled(config: &Config) -> Result<(), Failure> {
 fn identity(context: &mut Context, config: &Config) -> Result<Identity, Failure> {
     let blank = context.environment.blank_api_key;
     match context.environment.api_key.take() {
-        Some(key) => key_of(&key).map(Identity::of_key),
+        Some(key) => key_of(&key).map(|it| Identity::of_key(it, config.server.is_keyless())),
         None if config.server.mode == Mode::Local && !blank => Ok(Identity::local()),
         None if blank => Err(Failure::usage(format!("{} is set, and empty", environment::API_KEY), fix())),
         None => Err(Failure::usage("in server mode an agent needs an API key", fix())),

@@ -5,6 +5,8 @@ mod attempts;
 #[cfg(test)]
 mod doors;
 #[cfg(test)]
+mod keyless;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod scopes;

@@ -6,6 +6,7 @@ mod description;
 mod execute;
 mod keys;
 mod limits;
+mod placing;
 mod policies;
 mod refused;
 mod roles;

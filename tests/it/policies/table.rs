@@ -126,6 +126,7 @@ fn credential(alias: &Alias, target: &Target) -> Credential {
         metadata: Metadata::default(),
         bindings: vec![AuthorityPattern::exactly(target.origin.scheme, &target.origin.authority)],
         auto: true,
+        placed_by: None,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
     }

@@ -156,6 +156,7 @@ pub(crate) fn put(store: &FileStore, alias: &str, key: &str) -> Result<(), Store
         };
         let material = Some(Material::api_key(secret(key)).unwrap());
         let change = Change::PutCredential { facts, material };
+            placed_by: None,
         match store.apply(vec![change], store.load()?.revision) {
             Err(StoreError::Conflict { .. }) => (),
             other => return other.map(drop),
