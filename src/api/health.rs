@@ -5,7 +5,13 @@ use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::{Api, answer};
+use crate::{
+    api::{Api, answer},
+    exchange::Part,
+};
+
+const ROLLED_BACK: &str = "the store is older than the one in force; put the newest one back, or, if this one was put there \
+                           on purpose, stop the server and start it with `vultrino serve --accept-rollback`";
 
 /// How the daemon is.
 #[derive(Serialize, ToSchema)]
@@ -18,6 +24,10 @@ struct Condition {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     reasons: Vec<&'static str>,
+    /// For people: what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = String)]
+    help: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, Serialize, ToSchema)]
@@ -43,11 +53,13 @@ enum Status {
     ),
 )]
 pub(crate) async fn show(State(api): State<Api>) -> Response {
-    let reasons = api.exchange().health().reasons();
+    let health = api.exchange().health();
+    let reasons = health.reasons();
+    let help = health.is_behind(Part::Rollback).then_some(ROLLED_BACK);
     let (code, status) = match (api.exchange().is_recording(), reasons.is_empty()) {
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, Status::AuditUnavailable),
         (true, false) => (StatusCode::OK, Status::Degraded),
         (true, true) => (StatusCode::OK, Status::Ok),
     };
-    answer::json(code, &Condition { status, version: env!("CARGO_PKG_VERSION"), reasons })
+    answer::json(code, &Condition { status, version: env!("CARGO_PKG_VERSION"), reasons, help })
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::{
     app::{descriptors, parts::Parts},
-    audit::{Anchor, Memory, Recorder, RolledBack},
+    audit::{Anchor, Memory, Recorder},
     base::{capacity::Most, clock::Clock, id::Id},
     config::Config,
     exchange::{Exchange, Part, Snapshot},
@@ -80,7 +80,9 @@ impl Published {
     /// `/health` says so.
     pub fn take_up_store(&self) {
         let taken = self.take_up_if_changed(&mut self.lock());
-        let news = self.parts.health().set(Part::Store, taken.is_err());
+        let health = self.parts.health();
+        let is_rollback = matches!(taken, Err(StoreError::RolledBack(_)));
+        let news = health.set(Part::Store, taken.is_err()) | health.set(Part::Rollback, is_rollback);
         match &taken {
             Err(error) if news => {
                 let error = error as &dyn std::error::Error;
@@ -109,10 +111,7 @@ impl Published {
         loop {
             match upkeep::note(&self.store, &sources.records, uses, anchor) {
                 Ok(revision) => {
-                    if revision != sources.records.revision {
-                        sources.records.revision = revision;
-                        self.see(revision);
-                    }
+                    sources.records.revision = revision;
                     return Ok(());
                 }
                 // Another process was faster, so something got through.
@@ -144,10 +143,6 @@ impl Published {
 
     fn take_up(&self, sources: &mut Sources) -> Result<(), StoreError> {
         let records = self.store.load()?;
-        let (found, seen) = (records.revision, sources.records.revision);
-        if found < seen {
-            return Err(RolledBack::Older { found, seen }.into());
-        }
         if records.revision != sources.records.revision {
             self.parts.publish(&sources.config, &records);
             let (revision, generation) = (records.revision, self.snapshot().generation());

@@ -47,6 +47,7 @@ pub fn open_audit(
         (Err(error), Some(recorder)) => accept(&audit, recorder, error, records.revision)?,
         _ => see(audit.memory(), records.revision)?,
     }
+    store.guard(audit.memory().clone());
     Ok((audit, recorders))
 }
 
@@ -62,7 +63,9 @@ fn slots(config: &Config) -> u16 {
 pub fn open_single_audit(config: &Config, store: &FileStore) -> Result<(Audit, Recorder), AppError> {
     let records = store.load()?;
     expect_current(config, store, &records)?;
-    Ok(Audit::open_single(of_audit(config, store, &records))?)
+    let (audit, recorder) = Audit::open_single(of_audit(config, store, &records))?;
+    store.guard(audit.memory().clone());
+    Ok((audit, recorder))
 }
 
 /// Closes the trail of a command that changed the store, and notes in both how far the other has come.
@@ -139,8 +142,7 @@ fn see(memory: &Memory, revision: u64) -> Result<(), AppError> {
 }
 
 fn remember(memory: &Memory, store: &FileStore) -> Result<(), AppError> {
-    set_anchor(store, memory.head().map_err(failed(memory))?)?;
-    see(memory, store.load()?.revision)
+    Ok(set_anchor(store, memory.head().map_err(failed(memory))?)?)
 }
 
 fn failed(memory: &Memory) -> impl FnOnce(io::Error) -> AuditError {

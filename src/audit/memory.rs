@@ -25,8 +25,8 @@ pub enum RolledBack {
     /// It is.
     #[error(
         "the store is older than it was: revision {seen} has been seen, and now it is at {found}, so what was deleted \
-         or revoked meanwhile is there again; if a backup was put back on purpose, `vultrino serve --accept-rollback` \
-         takes it"
+         or revoked meanwhile is there again; put the newest store back, or, if this one was put there on purpose, stop \
+         the server and start it with `vultrino serve --accept-rollback`"
     )]
     Older {
         /// What it is.

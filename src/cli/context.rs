@@ -84,8 +84,10 @@ impl Context {
     /// Opens a store, and lets its password cost a thief as much as the configuration asks for by now.
     pub(crate) fn unlock(config: &Config, password: &Secret) -> Result<FileStore, Failure> {
         let store = FileStore::open(&config.storage.path, password)?;
-        if expect_current(config, &store, &store.load()?).is_err() {
-            // Whoever changes it is told; until then it stays as it was found.
+        if let Err(error) = expect_current(config, &store, &store.load()?) {
+            // What changes it is refused later; until then it stays as it was found.
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "this store may hold what was deleted or revoked since");
             return Ok(store);
         }
         match store.raise_kdf(password, config.storage.kdf) {

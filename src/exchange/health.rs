@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct Health {
     config: AtomicBool,
     store: AtomicBool,
+    rollback: AtomicBool,
 }
 
 /// What may be behind; the last state of it stays in force.
@@ -14,8 +15,10 @@ pub struct Health {
 pub enum Part {
     /// The configuration or a policy file cannot be taken as it is now.
     Config,
-    /// The store cannot be read.
+    /// The store cannot be taken as it is now.
     Store,
+    /// The store is older than the one that was seen: [`Part::Store`] is behind, too.
+    Rollback,
 }
 
 impl Health {
@@ -31,7 +34,7 @@ impl Health {
 
     /// The parts that are behind, as `/health` names them.
     pub fn reasons(&self) -> Vec<&'static str> {
-        let parts = [("config", &self.config), ("store", &self.store)];
+        let parts = [("config", &self.config), ("store", &self.store), ("store_rolled_back", &self.rollback)];
         parts.into_iter().filter(|(_, behind)| behind.load(Ordering::Relaxed)).map(|(name, _)| name).collect()
     }
 
@@ -39,6 +42,7 @@ impl Health {
         match part {
             Part::Config => &self.config,
             Part::Store => &self.store,
+            Part::Rollback => &self.rollback,
         }
     }
 }

@@ -86,6 +86,7 @@ impl From<ManageError> for Failure {
                 return Refusal::Internal.into();
             }
             ref error if error.status() == 403 => ("permission_denied", ASK),
+            ManageError::Store(_) => ("internal_error", ASK),
             _ => ("invalid_request", "Correct it and call again"),
         };
         Self { code, message: format!("{error}. {next}."), word: Some(word) }

@@ -2,9 +2,12 @@
 
 use std::{fs, path::PathBuf};
 
+use serde_json::json;
+
 use crate::{
-    cli::home::{Home, Running, piped},
-    support::{Agent, Appliance, Credential, Origin, Way, appliance::ALIAS, wait::until},
+    api::{Client, created},
+    cli::home::{Home, Ran, Running, piped},
+    support::{Agent, Appliance, Credential, Origin, Way, appliance::ALIAS, mcp::Door, wait::until},
 };
 
 fn log(home: &Home) -> String {
@@ -74,6 +77,64 @@ fn a_store_of_an_earlier_day_does_not_come_into_force_in_a_running_server() {
     assert_eq!((ask("new"), ask(ALIAS)), (200, 200), "the last state stays in force");
     fs::write(&store, today).unwrap();
     until("it is as it was", || (!health().contains("degraded")).then_some(()));
+}
+
+#[test]
+fn no_writer_makes_a_rolled_back_store_the_accepted_one_while_a_server_runs() {
+    let mut appliance = Appliance::start();
+    let writer = appliance.mint("writer", &["--permissions", "read,write"]);
+    let revoked = appliance.mint("temporary", &["--permissions", "read,execute"]);
+    let (client, holder) = (Client::of(&appliance), Client::with(&appliance, &revoked));
+    until("the key counts", || (holder.get("/v1/types").status() == 200).then_some(()));
+    let store = appliance.home().join("credentials.enc");
+    let older = fs::read(&store).unwrap();
+    let add = |alias: &str| {
+        let new = json!({ "alias": alias, "type": "api_key", "data": { "key": "x" }, "hosts": ["a.example.com"] });
+        client.send("POST", "/v1/credentials", &new)
+    };
+    created(&add("newest"));
+    appliance.cli(&["key", "revoke", &revoked]).expect_success();
+    until("it is revoked", || (holder.get("/v1/types").status() == 401).then_some(()));
+    let today = fs::read(&store).unwrap();
+
+    // At once, and when the server has noticed: more changes than it lacks.
+    fs::write(&store, &older).unwrap();
+    for round in 0..2 {
+        for at in 0..4 {
+            let refusal = add(&format!("later-{round}-{at}")).expect_refusal(409, "conflict");
+            assert!(refusal.because("store_rolled_back").message.contains("--accept-rollback"));
+        }
+        let change = json!({ "description": "changed" });
+        client.send("PATCH", &format!("/v1/credentials/{ALIAS}"), &change).expect_refusal(409, "conflict");
+        client.ask("DELETE", &format!("/v1/credentials/{ALIAS}")).expect_refusal(409, "conflict");
+        let mut mcp = Door::Http.open(&appliance, &writer);
+        let new = json!({ "alias": "tool", "type": "api_key", "key": "x" });
+        assert_eq!(mcp.call("add_credential", &new).code(), "internal_error");
+        until("health says so", || appliance.health().1.contains("store_rolled_back").then_some(()));
+    }
+    assert!(appliance.health().1.contains("vultrino serve --accept-rollback"), "{:?}", appliance.health());
+    appliance.expect_printed("the store is older than it was");
+    let mut add_here = appliance.command(&["add", "--alias", "here", "--key", "x"]);
+    let refused = Ran::of(&mut add_here).fails_with(5);
+    assert!(refused.err.contains("--accept-rollback"), "{refused:?}");
+    assert_eq!(fs::read(&store).unwrap(), older, "nothing was written");
+    assert_eq!(holder.get("/v1/types").status(), 401);
+
+    // Nor by what the server notes at its end, and a start is refused.
+    assert!(appliance.end().success());
+    assert_eq!(fs::read(&store).unwrap(), older);
+    let serve = Ran::of(&mut appliance.command(&["serve", "--bind", "127.0.0.1:0"])).fails_with(5);
+    assert!(serve.err.contains("--accept-rollback"), "{serve:?}");
+    fs::write(&store, &today).unwrap();
+    let appliance = appliance.restart();
+    assert_eq!(Client::with(&appliance, &revoked).get("/v1/types").status(), 401);
+    created(&Client::of(&appliance).send(
+        "POST",
+        "/v1/credentials",
+        &json!({
+            "alias": "after", "type": "api_key", "data": { "key": "x" },
+        }),
+    ));
 }
 
 /// A home whose store was changed, a copy of the store and of the head of the chain from before, and where these lie.

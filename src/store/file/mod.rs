@@ -13,12 +13,13 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use crate::{
+    audit::{Memory, RolledBack},
     base::secret::Secret,
     seal::DataKey,
     store::{
@@ -44,6 +45,10 @@ pub struct FileStore {
     kdf: KdfParams,
     /// Set when the disk did not confirm a write: what it holds is then unknown until somebody reads it anew.
     unsure: AtomicBool,
+    /// The highest revision that was read or written here.
+    seen: AtomicU64,
+    /// The highest revision that any process has seen; unset until the audit trail is open.
+    memory: OnceLock<Memory>,
 }
 
 impl FileStore {
@@ -71,12 +76,12 @@ impl FileStore {
     /// Opens a store; takes as long as its key derivation says, whether or not the password is right.
     pub fn open(path: &Path, password: &Secret) -> Result<Self, StoreError> {
         let path = disk::resolve(path)?;
+        disk::expect_own_lock(&path)?;
         let file = disk::read(&path)?;
         let header = match Header::parse(&file) {
             Ok(header) => header,
             Err(Stranger::Foreign(what)) => return Err(StoreError::ForeignFile { path, what }),
             Err(Stranger::Damaged) => {
-        disk::expect_own_lock(&path)?;
                 // Whoever measures the time learns nothing from a damaged head either.
                 Header::create(password, KdfParams::default())?;
                 return Err(StoreError::WrongPasswordOrDamaged);
@@ -85,8 +90,15 @@ impl FileStore {
         let data = header.unwrap(password)?.into_data_key()?;
         let store = Self::of(path, &header, data);
         store.parse(&file)?;
+        store.seen.store(header.revision, Ordering::Release);
         disk::sweep(&store.path);
         Ok(store)
+    }
+
+    /// Has every later read and write refuse a store older than `memory` has seen, in whichever process, and every write
+    /// remembered there. The first call counts.
+    pub fn guard(&self, memory: Memory) {
+        let _: &Memory = self.memory.get_or_init(|| memory);
     }
 
     /// Whether something lies there, be it a store or not.
@@ -95,8 +107,11 @@ impl FileStore {
     }
 
     /// Everything in it, as it is on disk now.
+    ///
+    /// # Errors
+    /// [`StoreError::RolledBack`] if a newer revision has been seen.
     pub fn load(&self) -> Result<Records, StoreError> {
-        let image = self.parse(&disk::read(&self.path)?)?;
+        let image = self.read()?;
         let mut records = Records {
             store_id: image.header.store_id,
             revision: image.header.revision,
@@ -122,9 +137,12 @@ impl FileStore {
 
     /// Applies all of `changes` or none, if the store is still at revision `expected`, and gives the new revision.
     /// When it returns, the disk has confirmed it.
+    ///
+    /// # Errors
+    /// As [`FileStore::load`], and [`StoreError::Conflict`].
     pub fn apply(&self, changes: Vec<Change>, expected: u64) -> Result<u64, StoreError> {
         let lock = disk::lock(&self.path)?;
-        let image = self.parse(&disk::read(&self.path)?)?;
+        let image = self.read()?;
         let found = image.header.revision;
         if found != expected {
             return Err(StoreError::Conflict { expected, found });
@@ -167,7 +185,14 @@ impl FileStore {
 
     fn of(path: PathBuf, header: &Header, data: DataKey) -> Self {
         let keys = Keys { store_id: header.store_id, data };
-        Self { path, keys: Arc::new(keys), kdf: header.kdf, unsure: AtomicBool::new(false) }
+        Self {
+            path,
+            keys: Arc::new(keys),
+            kdf: header.kdf,
+            unsure: AtomicBool::new(false),
+            seen: AtomicU64::new(0),
+            memory: OnceLock::new(),
+        }
     }
 
     /// Says whether it did: where `cost` asks for none, everything stays.
@@ -178,11 +203,26 @@ impl FileStore {
         cost: impl Fn(KdfParams) -> Option<KdfParams>,
     ) -> Result<bool, StoreError> {
         let lock = disk::lock(&self.path)?;
-        let image = self.parse(&disk::read(&self.path)?)?;
+        let image = self.read()?;
         let Some(kdf) = cost(image.header.kdf) else { return Ok(false) };
         let key = image.header.unwrap(old)?;
         let header = image.header.wrapped_for(new, kdf, &key)?;
         self.write(&lock, Image { header, records: image.records }).map(|_| true)
+    }
+
+    fn read(&self) -> Result<Image, StoreError> {
+        // Taken before the file is opened: a writer may make both newer in between, and only a rollback makes the file older.
+        let remembered = self.memory.get().map_or(Ok(0), Memory::seen_revision);
+        let remembered =
+            remembered.map_err(|source| StoreError::io("compare the audit chain with", &self.path, source))?;
+        let seen = self.seen.load(Ordering::Acquire).max(remembered);
+        let image = self.parse(&disk::read(&self.path)?)?;
+        let found = image.header.revision;
+        if found < seen {
+            return Err(RolledBack::Older { found, seen }.into());
+        }
+        self.seen.fetch_max(found, Ordering::AcqRel);
+        Ok(image)
     }
 
     fn parse(&self, file: &[u8]) -> Result<Image, StoreError> {
@@ -208,7 +248,12 @@ impl FileStore {
         if matches!(written, Err(StoreError::NotDurable { .. })) {
             self.unsure.store(true, Ordering::Release);
         }
-        written.map(|()| revision)
+        written?;
+        self.seen.fetch_max(revision, Ordering::AcqRel);
+        if let Some(Err(error)) = self.memory.get().map(|it| it.see_revision(revision)) {
+            tracing::warn!(%error, revision, "could not remember the revision of the store: a later rollback to an older one may go unnoticed");
+        }
+        Ok(revision)
     }
 }
 

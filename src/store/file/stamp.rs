@@ -18,6 +18,8 @@ pub struct Stamp {
     inode: u64,
     size: u64,
     modified: (i64, i64),
+    /// Also changed by a rename or a link, which keep the other times.
+    changed: (i64, i64),
     revision: [u8; 8],
 }
 
@@ -37,6 +39,7 @@ impl Stamp {
             inode: status.ino(),
             size: status.size(),
             modified: (status.mtime(), status.mtime_nsec()),
+            changed: (status.ctime(), status.ctime_nsec()),
             revision,
         })
     }

@@ -49,6 +49,11 @@ impl Office {
         Self { desk, audit: Mutex::new(audit), trail }
     }
 
+    /// What the trail remembers of the store.
+    pub(crate) fn memory(&self) -> audit::Memory {
+        self.audit.lock().unwrap().memory().clone()
+    }
+
     /// Closes the trail, and gives what is in it.
     pub(crate) fn log(self) -> String {
         self.audit.into_inner().unwrap().close().unwrap();
@@ -151,12 +156,12 @@ pub(crate) fn put(store: &FileStore, alias: &str, key: &str) -> Result<(), Store
             metadata: Metadata::default(),
             bindings: Vec::new(),
             auto: true,
+            placed_by: None,
             created_at: now,
             updated_at: now,
         };
         let material = Some(Material::api_key(secret(key)).unwrap());
         let change = Change::PutCredential { facts, material };
-            placed_by: None,
         match store.apply(vec![change], store.load()?.revision) {
             Err(StoreError::Conflict { .. }) => (),
             other => return other.map(drop),

@@ -10,9 +10,13 @@ use std::{
     thread,
 };
 
-use vultrino::{manage::ManageError, store::FileStore};
+use vultrino::{
+    audit::RolledBack,
+    manage::ManageError,
+    store::{FileStore, StoreError},
+};
 
-use crate::store::fixture::{Fixture, Office, PASSWORD, add, aliases, child, secret};
+use crate::store::fixture::{Fixture, Office, PASSWORD, add, aliases, child, put, secret};
 
 #[test]
 fn twenty_threads_lose_nothing() {
@@ -33,6 +37,29 @@ fn twenty_threads_lose_nothing() {
     found.dedup();
     assert_eq!(found.len(), 100);
     assert_eq!(fixture.load().revision, 101);
+}
+
+#[test]
+fn what_another_process_has_seen_newer_is_neither_read_nor_written() {
+    let fixture = Fixture::new();
+    let other = Arc::new(FileStore::open(fixture.path(), &secret(PASSWORD)).unwrap());
+    for store in [&fixture.store, &other] {
+        store.guard(fixture.office.memory());
+    }
+    fixture.add("first", "key");
+    let older = fixture.bytes();
+    put(&other, "second", "key").unwrap();
+    fs::write(fixture.path(), &older).unwrap();
+    // This one has never seen the newer store.
+    let is_refused =
+        |error: &StoreError| matches!(error, StoreError::RolledBack(RolledBack::Older { found: 2, seen: 3 }));
+    assert!(is_refused(&fixture.store.load().unwrap_err()));
+    assert!(is_refused(&put(&fixture.store, "third", "key").unwrap_err()));
+    assert!(is_refused(&fixture.store.apply(Vec::new(), 2).unwrap_err()));
+    assert!(is_refused(&fixture.store.change_password(&secret(PASSWORD), &secret("another")).unwrap_err()));
+    let refused = add(fixture.desk(), "fourth", "key").unwrap_err();
+    assert!(matches!(&refused, ManageError::Store(error) if is_refused(error)), "{refused}");
+    assert_eq!(fixture.bytes(), older);
 }
 
 #[test]
