@@ -26,5 +26,5 @@ pub mod upkeep;
 
 pub use error::AppError;
 pub use harden::harden;
-pub use serve::Server;
+pub use serve::{Server, open_ca};
 pub use trail::Rollback;

@@ -74,6 +74,7 @@ impl Server {
         let (audit, mut recorders) = open_audit(&config, &store, rollback, workers + 1)?;
         let records = store.load()?;
         let ca = Arc::new(open_ca(&store, &records)?);
+        restore_certificate(&store, &ca);
         let parts = Parts::new(&config, &store, &records, bound)?;
         let every = recorders.clone();
         let recorder = recorders.pop().ok_or_else(|| io::Error::other("no recorder"))?;
@@ -249,7 +250,24 @@ fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
     listen().map_err(|source| AppError::Listen { address, source })
 }
 
-fn open_ca(store: &FileStore, records: &Records) -> Result<Ca, AppError> {
+/// Clients trust what lies in `ca.pem`, so it holds the certificate of the store.
+fn restore_certificate(store: &FileStore, ca: &Ca) {
+    let path = setup::certificate_path(store.path());
+    match setup::restore_certificate(store.path(), ca.pem()) {
+        Ok(false) => (),
+        Ok(true) => tracing::warn!(path = %path.display(), "{}", setup::DIFFERENT),
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "clients may not trust this server, or may trust another");
+        }
+    }
+}
+
+/// The certificate authority of a store.
+///
+/// # Errors
+/// There is none, or it cannot be used.
+pub fn open_ca(store: &FileStore, records: &Records) -> Result<Ca, AppError> {
     let stored = records.ca.as_ref().ok_or(AppError::NoCa)?;
     let key = store.opener().open_ca(stored)?;
     Ok(Ca::open(&stored.facts.der, &key, Clock)?)

@@ -1,11 +1,11 @@
 //! `vultrino ca`: the certificate that clients must trust.
 
-use std::{fs, io, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use clap::Subcommand;
 
 use crate::{
-    ca::to_pem,
+    app,
     cli::{
         context::{Context, Opened},
         failure::Failure,
@@ -40,48 +40,49 @@ struct Path {}
 const EXPORT_EXAMPLES: &str = "\
 Examples:
   vultrino ca export > vultrino-ca.pem
-  vultrino ca export | openssl x509 -noout -text";
+  vultrino ca export | openssl x509 -noout -text
+
+The certificate comes from the store, so this needs the storage password.";
 
 const PATH_EXAMPLES: &str = "\
 Examples:
   curl --proxy http://127.0.0.1:7878 --cacert \"$(vultrino ca path)\" https://api.github.com/user
-  export NODE_EXTRA_CA_CERTS=\"$(vultrino ca path)\"";
+  export NODE_EXTRA_CA_CERTS=\"$(vultrino ca path)\"
+
+Where VULTRINO_PASSWORD or its like is set, the file is first compared with the
+store, and replaced with a warning if it differs. Without, nothing is asked.";
 
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
-    let config = context.load(None)?;
-    let pem = match read(&config)? {
-        Some(pem) => pem,
-        None => restored(context)?,
-    };
     match args.command {
-        Command::Export(Export {}) => context.output.raw(pem.as_bytes()),
-        Command::Path(Path {}) => context.output.line(certificate(&config).display()),
+        Command::Export(Export {}) => {
+            let pem = restored(&context.open()?, context)?;
+            context.output.raw(pem.as_bytes())
+        }
+        Command::Path(Path {}) => {
+            let config = context.load(None)?;
+            let path = certificate(&config);
+            // It is asked for by every client that is started: nobody types the password for that.
+            if context.has_password() || !path.exists() {
+                restored(&context.open()?, context)?;
+            }
+            context.output.line(path.display())
+        }
     }
 }
 
-/// Beside the store itself, also where its path is a link.
+/// Beside the store itself, links on the way resolved.
 pub(crate) fn certificate(config: &Config) -> PathBuf {
     let store = &config.storage.path;
     setup::certificate_path(&fs::canonicalize(store).unwrap_or_else(|_| store.clone()))
 }
 
-fn read(config: &Config) -> Result<Option<String>, Failure> {
-    let path = certificate(config);
-    match fs::read_to_string(&path) {
-        Ok(pem) => Ok(Some(pem)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Failure::File { action: "read", path, source }),
+/// The certificate that the store holds; `ca.pem` holds the same then.
+fn restored(opened: &Opened, context: &Context) -> Result<String, Failure> {
+    let Opened { store, .. } = opened;
+    let ca = app::open_ca(store, &store.load()?)?;
+    if setup::restore_certificate(store.path(), ca.pem())? {
+        let path = setup::certificate_path(store.path());
+        context.output.warning(format_args!("{}: {}", path.display(), setup::DIFFERENT));
     }
-}
-
-/// The store has the certificate too: a backup of it alone is enough.
-fn restored(context: &mut Context) -> Result<String, Failure> {
-    let Opened { store, .. } = context.open()?;
-    let ca = store.load()?.ca.ok_or_else(|| Failure::Refused {
-        what: format!("the store {} has no certificate authority", store.path().display()),
-        help: Some("restore a backup of the store, or begin with `vultrino init --force --wipe`".to_owned()),
-    })?;
-    let pem = to_pem(&ca.facts.der);
-    setup::publish_certificate(store.path(), &pem)?;
-    Ok(pem)
+    Ok(ca.pem().to_owned())
 }

@@ -115,6 +115,11 @@ impl Context {
         }
     }
 
+    /// Whether the storage password is there without asking.
+    pub(crate) fn has_password(&self) -> bool {
+        password::is_provided(&self.environment)
+    }
+
     /// The password of a store that is about to be made.
     pub(crate) fn new_password(&mut self) -> Result<Secret, Failure> {
         match password::storage_password(&mut self.environment)? {

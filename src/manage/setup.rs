@@ -8,13 +8,17 @@ use std::{
 };
 
 use crate::{
-    base::{clock::Clock, secret::Secret},
+    base::{clock::Clock, secret::Secret, trusted},
     identity::Admin,
     manage::ManageError,
     store::{CaCertificate, Change, FileStore, KdfParams, StoreError},
 };
 
 const CERTIFICATE_MODE: u32 = 0o644;
+
+/// Said of a `ca.pem` that held something else than the store's certificate.
+pub const DIFFERENT: &str = "this file did not hold the CA certificate of the store, and has been replaced by it; if a \
+                             client trusts what was there, have it trust the new one only";
 
 /// What a store begins with.
 #[derive(Debug)]
@@ -55,6 +59,19 @@ pub fn certificate_path(path: &Path) -> PathBuf {
     path.with_file_name("ca.pem")
 }
 
+/// Makes `ca.pem` beside the store hold `pem`; says whether something else was there in its place.
+///
+/// # Errors
+/// It cannot be written.
+pub fn restore_certificate(path: &Path, pem: &str) -> Result<bool, ManageError> {
+    let found = trusted::open_own(OpenOptions::new().read(true), &certificate_path(path)).and_then(io::read_to_string);
+    if found.as_ref().is_ok_and(|it| it == pem) {
+        return Ok(false);
+    }
+    publish_certificate(path, pem)?;
+    Ok(found.map_or_else(|error| error.kind() != io::ErrorKind::NotFound, |_| true))
+}
+
 /// Writes `ca.pem` beside the store, readable by everybody whatever the umask, whole or not at all.
 pub fn publish_certificate(path: &Path, pem: &str) -> Result<(), ManageError> {
     let target = certificate_path(path);
@@ -74,6 +91,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     }
     let mut file: File = OpenOptions::new().write(true).create_new(true).mode(CERTIFICATE_MODE).open(path)?;
     file.set_permissions(Permissions::from_mode(CERTIFICATE_MODE))?;
+    trusted::hand_over(&file, path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }

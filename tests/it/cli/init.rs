@@ -137,19 +137,3 @@ fn the_admin_password_can_be_piped_in() {
     let other_name = ["admin", "set-password", "--username", "not valid", "--admin-password-stdin"];
     home.run_with_input(&other_name, "x\n").fails_with(2).says("not an admin name");
 }
-
-#[test]
-fn the_certificate_is_exported_and_comes_back_from_the_store() {
-    let home = Home::set_up();
-    let path = home.run(&["ca", "path"]).ok().out;
-    assert_eq!(path.trim_end(), home.path(".local/share/vultrino/ca.pem").to_str().unwrap());
-    let pem = home.run(&["ca", "export"]).ok().out;
-    assert!(pem.starts_with("-----BEGIN CERTIFICATE-----\n") && pem.ends_with("-----END CERTIFICATE-----\n"));
-    assert_eq!(pem, fs::read_to_string(path.trim_end()).unwrap());
-
-    let mut without_password = home.command(&["ca", "export"]);
-    assert_eq!(Ran::of(without_password.env_remove("VULTRINO_PASSWORD")).ok().out, pem);
-    fs::remove_file(path.trim_end()).unwrap();
-    assert_eq!(home.run(&["ca", "export"]).ok().out, pem);
-    assert_eq!(mode(Path::new(path.trim_end())), 0o644);
-}

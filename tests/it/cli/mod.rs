@@ -2,6 +2,7 @@
 
 mod audit;
 mod bench;
+mod certificate;
 mod config;
 mod credentials;
 pub(crate) mod home;
