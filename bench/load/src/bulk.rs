@@ -7,6 +7,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 /// Without a pattern that compression or a mistake in order would not change.
 static BLOCK: [u8; 1 << 16] = noise();
 
+/// The body of a small POST.
+pub(crate) const SMALL: [u8; 1024] = [b'x'; 1024];
+
 /// Writes a body of `length` bytes.
 pub(crate) async fn write<S: AsyncWrite + Unpin>(io: &mut S, length: u64) -> io::Result<()> {
     let mut left = length;

@@ -96,7 +96,7 @@ async fn once(route: &Route, open: &mut Option<Open>, buffer: &mut [u8], tally: 
 }
 
 fn room(route: &Route) -> usize {
-    if matches!(route.work, Work::Ask) { 8 << 10 } else { 256 << 10 }
+    if matches!(route.work, Work::Ask | Work::Post) { 8 << 10 } else { 256 << 10 }
 }
 
 async fn exchange<S>(io: &mut S, request: &[u8], work: Work, buffer: &mut [u8]) -> io::Result<()>
@@ -106,6 +106,10 @@ where
     io.write_all(request).await?;
     match work {
         Work::Ask => io.flush().await?,
+        Work::Post => {
+            io.write_all(&bulk::SMALL).await?;
+            io.flush().await?;
+        }
         Work::Upload(length) => {
             bulk::write(io, length).await?;
             io.flush().await?;

@@ -145,7 +145,7 @@ impl Measured {
             clients: plan.clients,
             requests: after.answered - before.answered,
             mib: match work {
-                Work::Ask => 0,
+                Work::Ask | Work::Post => 0,
                 Work::Download(length) | Work::Upload(length) => u32::try_from(length >> 20).unwrap_or(u32::MAX),
             },
             wall: after.at - before.at,

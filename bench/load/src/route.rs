@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::bulk;
 use crate::certificate::DOMAIN;
 
 /// How the requests of a row travel.
@@ -54,6 +55,8 @@ pub(crate) enum Hosts {
 pub(crate) enum Work {
     /// A small answer.
     Ask,
+    /// A small answer to a body of [`bulk::SMALL`].
+    Post,
     /// So many bytes from the origin.
     Download(u64),
     /// So many bytes to the origin, and a small answer.
@@ -115,6 +118,7 @@ impl Work {
     pub(crate) fn line(self) -> (&'static str, &'static str, String) {
         match self {
             Self::Ask => ("GET", "/x", String::new()),
+            Self::Post => ("POST", "/post", format!("Content-Length: {}\r\n", bulk::SMALL.len())),
             Self::Download(_) => ("GET", "/down", String::new()),
             Self::Upload(length) => ("POST", "/up", format!("Content-Length: {length}\r\n")),
         }

@@ -43,6 +43,10 @@ pub(crate) enum Row {
     InterceptHttp2,
     /// As intercept-http2, to an origin that speaks HTTP/1.1 only
     InterceptHttp2To1,
+    /// As intercept, but each request is a POST with a body of 1 KiB: the origin's connection is not used again
+    InterceptPost,
+    /// The same to an origin that speaks HTTP/2, whose connection is
+    InterceptPostTo2,
     /// As intercept, with one more credential, policy, role and key
     Grown1,
     /// As intercept, with a hundred more credentials, policies, roles and keys

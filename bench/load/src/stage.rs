@@ -67,6 +67,8 @@ impl Stage {
             }
             Row::InterceptHttp2 => through(proxy()?, origin.http2, true, Work::Ask),
             Row::InterceptHttp2To1 => through(proxy()?, origin.tls, true, Work::Ask),
+            Row::InterceptPost => self.intercept(proxy()?, Work::Post),
+            Row::InterceptPostTo2 => through(proxy()?, origin.http2, false, Work::Post),
             Row::InterceptDown => self.intercept(proxy()?, down),
             Row::InterceptUp => self.intercept(proxy()?, up),
             Row::BlindDown => self.blind(proxy()?, down),

@@ -1,4 +1,4 @@
-//! The origin's HTTP/1.1: `GET /x`, `GET /down` and `POST /up`.
+//! The origin's HTTP/1.1: `GET /x`, `GET /down`, `POST /post` and `POST /up`.
 
 use std::io;
 
@@ -41,7 +41,15 @@ where
             io.write_all(&good).await?;
             filled = 0;
         } else {
-            if admitted && head.starts_with(b"GET /down ") {
+            let end = end + if head.starts_with(b"POST /post ") { bulk::SMALL.len() } else { 0 };
+            let is_download = admitted && head.starts_with(b"GET /down ");
+            while filled < end {
+                match io.read(&mut buffer[filled..]).await? {
+                    0 => return Ok(()),
+                    got => filled += got,
+                }
+            }
+            if is_download {
                 io.write_all(&answer::bulk(desk.bulk)).await?;
                 bulk::write(&mut io, desk.bulk).await?;
             } else {

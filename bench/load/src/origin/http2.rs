@@ -1,6 +1,7 @@
-//! The origin's HTTP/2: one fixed answer to each request without a body.
+//! The origin's HTTP/2: one fixed answer to each request.
 
 use bytes::Bytes;
+use h2::RecvStream;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::answer::BODY;
@@ -25,6 +26,18 @@ where
             *head.status_mut() = http::StatusCode::UNAUTHORIZED;
             respond.send_response(head, true)?;
         }
+        let body = request.into_body();
+        if !body.is_end_stream() {
+            // The connection is read by the loop above. A body that breaks off shows at the client.
+            tokio::spawn(async move { drop(forget(body).await) });
+        }
+    }
+    Ok(())
+}
+
+async fn forget(mut body: RecvStream) -> Result<(), h2::Error> {
+    while let Some(data) = body.data().await {
+        body.flow_control().release_capacity(data?.len())?;
     }
     Ok(())
 }
