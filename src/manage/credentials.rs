@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    base::{host::AuthorityPattern, id::Id},
+    base::{host::AuthorityPattern, id::Id, reuse::Reuse},
     catalog,
     credential::{Alias, Credential, Material, Metadata},
     identity::{Author, Permission, Principal},
@@ -216,7 +216,7 @@ fn rewrite(
         let mut facts = before.clone();
         let material = edit(&mut facts)?;
         let is_wider = facts.bindings.iter().any(|it| !before.bindings.contains(it));
-        let is_moved = is_wider || is_header_changed(before, &facts);
+        let is_moved = is_wider || is_header_changed(before, &facts) || is_reuse_loosened(before, &facts);
         if material.is_none() && caller.author() != Author::Owner && is_moved {
             return Err(ManageError::SecretNeeded(facts.alias));
         }
@@ -237,6 +237,12 @@ fn is_header_changed(before: &Credential, after: &Credential) -> bool {
         (Some(before), Some(after)) => !before.eq_ignore_ascii_case(after),
         (before, after) => before != after,
     }
+}
+
+/// Whether its connections are used again after requests with a body, as they were not before: with an origin that leaves
+/// bodies unread, a caller could read the secret there.
+fn is_reuse_loosened(before: &Credential, after: &Credential) -> bool {
+    after.metadata.reuse() == Some(Reuse::AfterBody) && before.metadata.reuse() != after.metadata.reuse()
 }
 
 /// Whether this caller need not be shown where a secret would go: the owner chose that, or the caller did.

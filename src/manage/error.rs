@@ -31,7 +31,7 @@ pub enum ManageError {
     Longer(Timestamp),
     /// It would reach places that nobody who knows the secret has chosen.
     #[error(
-        "more hosts or another header for the stored secret of `{0}` need the storage password: `vultrino bind {0} HOST`; \
+        "more hosts, another header or `reuse` for the stored secret of `{0}` need the storage password: `vultrino bind {0} HOST`; \
          or give a new secret in the same change"
     )]
     SecretNeeded(Alias),

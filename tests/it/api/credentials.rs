@@ -254,6 +254,7 @@ fn no_call_of_the_api_sends_a_stored_secret_where_its_owner_did_not() {
         json!({ "hosts": ["*.example.com"] }),
         json!({ "hosts": ["http://localhost"] }),
         json!({ "metadata": { "header_name": "X-Echoed" } }),
+        json!({ "metadata": { "reuse": "after-body" } }),
     ] {
         patch(change).expect_refusal(403, "forbidden").because("secret_needed");
     }
