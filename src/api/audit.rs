@@ -87,8 +87,11 @@ pub(crate) async fn query(
     let before = wanted.cursor.as_deref().map(|it| it.parse::<u64>().map_err(bad)).transpose()?;
     let asked = filter(wanted)?;
     let filter = api.read(move |records| trail::view(&visitor.principal, records, asked)).await?;
-    let Page { events, next } = api.log(move |log| page(log, &filter, before, limit.into())).await?;
-    Ok(answer::json(StatusCode::OK, &Records { events, next_cursor: next.map(|it| it.to_string()) }))
+    let look = move |log: &_| {
+        let Page { events, next } = page(log, &filter, before, limit.into())?;
+        Ok(answer::json(StatusCode::OK, &Records { events, next_cursor: next.map(|it| it.to_string()) }))
+    };
+    api.log(look).await
 }
 
 fn filter(wanted: Wanted) -> Result<Filter, Failure> {

@@ -152,13 +152,12 @@ pub(crate) async fn list(
 ) -> Result<Response, Failure> {
     let kind = wanted.r#type.as_deref().map(kind).transpose()?;
     let listed = move |it: &&Credential| kind.is_none_or(|kind| it.kind == kind);
-    let credentials = api
-        .read(move |records| {
-            let seen = credentials::list(&visitor.principal, records)?;
-            Ok(seen.into_iter().filter(listed).map(Listed::from).collect())
-        })
-        .await?;
-    Ok(answer::json(StatusCode::OK, &Credentials { credentials }))
+    let list = move |records: &_| {
+        let seen = credentials::list(&visitor.principal, records)?;
+        let credentials = seen.into_iter().filter(listed).map(Listed::from).collect();
+        Ok(answer::json(StatusCode::OK, &Credentials { credentials }))
+    };
+    api.read(list).await
 }
 
 /// Get one credential. Needs the permission `read`.

@@ -11,15 +11,16 @@ use utoipa::ToSchema;
 
 use crate::{
     api::{
-        Api, answer, aside,
+        Api, answer,
         body::{SMALL, Text},
         failure::{Failure, Problem},
         json,
         outgoing::Params,
         replied::{self, Replied},
     },
+    base::task::heavy,
     exchange::{
-        Door, Inbound, Visitor,
+        Door, Inbound, Refusal, Visitor,
         budget::Held,
         collected::Collected,
         outgoing::{self, Outgoing},
@@ -68,7 +69,7 @@ pub(crate) async fn run(State(api): State<Api>, visitor: Visitor, request: Reque
     let leave = api.exchange().leave(&visitor.principal)?;
     let text = Text::read(&api, request, most(&api)).await?;
     let (Order { alias, wanted }, held) =
-        if text.is_small() { parse(text)? } else { aside(move || parse(text)).await? };
+        if text.is_small() { parse(text)? } else { heavy(move || parse(text)).await.unwrap_or_else(failed)? };
     let mut inbound = Inbound {
         door: Door::Api,
         presented: Presented { key: visitor.key, alias: Some(alias.into()) },
@@ -86,7 +87,15 @@ pub(crate) async fn run(State(api): State<Api>, visitor: Visitor, request: Reque
     let reply = api.exchange().run(&mut inbound).await.map_err(Failure::on_record)?;
     let reply = Collected::of(reply, replied::MOST, api.budget().of_large()).await.map_err(Failure::on_record)?;
     drop(held);
-    if reply.bytes.len() <= SMALL { Ok(render(reply)) } else { aside(move || Ok(render(reply))).await }
+    if reply.bytes.len() <= SMALL {
+        return Ok(render(reply));
+    }
+    heavy(move || Ok(render(reply))).await.unwrap_or_else(failed)
+}
+
+/// For work that panicked.
+fn failed<T>() -> Result<T, Failure> {
+    Err(Failure::Refused(Refusal::Internal))
 }
 
 /// What is asked, checked.

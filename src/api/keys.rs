@@ -83,10 +83,11 @@ struct CreatedKey<'a> {
     responses((status = 200, description = "All keys, the oldest first", body = Keys)),
 )]
 pub(crate) async fn list(State(api): State<Api>, visitor: Visitor) -> Result<Response, Failure> {
-    let all = api.read(move |records| {
-        Ok(keys::list(&visitor.principal, records)?.into_iter().map(|it| Shown::from(it.key)).collect())
-    });
-    Ok(answer::json(StatusCode::OK, &Keys { keys: all.await? }))
+    let list = move |records: &_| {
+        let keys = keys::list(&visitor.principal, records)?.into_iter().map(|it| Shown::from(it.key)).collect();
+        Ok(answer::json(StatusCode::OK, &Keys { keys }))
+    };
+    api.read(list).await
 }
 
 /// Create a key. Needs the permission `admin`; a key creates none that can do more than itself, or lives longer.

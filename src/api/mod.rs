@@ -98,14 +98,15 @@ impl Api {
         look: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T, Failure> {
         let (api, turn) = (self.clone(), Arc::clone(&self.0.reading).lock_owned().await);
-        let looked = aside(move || {
+        let looked = spawn_blocking(move || {
             let _turn = turn;
-            look(&api.0.log).map_err(|error| {
-                tracing::error!(%error, "the audit log cannot be read");
-                Failure::Refused(Refusal::Internal)
-            })
+            look(&api.0.log)
         });
-        looked.await
+        let looked = looked.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        looked.map_err(|error| {
+            tracing::error!(%error, "the audit log cannot be read");
+            Failure::Refused(Refusal::Internal)
+        })
     }
 
     /// Makes a change in the visitor's name. Once begun it is ended, also when the visitor has gone.
@@ -122,11 +123,4 @@ impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Api").finish_non_exhaustive()
     }
-}
-
-/// Runs what may wait for a disk on another thread than the one that serves.
-pub(crate) async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    spawn_blocking(work).await.unwrap_or(Err(Failure::Refused(Refusal::Internal)))
 }

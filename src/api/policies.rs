@@ -86,11 +86,12 @@ struct Tested {
 )]
 pub(crate) async fn list(State(api): State<Api>, visitor: Visitor) -> Result<Response, Failure> {
     let snapshot = api.exchange().snapshot();
-    let seen = api.read(move |records| {
+    let list = move |records: &_| {
         let seen = policies::list(&visitor.principal, records, snapshot.policies())?;
-        Ok(seen.into_iter().map(|it| Shown::from(&**it)).collect())
-    });
-    Ok(answer::json(StatusCode::OK, &Policies { policies: seen.await? }))
+        let policies = seen.into_iter().map(|it| Shown::from(&**it)).collect();
+        Ok(answer::json(StatusCode::OK, &Policies { policies }))
+    };
+    api.read(list).await
 }
 
 /// Ask what would happen to a request. Needs the permission `read`; nothing is sent, and nothing counted.

@@ -103,9 +103,11 @@ struct CreatedRole {
     responses((status = 200, description = "All roles, by name", body = Roles)),
 )]
 pub(crate) async fn list(State(api): State<Api>, visitor: Visitor) -> Result<Response, Failure> {
-    let all =
-        api.read(move |records| Ok(roles::list(&visitor.principal, records)?.into_iter().map(Shown::from).collect()));
-    Ok(answer::json(StatusCode::OK, &Roles { roles: all.await? }))
+    let list = move |records: &_| {
+        let roles = roles::list(&visitor.principal, records)?.into_iter().map(Shown::from).collect();
+        Ok(answer::json(StatusCode::OK, &Roles { roles }))
+    };
+    api.read(list).await
 }
 
 /// Get one role. Needs the permission `admin`.

@@ -8,10 +8,17 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::Poll,
+    task::{Context, Poll, Wake, Waker},
 };
 
-use tokio::sync::Notify;
+use tokio::{
+    sync::{Notify, Semaphore},
+    task::spawn_blocking,
+};
+
+/// Admits one piece of heavy work at a time, in the order of arrival: more threads than that would take the processor from
+/// those that serve.
+static HEAVY: Semaphore = Semaphore::const_new(1);
 
 /// Runs a future on the current runtime. It is polled where it is given: not wrapped in an `async` block, which
 /// would hold it twice.
@@ -28,6 +35,50 @@ pub async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
         polled.map_or(Poll::Ready(None), |it| it.map(Some))
     })
     .await
+}
+
+/// Runs work whose time grows with what a caller sent or reads on a thread that serves nobody, once all heavy work that
+/// came before is done. `None` if it panics. Once begun it runs to its end, also when nobody waits for it any more.
+pub async fn heavy<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let turn = HEAVY.acquire().await.ok()?;
+    let work = move || {
+        let _turn = turn;
+        work()
+    };
+    spawn_blocking(work).await.ok()
+}
+
+/// Runs a future whose single steps may be [`heavy`]: it is polled there while `is_heavy`, and here otherwise. What it
+/// spawns runs on the current runtime either way.
+pub async fn heavy_at_times<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+    is_heavy: impl Fn() -> bool,
+) -> Option<T> {
+    let (mut work, woken) = (Box::pin(work), Arc::new(Woken::default()));
+    let waker = Waker::from(Arc::clone(&woken));
+    loop {
+        let waker = waker.clone();
+        let step = move || {
+            let polled = work.as_mut().poll(&mut Context::from_waker(&waker));
+            (work, polled)
+        };
+        let (rest, polled) = if is_heavy() { heavy(step).await? } else { step() };
+        if let Poll::Ready(done) = polled {
+            return Some(done);
+        }
+        work = rest;
+        woken.0.notified().await;
+    }
+}
+
+/// Remembers one wake-up until somebody waits for it.
+#[derive(Default)]
+struct Woken(Notify);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.notify_one();
+    }
 }
 
 /// How much is being worked on. Cheap to clone.
@@ -73,5 +124,65 @@ impl Drop for Piece {
         if self.0.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.0.none.notify_waiters();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering::SeqCst},
+            mpsc,
+        },
+        thread::{self, ThreadId},
+    };
+
+    use tokio::task::yield_now;
+
+    use crate::base::task::{heavy, heavy_at_times};
+
+    fn here() -> ThreadId {
+        thread::current().id()
+    }
+
+    #[tokio::test]
+    async fn steps_run_elsewhere_while_they_are_heavy_and_what_they_spawn_runs_here() {
+        let is_heavy = Arc::new(AtomicBool::new(true));
+        let flag = Arc::clone(&is_heavy);
+        let work = async move {
+            let first = here();
+            #[expect(clippy::disallowed_methods, reason = "what the SDK of MCP does")]
+            let spawned = tokio::spawn(async { here() }).await;
+            flag.store(false, SeqCst);
+            yield_now().await;
+            (first, spawned.ok(), here())
+        };
+        let (first, spawned, last) = heavy_at_times(work, || is_heavy.load(SeqCst)).await.unwrap();
+        assert_ne!(first, here());
+        assert_eq!((spawned, last), (Some(here()), here()));
+        assert_eq!(heavy(|| panic!("a bug")).await, None::<()>);
+    }
+
+    #[tokio::test]
+    async fn heavy_work_is_done_one_piece_at_a_time_and_ends_when_nobody_waits() {
+        let ((go, wait), (told, order)) = (mpsc::channel::<()>(), mpsc::channel());
+        let (first, second) = (told.clone(), told);
+        let abandoned = async {
+            let work = move || {
+                wait.recv().ok();
+                first.send(1).ok();
+            };
+            tokio::select! {
+                biased;
+                _ = heavy(work) => {}
+                () = yield_now() => {}
+            }
+        };
+        abandoned.await;
+        let next = heavy(move || second.send(2).ok());
+        let (_, done) = tokio::join!(async { go.send(()).ok() }, next);
+        assert!(done.is_some());
+        assert_eq!(order.iter().collect::<Vec<_>>(), [1, 2]);
     }
 }

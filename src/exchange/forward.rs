@@ -9,23 +9,31 @@ use crate::{
         fields::{Field, Fields, Known, is_twin},
         head::{AnswerHead, Framing},
     },
-    exchange::Config,
+    exchange::{Config, Refusal},
     identity::presented,
     upstream::KeepTrailer,
 };
+
+/// Most options of `Connection` in one message: each is compared with the name of each field. Known clients send up to
+/// three.
+const MOST_OPTIONS: usize = 32;
 
 /// Strips a request of what is for us or for this connection only. Runs before anything is injected, so that a client
 /// cannot name the injected field in `Connection` to have it removed.
 ///
 /// With `overrides`, fields that ask the origin server for another method or URL go too: a policy judged those of the
 /// request line.
-pub fn prepare_request<'a>(fields: &mut Fields, config: &'a Config, overrides: bool) -> Stripped<'a> {
-    let stripped = Stripped { options: connection_options(fields), config, overrides };
+///
+/// # Errors
+/// `Connection` has more than [`MOST_OPTIONS`] options.
+pub fn prepare_request<'a>(fields: &mut Fields, config: &'a Config, overrides: bool) -> Result<Stripped<'a>, Refusal> {
+    let options = connection_options(fields).ok_or(Refusal::Invalid("Connection has more than 32 options"))?;
+    let stripped = Stripped { options, config, overrides };
     fields.retain(|it| goes_up(it) && !stripped.takes(it.known, it.name) && !presented::holds_a_key(it.value));
     for (name, value) in &config.inject_headers {
         fields.append(name, value.as_bytes());
     }
-    stripped
+    Ok(stripped)
 }
 
 /// Asks for it in our own words; those of the client were for us.
@@ -78,8 +86,11 @@ impl Config {
 
 /// Strips an answer of what is for the connection to the origin server only. What tells its length is written anew,
 /// but for answers without a body, where it is about another answer (RFC 9110 section 8.6).
-pub fn prepare_answer(head: &mut AnswerHead, framing: Framing) {
-    let options = connection_options(&head.fields);
+///
+/// # Errors
+/// `Connection` has more than [`MOST_OPTIONS`] options.
+pub fn prepare_answer(head: &mut AnswerHead, framing: Framing) -> Result<(), Refusal> {
+    let options = connection_options(&head.fields).ok_or(Refusal::BadAnswer)?;
     let keeps_length = framing == Framing::None && head.status >= 200 && head.status != 204;
     head.fields.retain(|it| {
         let goes = match it.known {
@@ -91,6 +102,7 @@ pub fn prepare_answer(head: &mut AnswerHead, framing: Framing) {
         };
         goes && !options.iter().any(|name| it.name.eq_ignore_ascii_case(name))
     });
+    Ok(())
 }
 
 fn goes_up(field: Field<'_>) -> bool {
@@ -114,10 +126,13 @@ fn goes_up(field: Field<'_>) -> bool {
     }
 }
 
-/// The fields that `Connection` names, but for the two options that name none.
-fn connection_options(fields: &Fields) -> Vec<Box<[u8]>> {
+/// The fields that `Connection` names, but for the two options that name none. `None` if they are too many.
+fn connection_options(fields: &Fields) -> Option<Vec<Box<[u8]>>> {
+    if fields.connection_options().nth(MOST_OPTIONS).is_some() {
+        return None;
+    }
     let is_option = |it: &&[u8]| it.eq_ignore_ascii_case(b"close") || it.eq_ignore_ascii_case(b"keep-alive");
-    fields.connection_options().filter(|it| !is_option(it)).map(Into::into).collect()
+    Some(fields.connection_options().filter(|it| !is_option(it)).map(Into::into).collect())
 }
 
 #[cfg(test)]
@@ -139,7 +154,7 @@ mod tests {
         for (name, value) in lines {
             fields.append(name, value.as_bytes());
         }
-        forward::prepare_request(&mut fields, &config, false);
+        forward::prepare_request(&mut fields, &config, false).unwrap();
         fields.inject("Authorization", "", Secret::from(String::from("ours")));
         let mut out = Vec::new();
         fields.write(&mut out);

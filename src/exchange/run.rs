@@ -1,6 +1,7 @@
 //! The life of one request. Everything that a door does with a request for the world goes through here.
 
 use std::{
+    future,
     net::SocketAddr,
     panic::AssertUnwindSafe,
     pin::{Pin, pin},
@@ -132,7 +133,7 @@ impl Exchange {
         let tenant = snapshot.tenant(&principal, known.as_deref());
         let reuse = known.as_ref().and_then(|it| it.credential().metadata.reuse());
         let takes_trailers = takes_trailers(&inbound.fields);
-        let stripped = prepare_request(&mut inbound.fields, config, permit.strips_overrides());
+        let stripped = prepare_request(&mut inbound.fields, config, permit.strips_overrides())?;
         if inbound.upgrade {
             ask_for_websocket(&mut inbound.fields);
         }
@@ -154,7 +155,7 @@ impl Exchange {
         let answer = self.upstream.send(request).await;
         let mut answer = answer.map_err(|failure| refuse(&failure))?;
         self.metrics.answered(judged);
-        prepare_answer(&mut answer.head, answer.framing);
+        prepare_answer(&mut answer.head, answer.framing)?;
         Ok(answer)
     }
 
@@ -288,7 +289,9 @@ struct EndToEnd<'a>(&'a mut (dyn Interim + 'a));
 
 impl Interim for EndToEnd<'_> {
     fn pass<'a>(&'a mut self, mut head: AnswerHead) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
-        prepare_answer(&mut head, Framing::None);
+        if prepare_answer(&mut head, Framing::None).is_err() {
+            return Box::pin(future::ready(()));
+        }
         self.0.pass(head)
     }
 }

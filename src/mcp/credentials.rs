@@ -83,16 +83,18 @@ struct Success {
 /// `list_credentials`.
 pub(crate) async fn list(mcp: &Mcp, visitor: &Visitor, arguments: Value) -> Result<Told, Failure> {
     let Nothing {} = read(arguments)?;
-    let seen = seen(mcp, visitor).await?;
-    Ok(Told::of(&List { credentials: seen.iter().map(Listed::of).collect() }))
+    seen(mcp, visitor, |seen| Told::of(&List { credentials: seen.iter().map(|it| Listed::of(it)).collect() })).await
 }
 
-/// All credentials in the visitor's scope, by alias.
-pub(crate) async fn seen(mcp: &Mcp, visitor: &Visitor) -> Result<Vec<Credential>, Failure> {
+/// Shows all credentials in the visitor's scope, by alias. However many there are, no serving thread walks them.
+pub(crate) async fn seen<T: Send + 'static>(
+    mcp: &Mcp,
+    visitor: &Visitor,
+    show: impl FnOnce(&[&Credential]) -> T + Send + 'static,
+) -> Result<T, Failure> {
     mcp.exchange().managing(&visitor.principal)?;
     let principal = visitor.principal.clone();
-    let list = move |records: &_| Ok(credentials::list(&principal, records)?.into_iter().cloned().collect());
-    Ok(mcp.office().read(list).await?)
+    Ok(mcp.office().read(move |records| Ok(show(&credentials::list(&principal, records)?))).await?)
 }
 
 /// `get_credential_info`.

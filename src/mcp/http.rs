@@ -1,6 +1,9 @@
 //! `POST /mcp`: streamable HTTP without sessions, so that any worker, and any restart, can answer the next message.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use axum::body::Body;
 use http::{HeaderValue, StatusCode, header, request::Parts};
@@ -11,7 +14,10 @@ use rmcp::transport::streamable_http_server::{
 
 use crate::{
     audit::Outcome,
-    base::service::{Request, Response, Service, Stream, stream},
+    base::{
+        service::{Request, Response, Service, Stream, stream},
+        task::{heavy, heavy_at_times},
+    },
     exchange::{
         budget::Held,
         open::Word,
@@ -25,8 +31,25 @@ use crate::{
     },
 };
 
-/// Bytes of a message that find room when what is large finds none.
-const SMALL: u64 = 64 << 10;
+/// Longest message and answer, in bytes, that the serving thread parses and writes itself. Messages up to this length find
+/// room when what is large finds none.
+pub(crate) const SMALL: usize = 64 << 10;
+
+/// Whether the next step of a request is [`heavy`]: set before a large message is parsed and before a large answer is
+/// written. Among the extensions of the request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Weight(Arc<AtomicBool>);
+
+impl Weight {
+    /// The next step is about so many bytes.
+    pub(crate) fn set(&self, bytes: usize) {
+        self.0.store(bytes > SMALL, Relaxed);
+    }
+
+    fn is_heavy(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
 
 type Sdk = StreamableHttpService<Server, NeverSessionManager>;
 
@@ -48,20 +71,31 @@ async fn answer(mcp: Mcp, sdk: Sdk, request: Request) -> Response {
     if parts.headers.contains_key(header::ORIGIN) {
         return told(StatusCode::FORBIDDEN, &Malformed::unread("what a web page asks is refused"));
     }
-    let (bytes, held) = match checked(&mcp, &parts, body).await {
+    let weight = Weight::default();
+    let (bytes, held) = match checked(&mcp, &parts, body, &weight).await {
         Ok(checked) => checked,
         Err((status, malformed)) => return told(status, &malformed),
     };
+    parts.extensions.insert(weight.clone());
     // Answers are JSON, whatever else a client would take.
     parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
-    let response = sdk.handle(http::Request::from_parts(parts, Body::from(bytes))).await;
+    let handled = async move {
+        let response = sdk.handle(http::Request::from_parts(parts, Body::from(bytes))).await;
+        response.map(|body| stream(body, ()))
+    };
+    let response = heavy_at_times(handled, || weight.is_heavy()).await;
     drop(held);
-    response.map(|body| stream(body, ()))
+    response.unwrap_or_else(|| told(StatusCode::INTERNAL_SERVER_ERROR, &Malformed::failed()))
 }
 
 /// Reads a message before the SDK does, which would quote it. What it takes of the memory it takes until it is answered.
-async fn checked(mcp: &Mcp, parts: &Parts, body: Stream) -> Result<(Vec<u8>, Held), (StatusCode, Malformed)> {
-    let small = body.size_hint().upper().is_some_and(|it| it <= SMALL);
+async fn checked(
+    mcp: &Mcp,
+    parts: &Parts,
+    body: Stream,
+    weight: &Weight,
+) -> Result<(Vec<u8>, Held), (StatusCode, Malformed)> {
+    let small = body.size_hint().upper().is_some_and(|it| it <= SMALL as u64);
     let mut held = if small { mcp.budget().of_small() } else { mcp.budget().of_large() };
     if parts.method != http::Method::POST {
         return Ok((Vec::new(), held));
@@ -76,10 +110,10 @@ async fn checked(mcp: &Mcp, parts: &Parts, body: Stream) -> Result<(Vec<u8>, Hel
         Unread::Late(_) => (StatusCode::REQUEST_TIMEOUT, Malformed::unread(unread.to_string())),
         Unread::Refused(_) => (StatusCode::SERVICE_UNAVAILABLE, Malformed::unread(unread.to_string())),
     })?;
-    match message::read(&bytes) {
-        Ok(_) => Ok((bytes.to_vec(), held)),
-        Err(malformed) => Err((StatusCode::BAD_REQUEST, malformed)),
-    }
+    weight.set(bytes.len());
+    let read = move || message::read(&bytes).map(|_| bytes.to_vec());
+    let read = if weight.is_heavy() { heavy(read).await.unwrap_or(Err(Malformed::failed())) } else { read() };
+    read.map(|bytes| (bytes, held)).map_err(|malformed| (StatusCode::BAD_REQUEST, malformed))
 }
 
 /// With a word for the audit log.
@@ -87,6 +121,7 @@ fn told(status: StatusCode, malformed: &Malformed) -> Response {
     let mut response = Response::new(stream(Body::from(malformed.answer()), ()));
     let (outcome, code) = match status {
         StatusCode::SERVICE_UNAVAILABLE => (Outcome::Error, "overloaded"),
+        StatusCode::INTERNAL_SERVER_ERROR => (Outcome::Error, "internal_error"),
         StatusCode::PAYLOAD_TOO_LARGE => (Outcome::Denied, "payload_too_large"),
         _ => (Outcome::Denied, "invalid_request"),
     };

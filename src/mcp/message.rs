@@ -68,6 +68,11 @@ impl Malformed {
         Self::of(ErrorCode::INVALID_REQUEST, why)
     }
 
+    /// One on which our own code failed.
+    pub fn failed() -> Self {
+        Self::of(ErrorCode::INTERNAL_ERROR, "an internal error; the log of Vultrino has its cause")
+    }
+
     /// A request that is not taken now.
     pub fn refused(id: &RequestId, why: &str) -> Self {
         Self { id: Some(id.clone()), ..Self::of(ErrorCode::INVALID_REQUEST, why) }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    base::task::heavy,
     exchange::{
         Door, Inbound, Refusal, Visitor,
         collected::{Collected, Part, Text},
@@ -15,6 +16,7 @@ use crate::{
     mcp::{
         Mcp,
         failure::Failure,
+        http::SMALL,
         tools::{Told, read},
     },
 };
@@ -89,7 +91,11 @@ pub(crate) async fn run(
     tokio::select! {
         // Work that was counted is begun, and has its record.
         biased;
-        answer = work => Ok(tell(answer.map_err(recorded)?, part)),
+        answer = work => {
+            let answer = answer.map_err(recorded)?;
+            let told = if answer.bytes.len() > SMALL { heavy(move || tell(answer, part)).await } else { Some(tell(answer, part)) };
+            told.ok_or_else(|| recorded(Refusal::Internal))
+        }
         () = gone => Err(recorded(Refusal::ClientGone)),
     }
 }

@@ -3,6 +3,7 @@
 use rmcp::model::{ErrorData, ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
 
 use crate::{
+    credential::Credential,
     exchange::{Visitor, open::Word},
     identity::{Permission, Principal},
     mcp::{
@@ -17,6 +18,9 @@ use crate::{
 const CREDENTIALS: &str = "vultrino://credentials/";
 const JSON: &str = "application/json";
 
+/// About the most bytes of one resource in a list.
+pub(crate) const LONGEST: usize = 1024;
+
 /// All that this caller may read.
 ///
 /// # Errors
@@ -24,16 +28,19 @@ const JSON: &str = "application/json";
 pub(crate) async fn list(mcp: &Mcp, visitor: &Visitor) -> Result<Vec<Resource>, Failure> {
     let mut all = vec![guide::resource()];
     if visitor.principal.may(Permission::Read) {
-        all.extend(seen(mcp, visitor).await?.iter().map(|it| {
-            let resource = Resource::new(format!("{CREDENTIALS}{}", it.alias), format!("credentials/{}", it.alias));
-            let resource = resource.with_title(it.alias.as_str()).with_mime_type(JSON);
-            match &it.description {
-                Some(description) => resource.with_description(plain(description)),
-                None => resource,
-            }
-        }));
+        all.extend(seen(mcp, visitor, |seen| seen.iter().map(|it| of(it)).collect::<Vec<_>>()).await?);
     }
     Ok(all)
+}
+
+fn of(credential: &Credential) -> Resource {
+    let alias = &credential.alias;
+    let resource = Resource::new(format!("{CREDENTIALS}{alias}"), format!("credentials/{alias}"));
+    let resource = resource.with_title(alias.as_str()).with_mime_type(JSON);
+    match &credential.description {
+        Some(description) => resource.with_description(plain(description)),
+        None => resource,
+    }
 }
 
 /// How names of resources are made.

@@ -1,12 +1,13 @@
 //! What the SDK asks of a server: who we are, and where each request goes.
 
+use http::request::Parts;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode,
-        GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult, ListResourceTemplatesResult,
-        ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
-        ServerCapabilities, ServerConfig,
+        CacheScope, CallToolRequestParams, CallToolResponse, ContentBlock, CustomRequest, CustomResult, ErrorCode,
+        Extensions, GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
     },
     service::RequestContext,
 };
@@ -17,7 +18,7 @@ use crate::{
         Door, Refusal, Visitor,
         open::{Call, Word},
     },
-    mcp::{Mcp, caller::Callers, failure::Failure, guide, resources, tools},
+    mcp::{Mcp, caller::Callers, failure::Failure, guide, http::Weight, resources, tools},
 };
 
 /// One connection's server, or one request's.
@@ -54,6 +55,13 @@ impl Server {
     }
 }
 
+/// Says how long the answer to a request over HTTP will be at least, in bytes, before it is written.
+fn weigh(extensions: &Extensions, bytes: usize) {
+    if let Some(weight) = extensions.get::<Parts>().and_then(|it| it.extensions.get::<Weight>()) {
+        weight.set(bytes);
+    }
+}
+
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder().enable_prompts().enable_resources().enable_tools().build();
@@ -83,7 +91,12 @@ impl ServerHandler for Server {
         };
         let gone = context.ct.cancelled();
         let called = caught(tools::call(&self.mcp, &visitor, &request.name, request.arguments, gone)).await;
-        Ok(called.unwrap_or_else(|| Ok(Failure::from(Refusal::Internal).result()))?.into())
+        let result = called.unwrap_or_else(|| Ok(Failure::from(Refusal::Internal).result()))?;
+        weigh(
+            &context.extensions,
+            result.content.iter().filter_map(ContentBlock::as_text).map(|it| it.text.len()).sum(),
+        );
+        Ok(result.into())
     }
 
     async fn list_resources(
@@ -93,6 +106,7 @@ impl ServerHandler for Server {
     ) -> Result<ListResourcesResult, ErrorData> {
         let visitor = self.visitor(&context)?;
         let listed = resources::list(&self.mcp, &visitor).await?;
+        weigh(&context.extensions, listed.len() * resources::LONGEST);
         Ok(ListResourcesResult::with_all_items(listed).with_cache_scope(CacheScope::Private).with_ttl_ms(0))
     }
 

@@ -22,6 +22,7 @@ pub mod rule;
 pub mod set;
 #[cfg(test)]
 mod tests;
+mod wildcard;
 pub mod window;
 
 pub use decide::{Denial, Facts, Permit, Reveal, Verdict, decide, reveal};

@@ -9,14 +9,15 @@ use memchr::memchr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::base::{
-    glob::{self, GlobError},
-    host::{Host, Scheme},
-    target::{Target, TargetError},
+use crate::{
+    base::{
+        glob::{self, GlobError},
+        host::{Host, Scheme},
+        target::{Target, TargetError},
+    },
+    policy::wildcard::{STAR, Wildcard},
 };
 
-/// Stands for any run of characters in a compiled path or query.
-const STAR: u16 = 0x200;
 /// Added to a byte that was sent escaped and means something else unescaped.
 const ESCAPED: u16 = 0x100;
 
@@ -38,8 +39,8 @@ struct Alternative {
     /// Canonical, but for its stars.
     host: Box<str>,
     port: Option<u16>,
-    path: Box<[u16]>,
-    query: Option<Box<[u16]>>,
+    path: Wildcard,
+    query: Option<Wildcard>,
     example: Box<str>,
 }
 
@@ -118,16 +119,16 @@ impl Alternative {
             None => (path_and_query, None),
         };
         host_matches(self.host.as_bytes(), host_of(target).as_bytes())
-            && matches(&self.path, View::of_path(path))
-            && self.query.as_ref().is_none_or(|it| query.is_some_and(|query| matches(it, View::of_query(query))))
+            && self.path.matches(View::of_path(path))
+            && self.query.as_ref().is_none_or(|it| query.is_some_and(|query| it.matches(View::of_query(query))))
     }
 
     fn covers(&self, other: &Self) -> bool {
         self.scheme == other.scheme
             && (self.port.is_none() || self.port == other.port)
             && host_matches(self.host.as_bytes(), other.host.as_bytes())
-            && matches(&self.path, other.path.iter().copied())
-            && self.query.as_ref().is_none_or(|it| other.query.as_ref().is_some_and(|q| matches(it, q.iter().copied())))
+            && self.path.covers(&other.path)
+            && self.query.as_ref().is_none_or(|it| other.query.as_ref().is_some_and(|query| it.covers(query)))
     }
 }
 
@@ -291,12 +292,10 @@ fn digit(b: u8) -> Option<u8> {
 }
 
 /// A pattern reads like what it matches, but for its stars.
-fn compile(mut text: View<'_>) -> Box<[u16]> {
-    iter::from_fn(|| if text.rest.first() == Some(&b'*') { text.next().map(|_| STAR) } else { text.next() }).collect()
-}
-
-fn matches(pattern: &[u16], text: impl Iterator<Item = u16> + Clone) -> bool {
-    glob::matches(pattern, STAR, None, text)
+fn compile(mut text: View<'_>) -> Wildcard {
+    let tokens =
+        iter::from_fn(|| if text.rest.first() == Some(&b'*') { text.next().map(|_| STAR) } else { text.next() });
+    Wildcard::new(&tokens.collect::<Vec<_>>())
 }
 
 /// A star stays within its label.
