@@ -17,10 +17,10 @@ pub const MINUTE: Duration = Duration::from_mins(1);
 /// There were too many before it.
 pub fn charge(limiter: &Limiter, most: Option<u32>, caller: &Caller<'_>) -> Result<(), Refusal> {
     let Some(most) = most else { return Ok(()) };
-    let address = LimitKey::new("auth address", Network::of(caller.source).as_bytes());
+    let address = LimitKey::of_stranger("auth address", Network::of(caller.source).as_bytes());
     limiter.charge(address, most, MINUTE).map_err(Refusal::RateLimited)?;
     if let Some(key) = &caller.presented.key {
-        let key = LimitKey::new("auth key", key.prefix().as_bytes());
+        let key = LimitKey::of_stranger("auth key", key.prefix().as_bytes());
         limiter.charge(key, most, MINUTE).map_err(Refusal::RateLimited)?;
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! How often a caller may send requests, whatever the policies of credentials say.
 
 use crate::{
+    base::id::Id,
     exchange::{Config, Refusal, attempts::MINUTE},
     identity::Principal,
     policy::{LimitKey, Limiter, Room},
@@ -21,7 +22,7 @@ pub fn charge(limiter: &Limiter, config: &Config, principal: &Principal) -> Resu
 /// There were too many before it.
 pub fn charge_management(limiter: &Limiter, config: &Config, principal: &Principal) -> Result<Option<Room>, Refusal> {
     let Some(max) = config.rate_limits.management else { return Ok(None) };
-    let room = limiter.charge(LimitKey::new("management", caller(principal)), max, MINUTE);
+    let room = limiter.charge(LimitKey::of_caller("management", caller(principal)), max, MINUTE);
     room.map(Some).map_err(Refusal::RateLimited)
 }
 
@@ -32,9 +33,9 @@ pub fn room(limiter: &Limiter, config: &Config, principal: &Principal) -> Option
 
 /// Where the requests of this caller are counted, and how many there may be in a minute. Callers without a key count as one.
 fn counted(config: &Config, principal: &Principal) -> Option<(LimitKey, u32)> {
-    Some((LimitKey::new("proxy", caller(principal)), config.rate_limits.proxy?))
+    Some((LimitKey::of_caller("proxy", caller(principal)), config.rate_limits.proxy?))
 }
 
-fn caller(principal: &Principal) -> &[u8] {
-    principal.holder().map_or(&[], |it| it.key.id.as_bytes())
+fn caller(principal: &Principal) -> Option<Id> {
+    principal.holder().map(|it| it.key.id)
 }

@@ -18,15 +18,18 @@ const SHARDS: usize = 64;
 /// Grants that one counter tells apart. Above that they are put down in steps of a part of the window, and rounded so
 /// that none is forgotten too early.
 const FINEST: u32 = 4096;
-/// Counters of our own in one shard: whoever can make up addresses and keys must not fill the memory.
-const MOST_OWN: usize = 1024;
+/// Most counters of callers that are not known in one shard: addresses and keys can be made up. Of known callers there are
+/// as many as the store has keys.
+const MOST_STRANGERS: usize = 1024;
 /// Bytes that tell one from another; of longer ones the rest goes into a digest.
 const LONGEST: usize = 24;
 /// A shard that has grown to this, and then to twice of what was left, forgets what no window reaches back to.
 const FIRST_SWEEP: usize = 64;
 
-/// All counters.
+/// All counters. What counts against callers that are not known lies in shards of its own: however many of them somebody
+/// makes up, no counter of a known caller is forgotten for them.
 pub struct Limiter {
+    /// [`SHARDS`] for known callers, then as many for others.
     shards: Box<[Mutex<Shard>]>,
     random: RandomState,
     steady: Box<dyn Fn() -> Duration + Send + Sync>,
@@ -40,8 +43,10 @@ pub struct LimitKey(Counter);
 enum Counter {
     /// A rate of a policy, the use of a credential, and the caller where each has a counter of its own.
     Rule { rate: u64, credential: Id, caller: Option<Id> },
-    /// A limit of the appliance itself, and whom it is for.
-    Own { kind: &'static str, whom: [u8; LONGEST], length: u8 },
+    /// A limit of the appliance itself for a known caller: the holder of a key, or all who need none.
+    Caller { kind: &'static str, caller: Option<Id> },
+    /// The same for a caller that is not known.
+    Stranger { kind: &'static str, whom: [u8; LONGEST], length: u8 },
 }
 
 /// One grant to be counted.
@@ -78,7 +83,6 @@ pub struct Exhausted {
 #[derive(Default)]
 struct Shard {
     counters: HashMap<LimitKey, Window>,
-    own: usize,
     sweep_at: usize,
 }
 
@@ -94,7 +98,7 @@ struct Window {
 impl Limiter {
     /// Counts by a clock that nobody sets: how long it has been running.
     pub fn new(steady: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
-        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        let shards = (0..2 * SHARDS).map(|_| Mutex::default()).collect();
         Self { shards, random: RandomState::new(), steady: Box::new(steady) }
     }
 
@@ -168,12 +172,12 @@ impl Limiter {
     /// do not any more.
     pub fn sweep(&self) {
         let now = (self.steady)();
-        (0..SHARDS).for_each(|place| self.lock(place).sweep(now));
+        (0..self.shards.len()).for_each(|place| self.lock(place).sweep(now));
     }
 
     /// How many counters there are.
     pub fn len(&self) -> usize {
-        (0..SHARDS).map(|place| self.lock(place).counters.len()).sum()
+        (0..self.shards.len()).map(|place| self.lock(place).counters.len()).sum()
     }
 
     /// Whether nothing is counted.
@@ -183,7 +187,8 @@ impl Limiter {
 
     fn shard_of(&self, key: &LimitKey) -> usize {
         // The table inside the shard uses the low bits of its own hash.
-        (self.random.hash_one(key) >> 32) as usize % SHARDS
+        let place = (self.random.hash_one(key) >> 32) as usize % SHARDS;
+        if key.is_of_stranger() { SHARDS + place } else { place }
     }
 
     fn lock(&self, place: usize) -> MutexGuard<'_, Shard> {
@@ -201,8 +206,13 @@ impl Exhausted {
 }
 
 impl LimitKey {
-    /// A limit of the appliance itself, for whom these bytes stand for.
-    pub fn new(kind: &'static str, bytes: &[u8]) -> Self {
+    /// A limit of the appliance itself for a known caller; `None` is all who need no key.
+    pub fn of_caller(kind: &'static str, caller: Option<Id>) -> Self {
+        Self(Counter::Caller { kind, caller })
+    }
+
+    /// A limit of the appliance itself for a caller that is not known, whom these bytes name.
+    pub fn of_stranger(kind: &'static str, bytes: &[u8]) -> Self {
         let mut whom = [0; LONGEST];
         if let Some(place) = whom.get_mut(..bytes.len()) {
             place.copy_from_slice(bytes);
@@ -212,15 +222,15 @@ impl LimitKey {
             whom.copy_from_slice(&bytes[..LONGEST]);
             whom[LONGEST - 8..].copy_from_slice(&hasher.finish().to_be_bytes());
         }
-        Self(Counter::Own { kind, whom, length: u8::try_from(bytes.len()).unwrap_or(u8::MAX) })
+        Self(Counter::Stranger { kind, whom, length: u8::try_from(bytes.len()).unwrap_or(u8::MAX) })
     }
 
     pub(crate) fn of_rule(rate: u64, credential: Id, caller: Option<Id>) -> Self {
         Self(Counter::Rule { rate, credential, caller })
     }
 
-    fn is_own(&self) -> bool {
-        matches!(self.0, Counter::Own { .. })
+    fn is_of_stranger(&self) -> bool {
+        matches!(self.0, Counter::Stranger { .. })
     }
 }
 
@@ -242,30 +252,24 @@ impl Shard {
         if self.counters.len() >= self.sweep_at.max(FIRST_SWEEP) {
             self.sweep(now);
         }
-        if key.is_own() {
-            if self.own >= MOST_OWN {
-                self.drop_oldest_own();
-            }
-            self.own += 1;
+        if key.is_of_stranger() && self.counters.len() >= MOST_STRANGERS {
+            self.drop_oldest();
         }
     }
 
     fn sweep(&mut self, now: Duration) {
         self.counters.retain(|_, it| !it.is_over(now));
         self.counters.shrink_to(2 * self.counters.len());
-        self.own = self.counters.keys().filter(|it| it.is_own()).count();
         self.sweep_at = 2 * self.counters.len();
     }
 
     /// A quarter at once, so that a flood of new ones does not search for the oldest each time.
-    fn drop_oldest_own(&mut self) {
-        let own = self.counters.iter().filter(|(key, _)| key.is_own());
-        let mut times: Vec<Duration> = own.map(|(_, it)| it.last_grant()).collect();
+    fn drop_oldest(&mut self) {
+        let mut times: Vec<Duration> = self.counters.values().map(Window::last_grant).collect();
         let quarter = times.len() / 4;
         let (_, last, _) = times.select_nth_unstable(quarter);
         let last = *last;
-        self.counters.retain(|key, it| !key.is_own() || last < it.last_grant());
-        self.own = self.counters.keys().filter(|it| it.is_own()).count();
+        self.counters.retain(|_, it| last < it.last_grant());
     }
 }
 
@@ -340,7 +344,7 @@ mod tests {
     use crate::{
         base::id::Id,
         policy::{
-            limit::{Charge, Exhausted, FINEST, LimitKey, Limiter, MOST_OWN, Room, SHARDS},
+            limit::{Charge, Exhausted, FINEST, LimitKey, Limiter, MOST_STRANGERS, Room, SHARDS},
             rate::Rate,
         },
     };
@@ -466,16 +470,26 @@ mod tests {
     }
 
     #[test]
-    fn whoever_makes_up_callers_does_not_fill_the_memory() {
+    fn made_up_callers_fill_no_memory_and_reset_no_counter_of_a_known_one() {
         let hand = Hand::default();
         let limiter = hand.limiter();
-        charge(&limiter, rule(0), rate(1, 3600)).unwrap();
+        let known = [
+            rule(0),
+            LimitKey::of_caller("proxy", Some(Id::from_bytes([7; 16]))),
+            LimitKey::of_caller("management", Some(Id::from_bytes([7; 16]))),
+            LimitKey::of_caller("proxy", None),
+        ];
+        for key in known {
+            charge(&limiter, key, rate(1, 3600)).unwrap();
+        }
         for caller in 0..150_000_u128 {
             hand.advance(Duration::from_nanos(1));
-            charge(&limiter, LimitKey::new("test", &caller.to_be_bytes()), rate(10, 60)).unwrap();
+            charge(&limiter, LimitKey::of_stranger("test", &caller.to_be_bytes()), rate(10, 60)).unwrap();
         }
-        assert!(limiter.len() <= SHARDS * MOST_OWN + 1, "{}", limiter.len());
-        assert!(charge(&limiter, rule(0), rate(1, 3600)).is_err(), "what a policy counts is never forgotten early");
+        assert!(limiter.len() <= SHARDS * MOST_STRANGERS + known.len(), "{}", limiter.len());
+        for key in known {
+            assert!(charge(&limiter, key, rate(1, 3600)).is_err(), "{key:?}");
+        }
     }
 
     #[test]
