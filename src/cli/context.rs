@@ -83,7 +83,7 @@ impl Context {
 
     /// Opens a store, and lets its password cost a thief as much as the configuration asks for by now.
     pub(crate) fn unlock(config: &Config, password: &Secret) -> Result<FileStore, Failure> {
-        let store = FileStore::open(&config.storage.path, password)?;
+        let store = FileStore::open_configured(&config.storage.path, password, config.storage.kdf)?;
         if let Err(error) = expect_current(config, &store, &store.load()?) {
             // What changes it is refused later; until then it stays as it was found.
             let error = &error as &dyn std::error::Error;

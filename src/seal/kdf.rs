@@ -12,11 +12,15 @@ use crate::base::secret::Secret;
 /// Under this a stolen file is too cheap to guess at.
 const MEMORY_FLOOR: u32 = 19 * 1024;
 const ITERATIONS_FLOOR: u32 = 2;
-/// Over this a file that names it was not written by us, and would take all memory or all day.
+/// Over this nobody means it: it would take all memory or all day.
 const MEMORY_CEILING: u32 = 4 * 1024 * 1024;
 const ITERATIONS_CEILING: u32 = 1000;
 const MEMORY_DEFAULT: u32 = 64 * 1024;
 const ITERATIONS_DEFAULT: u32 = 3;
+/// Over this a store is not opened unless the configuration asks for as much: who can write to the file could make each
+/// start cost minutes and gigabytes.
+const MEMORY_UNASKED: u32 = 1024 * 1024;
+const ITERATIONS_UNASKED: u32 = 16;
 
 /// Length of the salt that stands beside the parameters.
 pub const SALT: usize = 16;
@@ -53,6 +57,19 @@ pub enum KdfError {
         /// As asked for.
         iterations: u32,
     },
+    /// Dearer than the configuration asks for, and than what is taken unasked.
+    #[error(
+        "the store asks for a key derivation with {memory_kib} KiB and {iterations} iterations; without a setting, at most \
+         {MEMORY_UNASKED} KiB and {ITERATIONS_UNASKED} iterations are taken. If you chose so much yourself, set \
+         kdf_memory_kib and kdf_iterations in [storage.file] to it; if you did not, somebody has changed the file: put a \
+         backup in its place"
+    )]
+    Unasked {
+        /// As the store says.
+        memory_kib: u32,
+        /// As the store says.
+        iterations: u32,
+    },
     /// The machine does not have it.
     #[error("no {memory_kib} KiB of memory to derive the key with; free some and try again")]
     OutOfMemory {
@@ -82,6 +99,21 @@ impl KdfParams {
     /// The cheapest that is accepted, for tests and small machines.
     pub fn floor() -> Self {
         Self { memory_kib: MEMORY_FLOOR, iterations: ITERATIONS_FLOOR }
+    }
+
+    /// The dearest that a store may ask for where the configuration asks for `self`.
+    #[must_use]
+    pub fn ceiling(self) -> Self {
+        self.raised_to(Self { memory_kib: MEMORY_UNASKED, iterations: ITERATIONS_UNASKED })
+    }
+
+    /// Checks that a store may ask for this much.
+    ///
+    /// # Errors
+    /// [`KdfError::Unasked`]
+    pub fn check_below(self, ceiling: Self) -> Result<(), KdfError> {
+        let Self { memory_kib, iterations } = self;
+        if self.raised_to(ceiling) == ceiling { Ok(()) } else { Err(KdfError::Unasked { memory_kib, iterations }) }
     }
 
     /// KiB of memory that one derivation fills.
@@ -157,6 +189,21 @@ mod tests {
             assert!(matches!(refused, Err(KdfError::AboveCeiling { .. })), "{memory_kib} {iterations}");
         }
         assert_eq!(KdfParams::new(19 * 1024, 2).unwrap(), KdfParams::floor());
+    }
+
+    #[test]
+    fn a_store_asks_for_no_more_than_is_usual_or_configured() {
+        let (usual, large) = (KdfParams::default(), KdfParams::new(2 * 1024 * 1024, 3).unwrap());
+        let long = KdfParams::new(65536, 17).unwrap();
+        let most = KdfParams::new(1024 * 1024, 16).unwrap();
+        for fine in [usual, KdfParams::floor(), most] {
+            assert!(fine.check_below(usual.ceiling()).is_ok(), "{fine:?}");
+        }
+        for dear in [large, long] {
+            assert!(matches!(dear.check_below(usual.ceiling()), Err(KdfError::Unasked { .. })), "{dear:?}");
+            assert!(dear.check_below(dear.ceiling()).is_ok(), "{dear:?}");
+        }
+        assert!(long.check_below(large.ceiling()).is_err(), "each counts alone");
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl Asked {
             context.output.note(unchecked("the storage password is not set"));
             return Ok(None);
         };
-        let records = FileStore::open(&config.storage.path, &password)?.load()?;
+        let records = FileStore::open_configured(&config.storage.path, &password, config.storage.kdf)?.load()?;
         let found = records.credentials.iter().find(|it| it.facts.alias == self.alias);
         if found.is_none() {
             context.output.note(unchecked(&format!("there is no credential {}", self.alias)));

@@ -43,6 +43,8 @@ pub struct FileStore {
     keys: Arc<Keys>,
     /// What opening it cost.
     kdf: KdfParams,
+    /// What deriving a key for it may cost at most.
+    ceiling: KdfParams,
     /// Set when the disk did not confirm a write: what it holds is then unknown until somebody reads it anew.
     unsure: AtomicBool,
     /// The highest revision that was read or written here.
@@ -73,8 +75,14 @@ impl FileStore {
         Ok(store)
     }
 
-    /// Opens a store; takes as long as its key derivation says, whether or not the password is right.
+    /// [`FileStore::open_configured`] under the default configuration.
     pub fn open(path: &Path, password: &Secret) -> Result<Self, StoreError> {
+        Self::open_configured(path, password, KdfParams::default())
+    }
+
+    /// Opens a store; takes as long as its key derivation says, whether or not the password is right. That may cost as
+    /// much as `configured`, or else up to 1 GiB and 16 iterations.
+    pub fn open_configured(path: &Path, password: &Secret, configured: KdfParams) -> Result<Self, StoreError> {
         let path = disk::resolve(path)?;
         disk::expect_own_lock(&path)?;
         let file = disk::read(&path)?;
@@ -87,8 +95,9 @@ impl FileStore {
                 return Err(StoreError::WrongPasswordOrDamaged);
             }
         };
+        header.kdf.check_below(configured.ceiling())?;
         let data = header.unwrap(password)?.into_data_key()?;
-        let store = Self::of(path, &header, data);
+        let store = Self { ceiling: configured.ceiling(), ..Self::of(path, &header, data) };
         store.parse(&file)?;
         store.seen.store(header.revision, Ordering::Release);
         disk::sweep(&store.path);
@@ -185,10 +194,12 @@ impl FileStore {
 
     fn of(path: PathBuf, header: &Header, data: DataKey) -> Self {
         let keys = Keys { store_id: header.store_id, data };
+        let ceiling = header.kdf.ceiling();
         Self {
             path,
             keys: Arc::new(keys),
             kdf: header.kdf,
+            ceiling,
             unsure: AtomicBool::new(false),
             seen: AtomicU64::new(0),
             memory: OnceLock::new(),
@@ -204,6 +215,7 @@ impl FileStore {
     ) -> Result<bool, StoreError> {
         let lock = disk::lock(&self.path)?;
         let image = self.read()?;
+        image.header.kdf.check_below(self.ceiling)?;
         let Some(kdf) = cost(image.header.kdf) else { return Ok(false) };
         let key = image.header.unwrap(old)?;
         let header = image.header.wrapped_for(new, kdf, &key)?;

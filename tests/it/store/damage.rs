@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use vultrino::store::{FileStore, StoreError};
+use vultrino::store::{FileStore, KdfParams, StoreError};
 
 use crate::store::fixture::{Fixture, PASSWORD, secret};
 
@@ -166,4 +166,32 @@ impl<'a> Parts<'a> {
         assert_eq!(records.len(), number(HEAD - 4));
         Self { head: &file[..HEAD], records, mac: &file[end..] }
     }
+}
+
+/// What derives the key stands in the clear: who can write to the file must not make each start cost minutes and gigabytes.
+#[test]
+fn a_head_that_asks_for_more_than_is_usual_is_not_derived_with_unless_configured() {
+    let fixture = two_credentials();
+    let whole = fixture.bytes();
+    // Behind the line and the id: KiB of memory, iterations.
+    let costs = b"Vultrino credential store, format 1\n".len() + 16;
+    for (memory_kib, iterations) in [(2 << 20, 3_u32), (65_536, 1000), (4 << 20, 17)] {
+        let mut dear = whole.clone();
+        dear[costs..costs + 4].copy_from_slice(&u32::to_be_bytes(memory_kib));
+        dear[costs + 4..costs + 8].copy_from_slice(&u32::to_be_bytes(iterations));
+        fs::write(fixture.path(), &dear).unwrap();
+        let refused = FileStore::open(fixture.path(), &secret(PASSWORD)).unwrap_err();
+        let text = refused.to_string();
+        assert!(matches!(refused, StoreError::Kdf(_)) && text.contains("kdf_memory_kib"), "{text}");
+        assert_eq!(fixture.bytes(), dear);
+    }
+    // As much as the configuration asks for is derived with, and then it is not the key.
+    let mut dear = whole;
+    dear[costs..costs + 4].copy_from_slice(&u32::to_be_bytes(19_456));
+    dear[costs + 4..costs + 8].copy_from_slice(&u32::to_be_bytes(17));
+    fs::write(fixture.path(), &dear).unwrap();
+    assert!(matches!(FileStore::open(fixture.path(), &secret(PASSWORD)), Err(StoreError::Kdf(_))));
+    let configured = KdfParams::new(19_456, 17).unwrap();
+    let opened = FileStore::open_configured(fixture.path(), &secret(PASSWORD), configured);
+    assert!(matches!(opened, Err(StoreError::WrongPasswordOrDamaged)), "{opened:?}");
 }
