@@ -1,5 +1,7 @@
 //! The audit log, asked.
 
+use std::time::Duration;
+
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -15,12 +17,18 @@ use crate::{
         event::Event,
         read::{Filter, Page, page},
     },
-    exchange::Visitor,
+    exchange::{
+        Door, Visitor,
+        open::{Call, Word},
+    },
     manage::trail,
+    policy::{LimitKey, Rate},
 };
 
 /// Records of a page, where nothing is said.
 const SOME: u16 = 100;
+/// For how long a caller that has read the log may go on without another line.
+const READING: Duration = Duration::from_mins(10);
 /// Most records of a page.
 const MOST: u16 = 1000;
 
@@ -86,12 +94,35 @@ pub(crate) async fn query(
     let bad = |_| Failure::invalid("`cursor` must be the `next_cursor` of an answer");
     let before = wanted.cursor.as_deref().map(|it| it.parse::<u64>().map_err(bad)).transpose()?;
     let asked = filter(wanted)?;
+    note(&api, &visitor)?;
     let filter = api.read(move |records| trail::view(&visitor.principal, records, asked)).await?;
     let look = move |log: &_| {
         let Page { events, next } = page(log, &filter, before, limit.into())?;
         Ok(answer::json(StatusCode::OK, &Records { events, next_cursor: next.map(|it| it.to_string()) }))
     };
     api.log(look).await
+}
+
+/// Records that this caller reads the log: a page that is looked at all the time asks for it again and again.
+fn note(api: &Api, visitor: &Visitor) -> Result<(), Failure> {
+    let (exchange, rate) = (api.exchange(), Rate { max: 1, window: READING });
+    let key = LimitKey::of_caller("audit_read", visitor.principal.holder().map(|it| it.key.id));
+    if exchange.limiter().room(&key, rate).is_err() {
+        return Ok(());
+    }
+    let call = Call {
+        door: Door::Api,
+        action: "audit_read",
+        source: visitor.arrival.source,
+        method: "GET",
+        target: "/v1/audit",
+        alias: "",
+        key: visitor.key,
+        principal: Some(&visitor.principal),
+    };
+    exchange.note(&call, &Word::OK)?;
+    // Two at the same time may both have a line.
+    exchange.limiter().charge(key, rate.max, rate.window).map(drop).or(Ok(()))
 }
 
 fn filter(wanted: Wanted) -> Result<Filter, Failure> {

@@ -13,7 +13,9 @@ use crate::{
         clock::Clock,
     },
     config::{self, Config, server::Mode},
-    exchange::{self, Contents, Exchange, Health, Intercept, RateLimits, Shared, Snapshot, Unmatched},
+    exchange::{
+        self, Contents, Exchange, Health, Intercept, RateLimits, Shared, Snapshot, Unmatched, strangers::Strangers,
+    },
     policy::Limiter,
     safe::Safe,
     store::{FileStore, Records},
@@ -41,6 +43,7 @@ impl Parts {
         let shared = Shared {
             safe: Safe::new(store.opener()),
             limiter: Limiter::new(Clock.steady()),
+            strangers: Strangers::default(),
             open: Capacity::new(),
             clock: Clock,
             health: Health::default(),

@@ -220,6 +220,7 @@ fn run(runtime: Runtime, worker: &Arc<Worker>, mut stop: Stop, accept: impl Futu
             () = stop.cut() => {}
         }
     });
+    worker.exchange.finish();
     // With the tasks their records close. Only then is this worker counted as ended.
     Outcome::interrupt_the_rest();
     drop(runtime);

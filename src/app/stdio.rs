@@ -76,6 +76,7 @@ fn work(published: &Arc<Published>, recorder: Recorder, identity: Identity, mut 
             () = stop.cut() => Ok(()),
         }
     });
+    exchange.finish();
     Outcome::interrupt_the_rest();
     drop(runtime);
     done

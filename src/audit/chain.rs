@@ -15,6 +15,9 @@ use crate::audit::{
 const SEQUENCE: &[u8] = b" seq=";
 const ENDING: &[u8] = b" mac=";
 
+/// Stands where the MAC of a record before would.
+const URL: &[u8; MAC] = b"vultrino url 1\0\0";
+
 /// Makes and checks MACs. Its key schedule is computed once; clones share nothing but the key.
 #[derive(Clone)]
 pub struct ChainKey(hmac::Key);
@@ -33,6 +36,11 @@ impl ChainKey {
         let mut mac = [0; MAC];
         mac.copy_from_slice(&tag[..MAC]);
         mac
+    }
+
+    /// Of a URL that is too long for its line. No record's MAC covers a text that begins so.
+    pub(crate) fn mac_of_url(&self, url: &[u8]) -> [u8; MAC] {
+        self.mac(&[URL, url].concat())
     }
 
     /// Appends `line`, which ends in a newline, to `text` as the record after `last`, which it becomes.

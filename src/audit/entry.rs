@@ -31,7 +31,7 @@ impl Entry {
     /// called before a credential is opened.
     pub fn arm(&mut self) {
         let Some(slot) = &mut self.slot else { return };
-        let line = Line { record: &self.record, outcome: Outcome::Interrupted, millis: None };
+        let line = Line { record: &self.record, outcome: Outcome::Interrupted, millis: None, key: self.lane.key() };
         let mut settled = 0;
         self.lane.slots.put(slot, Kind::Armed, |space, _| {
             let fit = line.write(space, b"");
@@ -53,6 +53,32 @@ impl Entry {
         open
     }
 
+    /// The target, as it is before any credential is put into it. Of the query only the names of its parameters are
+    /// kept; what has no name is a value.
+    pub fn set_url(&mut self, scheme: &str, authority: &str, path_and_query: &str) {
+        self.record.set_url(scheme, authority, path_and_query.as_bytes(), self.lane.key());
+    }
+
+    /// The target of a tunnel, `host:port`, or a path of our own.
+    pub fn set_authority(&mut self, authority: &str) {
+        self.record.set_authority(authority, self.lane.key());
+    }
+
+    /// Gives the record up: it is one of several that will have one line. To be called on one that was never armed.
+    pub fn fold(mut self) -> Box<Record> {
+        if let Some(slot) = self.slot.take() {
+            self.lane.give_back(slot);
+        }
+        let Record { id, at, opened, door, action, .. } = *self.record;
+        std::mem::replace(&mut self.record, Box::new(Record::new(id, (at, opened), door, action)))
+    }
+
+    /// Writes the line of `count` records that were folded.
+    pub fn close_folded(mut self, outcome: Outcome, count: u64) {
+        self.record.count = count;
+        self.write(outcome, None);
+    }
+
     /// Since when it is open.
     pub fn opened(&self) -> Instant {
         self.record.opened
@@ -64,9 +90,12 @@ impl Entry {
     }
 
     fn finish(&mut self, outcome: Outcome, open: Duration) {
+        self.write(outcome, u64::try_from(open.as_millis()).ok());
+    }
+
+    fn write(&mut self, outcome: Outcome, millis: Option<u64>) {
         let Some(mut slot) = self.slot.take() else { return };
-        let millis = u64::try_from(open.as_millis()).ok();
-        let line = Line { record: &self.record, outcome, millis };
+        let line = Line { record: &self.record, outcome, millis, key: self.lane.key() };
         let mut long = None;
         self.lane.slots.put(&mut slot, Kind::Closed, |space, armed| {
             let fit = line.write(space, armed.get(..line.record.settled).unwrap_or_default());

@@ -32,6 +32,21 @@ pub fn cut(escaped: &[u8], limit: usize) -> usize {
     escaped[recent..limit].iter().position(|b| *b == b'\\').map_or(limit, |at| recent + at)
 }
 
+/// The smallest place from `start` on at which escaped text may begin.
+fn begin(escaped: &[u8], start: usize) -> usize {
+    let recent = start.saturating_sub(3);
+    // A backslash begins four bytes.
+    let split = escaped[recent..start].iter().rposition(|b| *b == b'\\').map(|at| recent + at + 4);
+    split.map_or(start, |it| it.min(escaped.len()))
+}
+
+/// The two ends of escaped text, in at most `limit` bytes together; all of it where it is no longer.
+pub fn ends(escaped: &[u8], limit: usize) -> (&[u8], &[u8]) {
+    let limit = limit.min(escaped.len());
+    let last = limit / 2;
+    (&escaped[..cut(escaped, limit - last)], &escaped[begin(escaped, escaped.len() - last)..])
+}
+
 /// Whether nothing in it is escaped.
 pub fn is_harmless(text: &[u8]) -> bool {
     // As many at once as a register holds; the last, shorter chunk is looked at with some before it once more.
@@ -102,7 +117,22 @@ pub fn unescape(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use crate::audit::escape::{escape, unescape};
+    use crate::audit::escape::{ends, escape, unescape};
+
+    #[test]
+    fn both_ends_of_a_text_hold_no_half_escape() {
+        let text = b"ab\\x0acd\\xffef";
+        for limit in 0..=text.len() {
+            let (head, tail) = ends(text, limit);
+            assert!(head.len() + tail.len() <= limit && head.len() + tail.len() + 6 >= limit, "{limit}");
+            for end in [head, tail] {
+                let mut pieces = str::from_utf8(end).unwrap().split('\\');
+                assert!(!pieces.next().unwrap().contains('x'), "{limit}");
+                assert!(pieces.all(|it| it.starts_with('x') && it.len() >= 3), "{limit}");
+            }
+        }
+        assert_eq!(ends(text, 100), (&text[..7], &text[7..]));
+    }
 
     #[test]
     fn what_was_escaped_is_read_back() {

@@ -52,6 +52,8 @@ pub struct Fields<'a> {
     pub generation: Option<&'a str>,
     /// `rev=`
     pub revision: Option<&'a str>,
+    /// `count=`
+    pub count: Option<&'a str>,
     /// `seq=`
     pub sequence: Option<&'a str>,
     /// `mac=`
@@ -97,6 +99,7 @@ impl<'a> Fields<'a> {
             "policy" => &mut self.policy,
             "gen" => &mut self.generation,
             "rev" => &mut self.revision,
+            "count" => &mut self.count,
             "seq" => &mut self.sequence,
             "mac" => &mut self.mac,
             _ => return None,
@@ -106,6 +109,11 @@ impl<'a> Fields<'a> {
     /// The number of the record; 0 if it has none.
     pub fn sequence(&self) -> u64 {
         number(self.sequence).unwrap_or_default()
+    }
+
+    /// How many requests the line stands for.
+    pub fn count(&self) -> u64 {
+        number(self.count).unwrap_or(1)
     }
 
     /// The host of the URL, with its port if it has one.
@@ -163,6 +171,8 @@ pub struct Event {
     pub revision: Option<u64>,
     /// Binds it to the record before.
     pub mac: Option<String>,
+    /// How many refusals it stands for, where it stands for several.
+    pub count: Option<u64>,
 }
 
 impl From<&Fields<'_>> for Event {
@@ -191,13 +201,14 @@ impl From<&Fields<'_>> for Event {
             generation: number(fields.generation),
             revision: number(fields.revision),
             mac: text(fields.mac),
+            count: number(fields.count),
         }
     }
 }
 
 impl Event {
     /// Names and values, in the order of the line's beginning.
-    pub fn pairs<'a>(&'a self) -> [(&'static str, Option<Cow<'a, str>>); 22] {
+    pub fn pairs<'a>(&'a self) -> [(&'static str, Option<Cow<'a, str>>); 23] {
         let text = |value: &'a Option<String>| value.as_deref().map(Cow::Borrowed);
         let number = |value: Option<u64>| value.map(|it| Cow::Owned(it.to_string()));
         [
@@ -223,6 +234,7 @@ impl Event {
             ("generation", number(self.generation)),
             ("revision", number(self.revision)),
             ("mac", text(&self.mac)),
+            ("count", number(self.count)),
         ]
     }
 

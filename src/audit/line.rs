@@ -8,9 +8,10 @@ use std::{
 use memchr::memmem;
 
 use crate::audit::{
+    chain::ChainKey,
     digits::{base_10, base_16, width},
-    escape::{CUT, cut, escape},
-    record::{Outcome, Record, RequestId},
+    escape::escape,
+    record::{LEAST_URL, Outcome, Record, RequestId},
     text::Text,
 };
 
@@ -31,6 +32,8 @@ pub struct Line<'a> {
     pub outcome: Outcome,
     /// How long it took; `None` before the end.
     pub millis: Option<u64>,
+    /// What the MAC of a URL that must be shortened is made with.
+    pub key: &'a ChainKey,
 }
 
 /// What became of a line in the room it was given.
@@ -50,7 +53,7 @@ impl Line<'_> {
     pub fn write(&self, space: &mut [u8], before: &[u8]) -> Fit {
         let mut out = Out { space, length: 0 };
         if before.is_empty() {
-            self.begin(&mut out, &self.record.url, b"");
+            self.begin(&mut out, &self.record.url);
         } else {
             out.put(before);
         }
@@ -60,10 +63,10 @@ impl Line<'_> {
         if needed <= space.len() {
             return Fit { length: needed, settled, cut: false };
         }
-        let keep = self.record.url.len().saturating_sub(needed - space.len() + CUT.len());
-        let url = &self.record.url[..cut(&self.record.url, keep)];
+        let keep = self.record.url.len().saturating_sub(needed - space.len());
+        let url = self.record.url_within(keep.max(LEAST_URL), self.key);
         let mut out = Out { space, length: 0 };
-        self.begin(&mut out, url, CUT);
+        self.begin(&mut out, &url);
         self.end(&mut out);
         let Out { space, length } = out;
         let length = length.min(space.len());
@@ -75,7 +78,7 @@ impl Line<'_> {
     }
 
     /// Who wants what.
-    fn begin(&self, out: &mut Out<'_>, url: &[u8], cut: &[u8]) {
+    fn begin(&self, out: &mut Out<'_>, url: &[u8]) {
         let record = self.record;
         out.put(record.at.as_bytes());
         out.put(b" ");
@@ -88,7 +91,6 @@ impl Line<'_> {
         out.text(&record.method);
         out.put(b" url=");
         out.put(if url.is_empty() { b"-" } else { url });
-        out.put(cut);
         out.put(b" source=");
         out.source(record.source);
         out.put(b" key=");
@@ -127,6 +129,10 @@ impl Line<'_> {
         out.number((record.generation > 0).then_some(record.generation));
         out.put(b" rev=");
         out.number((record.revision > 0).then_some(record.revision));
+        if record.count > 1 {
+            out.put(b" count=");
+            out.digits(record.count);
+        }
         out.put(b"\n");
     }
 }
@@ -236,6 +242,7 @@ mod tests {
     use std::time::Instant;
 
     use crate::audit::{
+        chain::ChainKey,
         journal::ROOM,
         line::{self, Fit, LONGEST, Line},
         record::{Door, Outcome, Record, RequestId},
@@ -243,6 +250,10 @@ mod tests {
     };
 
     const ID: RequestId = RequestId(0x0123_4567_89ab_cdef);
+
+    fn key() -> ChainKey {
+        ChainKey::new(&[1; 32])
+    }
 
     fn record(door: Door) -> Record {
         let now = Instant::now();
@@ -253,7 +264,7 @@ mod tests {
     fn full(mut record: Record) -> Record {
         record.set_credential("github-api");
         record.set_method("GET");
-        record.set_url("https", "api.github.com", "/user?x=1");
+        record.set_url("https", "api.github.com", b"/user?x=1", &key());
         record.set_source("127.0.0.1:53122".parse().ok());
         record.set_name("local");
         record.status = 200;
@@ -264,7 +275,7 @@ mod tests {
 
     fn write(record: &Record, outcome: Outcome, millis: Option<u64>, space: usize) -> (String, Fit) {
         let mut text = vec![0; space];
-        let fit = Line { record, outcome, millis }.write(&mut text, b"");
+        let fit = Line { record, outcome, millis, key: &key() }.write(&mut text, b"");
         text.truncate(fit.length);
         (String::from_utf8(text).unwrap(), fit)
     }
@@ -278,18 +289,19 @@ mod tests {
              reason=- up=0 down=1234 ms=12 id=0123456789abcdef object=- policy=- gen=7 rev=-\n"
         );
         let mut refused = record(Door::Tunnel);
-        refused.set_authority("[::1]:443");
+        refused.set_authority("[::1]:443", &key());
         refused.set_source("[2001:db8::1]:9".parse().ok());
         refused.reason = Some("sni_mismatch");
         refused.bytes_up = u64::MAX;
         refused.object = Some("role:ci".into());
         refused.policy = Some("read-only/2".into());
         refused.revision = 12;
+        refused.count = 345;
         assert_eq!(
             write(&refused, Outcome::Denied, None, LONGEST).0,
             "2026-11-22T10:30:00.123Z TUNNEL http_request credential=- method=- url=[::1]:443 \
              source=[2001:db8::1]:9 key=- name=- status=- outcome=denied reason=sni_mismatch \
-             up=18446744073709551615 down=0 ms=- id=0123456789abcdef object=role:ci policy=read-only/2 gen=- rev=12\n"
+             up=18446744073709551615 down=0 ms=- id=0123456789abcdef object=role:ci policy=read-only/2 gen=- rev=12 count=345\n"
         );
     }
 
@@ -318,7 +330,7 @@ mod tests {
         longest.action = "an_action_with_a_long_na";
         longest.set_credential(&"é".repeat(100));
         longest.set_method("é".repeat(100));
-        longest.set_url("https", &"h".repeat(250), "/".repeat(4000));
+        longest.set_url("https", &"h".repeat(250), "/".repeat(4000).as_bytes(), &key());
         longest.set_source("[fe80:1111:2222:3333:4444:5555:6666:7777%4294967295]:65535".parse().ok());
         longest.set_key(&"k".repeat(100));
         longest.set_name(&"\n".repeat(100));
@@ -326,28 +338,42 @@ mod tests {
         longest.bytes_up = u64::MAX;
         longest.bytes_down = u64::MAX;
         longest.reason = Some("a_reason_that_is_as_long_as_a_reason_is_");
-        longest.object = Some("\n".repeat(100).into());
         longest.policy = Some("\n".repeat(100).into());
         longest.generation = u64::MAX;
-        longest.revision = u64::MAX;
+        longest.count = u64::MAX;
         let (text, fit) = write(&longest, Outcome::UpstreamError, Some(u64::MAX), ROOM);
         assert!(fit.cut && fit.length <= ROOM);
-        assert!(text.contains("\\... source=[fe80") && text.ends_with(" rev=18446744073709551615\n"), "{text}");
+        assert!(
+            text.contains("\\.../")
+                && text.contains(" source=[fe80")
+                && text.ends_with(" count=18446744073709551615\n"),
+            "{text}"
+        );
         let (_, fit) = write(&longest, Outcome::UpstreamError, Some(u64::MAX), LONGEST);
         assert!(!fit.cut);
+        // A change has an object and a revision, and no URL.
+        longest.set_authority("", &key());
+        (longest.generation, longest.count) = (0, 0);
+        longest.object = Some("\n".repeat(100).into());
+        longest.revision = u64::MAX;
+        let (text, fit) = write(&longest, Outcome::UpstreamError, Some(u64::MAX), ROOM);
+        assert!(!fit.cut && text.ends_with(" rev=18446744073709551615\n"), "{text}");
     }
 
     #[test]
     fn the_url_gives_way_where_space_is_short() {
         let mut record = full(record(Door::Path));
-        record.set_url("https", "a.example", "/\n".repeat(400));
+        record.set_url("https", "a.example", "/\n".repeat(400).as_bytes(), &key());
         let (whole, _) = write(&record, Outcome::Ok, Some(1), LONGEST);
-        for space in 330..370 {
+        for space in 370..410 {
             let (text, fit) = write(&record, Outcome::Ok, Some(1), space);
-            assert!(fit.cut && text.len() <= space && text.len() > space - 4, "{text}");
-            let (before, after) = text.split_once("\\... ").unwrap();
-            assert!(whole.starts_with(before) && whole.ends_with(after), "{text}");
-            assert_eq!(before.matches("\\x0a").count(), before.matches('\\').count(), "no half escape: {before}");
+            assert!(fit.cut && text.len() <= space && text.len() > space - 8, "{text}");
+            let (before, rest) = text.split_once("\\...").unwrap();
+            let (mac, after) = rest.split_once("\\...").unwrap();
+            assert!(whole.starts_with(before) && whole.ends_with(after) && mac.len() == 32, "{text}");
+            for end in [before, after] {
+                assert_eq!(end.matches("\\x0a").count(), end.matches('\\').count(), "no half escape: {end}");
+            }
         }
     }
 

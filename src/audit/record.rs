@@ -1,11 +1,13 @@
 //! What one line says. Text that others chose is made harmless here, when it comes in.
 
-use std::{cell::Cell, fmt, net::SocketAddr, sync::Arc, thread, time::Instant};
+use std::{borrow::Cow, cell::Cell, fmt, net::SocketAddr, sync::Arc, thread, time::Instant};
 
 use memchr::memchr;
 
 use crate::{
     audit::{
+        anchor::{MAC, digits},
+        chain::ChainKey,
         escape::{self, CUT},
         stamp::Stamp,
         text::Text,
@@ -133,8 +135,10 @@ pub struct Record {
     pub(crate) action: &'static str,
     pub(crate) credential: Text<LONGEST_NAME>,
     pub(crate) method: Text<LONGEST_METHOD>,
-    /// Escaped, without the values of its query.
+    /// Escaped, without the values of its query, and shortened to [`LONGEST_URL`].
     pub(crate) url: Vec<u8>,
+    /// Of the whole, where it is shortened.
+    url_mac: Option<[u8; MAC]>,
     pub(crate) source: Option<SocketAddr>,
     pub(crate) key: Text<LONGEST_KEY>,
     pub(crate) name: Text<LONGEST_NAME>,
@@ -156,6 +160,8 @@ pub struct Record {
     pub generation: u64,
     /// The store's, after a change; until it is made, the one before it. 0 if it is not about the store.
     pub revision: u64,
+    /// How many refusals the line stands for, where it stands for several.
+    pub(crate) count: u64,
 }
 
 impl Record {
@@ -169,6 +175,7 @@ impl Record {
             credential: Text::NONE,
             method: Text::NONE,
             url: Vec::new(),
+            url_mac: None,
             source: None,
             key: Text::NONE,
             name: Text::NONE,
@@ -181,6 +188,7 @@ impl Record {
             policy: None,
             generation: 0,
             revision: 0,
+            count: 0,
         }
     }
 
@@ -196,7 +204,7 @@ impl Record {
         self.source = source;
     }
 
-    /// The visible prefix of the caller's key.
+    /// The visible prefix of the caller's key, or `?` for a text that is no key of the store.
     pub fn set_key(&mut self, prefix: &str) {
         self.settled = 0;
         self.key.set_name(prefix);
@@ -216,32 +224,71 @@ impl Record {
 
     /// The target, as it is before any credential is put into it. Of the query only the names of its parameters are
     /// kept; what has no name is a value.
-    pub fn set_url(&mut self, scheme: &str, authority: &str, path_and_query: impl AsRef<[u8]>) {
-        let path_and_query = path_and_query.as_ref();
+    pub(crate) fn set_url(&mut self, scheme: &str, authority: &str, path_and_query: &[u8], key: &ChainKey) {
         let end = memchr(b'?', path_and_query).unwrap_or(path_and_query.len());
         self.set_target(&[scheme.as_bytes(), b"://", authority.as_bytes(), &path_and_query[..end]]);
         if let Some(query) = path_and_query.get(end + 1..) {
             append_names(&mut self.url, query);
         }
+        self.shorten_url(key);
     }
 
     /// The target of a tunnel, `host:port`.
-    pub fn set_authority(&mut self, authority: &str) {
+    pub(crate) fn set_authority(&mut self, authority: &str, key: &ChainKey) {
         self.set_target(&[authority.as_bytes()]);
+        self.shorten_url(key);
+    }
+
+    /// As [`Record::set_key`] was told; `-` if it was not.
+    pub fn key(&self) -> &[u8] {
+        self.key.as_bytes()
+    }
+
+    /// The caller's address.
+    pub fn source(&self) -> Option<SocketAddr> {
+        self.source
+    }
+
+    /// Whether it is known who asked.
+    pub fn has_name(&self) -> bool {
+        self.name.as_bytes() != Text::<LONGEST_NAME>::NONE.as_bytes()
     }
 
     fn set_target(&mut self, pieces: &[&[u8]]) {
         self.settled = 0;
+        self.url_mac = None;
         let whole = pieces.concat();
-        if whole.len() <= LONGEST_URL && escape::is_harmless(&whole) {
+        if escape::is_harmless(&whole) {
             self.url = whole;
             return;
         }
         self.url.clear();
-        for piece in pieces {
-            append(&mut self.url, piece);
+        append(&mut self.url, &whole);
+    }
+
+    /// A URL that is too long is kept as its two ends around a MAC of all of it: what stands in its middle is neither lost
+    /// nor hidden, since whoever has the store's key can tell whether a URL is this one.
+    fn shorten_url(&mut self, key: &ChainKey) {
+        if self.url.len() > LONGEST_URL {
+            let mac = key.mac_of_url(&self.url);
+            self.url = shortened(&self.url, &mac, LONGEST_URL).concat();
+            self.url_mac = Some(mac);
         }
     }
+
+    /// The URL in at most `limit` bytes, which are at least [`LEAST_URL`].
+    pub(crate) fn url_within(&self, limit: usize, key: &ChainKey) -> Vec<u8> {
+        let mac = self.url_mac.unwrap_or_else(|| key.mac_of_url(&self.url));
+        shortened(&self.url, &mac, limit).concat()
+    }
+}
+
+/// Bytes of a URL of which nothing but the MAC is left.
+pub(crate) const LEAST_URL: usize = 2 * CUT.len() + 2 * MAC;
+
+fn shortened<'a>(url: &'a [u8], mac: &[u8; MAC], limit: usize) -> [Cow<'a, [u8]>; 3] {
+    let (head, tail) = escape::ends(url, limit.saturating_sub(LEAST_URL));
+    [head.into(), [CUT, &digits(*mac), CUT].concat().into(), tail.into()]
 }
 
 fn append_names(url: &mut Vec<u8>, query: &[u8]) {
@@ -264,17 +311,8 @@ fn is_padding(value: &[u8]) -> bool {
     !value.is_empty() && value.iter().all(|&b| b == b'=')
 }
 
-/// Appends escaped text until the URL has its greatest length, and says there that it was cut.
 fn append(url: &mut Vec<u8>, text: &[u8]) {
-    if url.ends_with(CUT) {
-        return;
-    }
-    let text = &text[..text.len().min(LONGEST_URL + 1)];
     escape::escape(text, usize::MAX, |piece| url.extend_from_slice(piece));
-    if url.len() > LONGEST_URL {
-        url.truncate(escape::cut(url, LONGEST_URL - CUT.len()));
-        url.extend_from_slice(CUT);
-    }
 }
 
 #[cfg(test)]
@@ -282,7 +320,8 @@ mod tests {
     use std::time::Instant;
 
     use crate::audit::{
-        record::{Door, LONGEST_URL, Record, RequestId},
+        chain::ChainKey,
+        record::{Door, LEAST_URL, LONGEST_URL, Record, RequestId},
         stamp::Stamps,
     };
 
@@ -292,9 +331,13 @@ mod tests {
         Record::new(RequestId(1), (at, now), Door::Path, "http_request")
     }
 
+    fn key() -> ChainKey {
+        ChainKey::new(&[1; 32])
+    }
+
     fn url(path_and_query: &[u8]) -> String {
         let mut record = record();
-        record.set_url("https", "api.example:8443", path_and_query);
+        record.set_url("https", "api.example:8443", path_and_query, &key());
         String::from_utf8(record.url).unwrap()
     }
 
@@ -331,13 +374,42 @@ mod tests {
     }
 
     #[test]
-    fn a_long_url_is_cut_and_says_so() {
+    fn a_long_url_keeps_both_ends_around_a_mac_of_the_whole() {
         for filler in ["a", "\n", "aaé"] {
-            let cut = url(format!("/{}?a=1", filler.repeat(3000)).as_bytes());
+            let cut = url(format!("/begin{}/end?a=1&b=2", filler.repeat(3000)).as_bytes());
             assert!(cut.len() <= LONGEST_URL && cut.len() > LONGEST_URL - 10, "{}", cut.len());
-            let kept = cut.strip_suffix("\\...").unwrap();
-            assert!(kept.split('\\').skip(1).all(|it| it.starts_with('x') && it.len() >= 3), "no half escape");
+            let (head, rest) = cut.split_once("\\...").unwrap();
+            let (mac, tail) = rest.split_once("\\...").unwrap();
+            assert!(head.starts_with("https://api.example:8443/begin") && tail.ends_with("/end?a=&b="), "{cut}");
+            assert!(mac.len() == 32 && mac.bytes().all(|b| b.is_ascii_hexdigit()), "{mac}");
+            let mut pieces = head.split('\\').skip(1).chain(tail.split('\\').skip(1));
+            assert!(pieces.all(|it| it.starts_with('x') && it.len() >= 3), "no half escape");
         }
         assert!(!url(&[b'a'; LONGEST_URL - 100]).contains('\\'));
+    }
+
+    #[test]
+    fn urls_that_differ_in_the_middle_differ_in_the_line_and_further_cuts_keep_the_mac() {
+        let of = |middle: &str| {
+            let mut record = record();
+            let path = format!("/{}{middle}{}", "a".repeat(3000), "b".repeat(3000));
+            record.set_url("https", "h.example", path.as_bytes(), &key());
+            record
+        };
+        let mac = |url: &[u8]| {
+            let text = str::from_utf8(url).unwrap();
+            text.split("\\...").nth(1).unwrap().to_owned()
+        };
+        let [one, other] = [of("one"), of("two")];
+        assert_eq!(one.url, of("one").url);
+        assert_ne!(mac(&one.url), mac(&other.url));
+        for limit in LEAST_URL..300 {
+            let short = one.url_within(limit, &key());
+            assert!(short.len() <= limit && mac(&short) == mac(&one.url), "{limit}");
+        }
+        // python3: hmac.new(b'\1'*32, b'vultrino url 1\0\0https://h/x', 'sha256').hexdigest()[:32]
+        let mut short = record();
+        short.set_url("https", "h", b"/x", &key());
+        assert_eq!(mac(&short.url_within(LEAST_URL, &key())), "1a93ab94be8c84a9190ab7553ed5f905");
     }
 }

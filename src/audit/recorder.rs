@@ -3,6 +3,7 @@
 use std::{
     fmt,
     ops::AddAssign,
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
@@ -13,6 +14,7 @@ use std::{
 
 use crate::{
     audit::{
+        chain::ChainKey,
         entry::Entry,
         error::{AuditError, Unavailable},
         journal::{Slot, Slots},
@@ -24,6 +26,9 @@ use crate::{
 
 /// The writer is roused at once when one share has this many lines for it.
 const MANY: usize = 256;
+
+/// See [`Recorder::has_room_to_spare`].
+const RESERVE: u64 = 64 << 20;
 
 /// Opens records. One a worker; clones share it.
 #[derive(Clone, Debug)]
@@ -46,6 +51,26 @@ impl Recorder {
         let (slot, at, id) = self.lane.take(started)?;
         let record = Box::new(Record::new(id, (at, started), door, action));
         Ok(Entry::new(record, slot, Arc::clone(&self.lane)))
+    }
+
+    /// Opens a record that was folded once more, to write it.
+    ///
+    /// # Errors
+    /// As [`Recorder::open`].
+    pub fn reopen(&self, record: Box<Record>) -> Result<Entry, (Box<Record>, Unavailable)> {
+        let taken = self.lane.signals.expect_healthy().and_then(|()| self.lane.take(record.opened));
+        match taken {
+            Ok((slot, ..)) => Ok(Entry::new(record, slot, Arc::clone(&self.lane))),
+            Err(unavailable) => Err((record, unavailable)),
+        }
+    }
+
+    /// Whether the disk of the log has more room left than is kept for lines that must be written: a twentieth of it, at
+    /// most 64 MiB.
+    pub fn has_room_to_spare(&self) -> bool {
+        let Ok(disk) = rustix::fs::statvfs(&*self.lane.log) else { return true };
+        let reserve = (disk.f_blocks.saturating_mul(disk.f_frsize) / 20).min(RESERVE);
+        disk.f_bavail.saturating_mul(disk.f_frsize) >= reserve
     }
 
     /// How this share of the trail is used.
@@ -158,6 +183,8 @@ pub struct Closed {
 pub struct Lane {
     pub(crate) slots: Slots,
     signals: Arc<Signals>,
+    key: ChainKey,
+    log: Arc<Path>,
     total: usize,
     state: Mutex<State>,
 }
@@ -175,7 +202,12 @@ struct State {
 }
 
 impl Lane {
-    pub(crate) fn new(mut slots: Slots, signals: Arc<Signals>) -> Result<Self, AuditError> {
+    pub(crate) fn new(
+        mut slots: Slots,
+        signals: Arc<Signals>,
+        key: ChainKey,
+        log: Arc<Path>,
+    ) -> Result<Self, AuditError> {
         let mut random = [0; 8];
         aws_lc_rs::rand::fill(&mut random)?;
         let free = slots.take_all();
@@ -183,7 +215,18 @@ impl Lane {
         let next_id = u64::from_be_bytes(random);
         let closed = Vec::with_capacity(total);
         let state = State { free, closed, stamps: Stamps::new(), next_id, waiting: 0, written: 0 };
-        Ok(Self { slots, signals, total, state: Mutex::new(state) })
+        Ok(Self { slots, signals, key, log, total, state: Mutex::new(state) })
+    }
+
+    /// What the MACs in its lines are made with.
+    pub(crate) fn key(&self) -> &ChainKey {
+        &self.key
+    }
+
+    /// Takes back a slot that was never written.
+    pub(crate) fn give_back(&self, slot: Slot) {
+        self.slots.clear(&slot);
+        self.lock().free.push(slot);
     }
 
     fn take(&self, now: Instant) -> Result<(Slot, Stamp, RequestId), Unavailable> {

@@ -156,7 +156,8 @@ mod tests {
         let at = Stamps::new().at(now, || jiff::Timestamp::UNIX_EPOCH);
         let record = Record::new(RequestId(n), (at, now), Door::Path, "http_request");
         let mut text = vec![0; 500];
-        let fit = Line { record: &record, outcome: Outcome::Ok, millis: None }.write(&mut text, b"");
+        let key = ChainKey::new(&[1; 32]);
+        let fit = Line { record: &record, outcome: Outcome::Ok, millis: None, key: &key }.write(&mut text, b"");
         text.truncate(fit.length);
         text
     }

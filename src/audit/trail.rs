@@ -71,7 +71,8 @@ impl Audit {
         let head = Head::new(&journal_dir, chain.clone());
         let mut sink = Sink::open(file.clone(), head, chain.clone(), anchor.unwrap_or_default(), revision)
             .map_err(|source| AuditError::Log { path: file.clone(), source })?;
-        let memory = Memory::new(Head::new(&journal_dir, chain), file);
+        let log: Arc<Path> = file.as_path().into();
+        let memory = Memory::new(Head::new(&journal_dir, chain.clone()), file);
         let (journal, shares) = {
             let _alone = lock(&journal_dir)?;
             sink.settle().map_err(|source| AuditError::Chain { path: memory.path(), source })?;
@@ -79,7 +80,7 @@ impl Audit {
             Journal::create(&journal_dir, workers.max(1), slots)?
         };
         let (journal, signals) = (Arc::new(journal), Arc::new(Signals::default()));
-        let lane = |slots| Lane::new(slots, Arc::clone(&signals)).map(Arc::new);
+        let lane = |slots| Lane::new(slots, Arc::clone(&signals), chain.clone(), Arc::clone(&log)).map(Arc::new);
         let lanes = shares.into_iter().map(lane).collect::<Result<Vec<_>, _>>()?;
         let (done, writer) = mpsc::sync_channel::<()>(0);
         let work = Writer::new(sink, Arc::clone(&journal), lanes.clone(), Arc::clone(&signals));

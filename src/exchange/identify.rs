@@ -8,7 +8,7 @@ use crate::{
     audit::Entry,
     base::{
         capacity::{Client, Network, Share},
-        fields::Known,
+        fields::{Fields, Known},
     },
     exchange::{
         Caller, Config, Door, Exchange, Inbound, Refusal, Snapshot, attempts,
@@ -61,10 +61,9 @@ impl Exchange {
     ) -> Result<Principal, Refusal> {
         let presented = Presented { key: self.shown_key(inbound)?, alias: None };
         let caller = Caller { presented: &presented, keyless: inbound.keyless, source: inbound.source };
-        let principal = self.authenticate(snapshot, &caller, now).map_err(|refusal| {
-            entry.record.set_key(presented.key.as_ref().map_or("", PresentedKey::prefix));
-            if inbound.door == Door::Forward { refusal.in_proxy_style() } else { refusal }
-        })?;
+        let principal = self.authenticate(snapshot, &caller, now);
+        let in_style = |it: Refusal| if inbound.door == Door::Forward { it.in_proxy_style() } else { it };
+        let principal = principal.map_err(in_style)?;
         entry.record.set_name(principal.name());
         entry.record.set_key(principal.prefix());
         Ok(principal)
@@ -137,6 +136,14 @@ impl Exchange {
         }
         Ok(first)
     }
+}
+
+/// The key in the fields of a request, where it shows one; of several the first.
+pub fn key_in(fields: &Fields) -> Option<PresentedKey> {
+    let own = fields.all(Known::Authorization).filter_map(presented::in_authorization);
+    let of_proxy = fields.all(Known::ProxyAuthorization);
+    let of_proxy = of_proxy.filter_map(|it| Presented::from_proxy_authorization(it).ok()?.key);
+    own.chain(of_proxy).next()
 }
 
 /// Whether the caller's role has this permission.

@@ -21,12 +21,13 @@ pub mod refusal;
 pub mod relay;
 pub mod run;
 pub mod snapshot;
+pub mod strangers;
 pub mod tunnel;
 pub mod visitor;
 pub mod whole;
 
 pub use health::{Health, Part};
-pub use identify::Leave;
+pub use identify::{Leave, key_in};
 pub use inbound::{Caller, Door, Inbound, check_method};
 pub use live::{Ticket, Watch};
 pub use metrics::Metrics;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::{
-    audit::{Door, Entry, Outcome, Unavailable},
+    audit::{Door, Entry, Outcome, Record, Unavailable},
     base::capacity::Share,
     exchange::{Exchange, Refusal, metrics::Tally},
     identity::{PresentedKey, Principal, presented},
@@ -26,19 +26,6 @@ impl Open {
         let (up, down) = (entry.record.bytes_up, entry.record.bytes_down);
         let took = entry.close_timed(outcome);
         tally.end(outcome, took, (up, down));
-    }
-
-    /// It was answered so.
-    pub fn refuse(self, refusal: Refusal) -> Refusal {
-        self.tally.refused(&refusal);
-        self.say(&Word::of(&refusal));
-        refusal
-    }
-
-    fn say(mut self, word: &Word) {
-        self.entry.record.status = word.status;
-        self.entry.record.reason = (word.outcome != Outcome::Ok).then(|| word.reason.unwrap_or(word.code));
-        self.close(word.outcome);
     }
 }
 
@@ -88,6 +75,43 @@ pub struct Call<'a> {
 }
 
 impl Exchange {
+    /// Closes the record of what was refused.
+    pub(crate) fn close_refused(&self, open: Open, refusal: Refusal) -> Refusal {
+        open.tally.refused(&refusal);
+        self.close_answered(open, &Word::of(&refusal));
+        refusal
+    }
+
+    fn close_answered(&self, mut open: Open, word: &Word) {
+        let record = &mut open.entry.record;
+        record.status = word.status;
+        record.reason = (word.outcome != Outcome::Ok).then(|| word.reason.unwrap_or(word.code));
+        if word.outcome == Outcome::Ok || record.has_name() {
+            return open.close(word.outcome);
+        }
+        let Open { entry, mut tally, share: _share } = open;
+        let up = entry.record.bytes_up;
+        let took = self.shared.strangers.close(entry, word.outcome, &self.recorder);
+        tally.end(word.outcome, took, (up, 0));
+    }
+
+    /// Says in the record who was refused before it was asked: the holder of a key, or whoever needs none. A key that is not
+    /// found is `?`: its text is the caller's own, and may begin as the key of somebody else does.
+    pub(crate) fn name_caller(&self, record: &mut Record, key: Option<&PresentedKey>, keyless: bool) {
+        let Some(key) = key else {
+            if keyless {
+                record.set_name(Principal::Local.name());
+            }
+            return;
+        };
+        let (snapshot, now) = (self.snapshot.load(), self.shared.clock.now());
+        let Some(holder) = snapshot.holder(key) else { return record.set_key("?") };
+        record.set_key(&holder.key.prefix);
+        if !holder.key.is_expired(now) {
+            record.set_name(&holder.key.name);
+        }
+    }
+
     /// Opens a record.
     ///
     /// # Errors
@@ -115,18 +139,21 @@ impl Exchange {
     /// There is no record to be had; that is what it is refused for then.
     pub fn note(&self, call: &Call<'_>, word: &Word) -> Result<(), Refusal> {
         let mut open = self.open(call.door, call.action)?;
+        open.entry.set_authority(without_values(call.target));
         let record = &mut open.entry.record;
         record.set_source(call.source);
         record.set_method(call.method);
-        record.set_authority(without_values(call.target));
         record.set_credential(presented::unless_key(call.alias));
-        record.set_name(call.principal.map_or("", Principal::name));
-        let holder = call.principal.and_then(Principal::holder).map(|it| it.key.prefix.as_str());
-        record.set_key(holder.or(call.key.as_ref().map(PresentedKey::prefix)).unwrap_or_default());
+        if let Some(principal) = call.principal {
+            record.set_name(principal.name());
+            record.set_key(principal.prefix());
+        } else {
+            self.name_caller(record, call.key.as_ref(), false);
+        }
         if word.outcome != Outcome::Ok {
             self.metrics.coded(word.code);
         }
-        open.say(word);
+        self.close_answered(open, word);
         Ok(())
     }
 }

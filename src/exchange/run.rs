@@ -2,7 +2,6 @@
 
 use std::{
     future,
-    net::SocketAddr,
     panic::AssertUnwindSafe,
     pin::{Pin, pin},
     sync::Arc,
@@ -25,15 +24,16 @@ use crate::{
     },
     credential::Credential,
     exchange::{
-        Config, Health, Inbound, Recorded, Refusal, Reply, Snapshot,
+        Caller, Config, Health, Inbound, Recorded, Refusal, Reply, Snapshot,
         bind::bind,
         check_method,
         forward::{ask_for_websocket, prepare_answer, prepare_request, takes_trailers},
-        identify::{Leave, permitted},
+        identify::{Leave, key_in, permitted},
         live::{Live, Rights, Ticket},
         metrics::{Limit, Metrics},
         open::{Open, without_values},
         snapshot,
+        strangers::Strangers,
     },
     identity::{Permission, Principal, presented},
     inject,
@@ -60,6 +60,8 @@ pub struct Shared {
     pub safe: Safe,
     /// Counts what may happen only so often.
     pub limiter: Limiter,
+    /// Refusals of callers that are not known.
+    pub strangers: Strangers,
     /// What is open.
     pub open: Arc<Capacity>,
     /// Tells the time.
@@ -92,7 +94,11 @@ impl Exchange {
             }
             Err(refusal) => {
                 open.entry.record.bytes_up = meter.seen();
-                Err(open.refuse(refusal))
+                if !open.entry.record.has_name() {
+                    let key = key_in(&inbound.fields).or(inbound.presented.key);
+                    self.name_caller(&mut open.entry.record, key.as_ref(), inbound.keyless);
+                }
+                Err(self.close_refused(open, refusal))
             }
         }
     }
@@ -160,21 +166,19 @@ impl Exchange {
     }
 
     /// Records what is refused before it is an exchange: a target that is none, a tunnel that does not come to be.
-    pub fn refuse(
-        &self,
-        door: Door,
-        source: Option<SocketAddr>,
-        method: &Method,
-        target: &str,
-        refusal: Refusal,
-    ) -> Refusal {
+    /// What was shown by `caller` need not be valid.
+    pub fn refuse(&self, door: Door, caller: &Caller<'_>, method: &Method, target: &str, refusal: Refusal) -> Refusal {
         let action = if door == Door::Tunnel { "connect" } else { "http_request" };
         match self.open(door, action) {
             Ok(mut open) => {
-                open.entry.record.set_source(source);
-                open.entry.record.set_method(method.as_str());
-                open.entry.record.set_authority(without_values(target));
-                open.refuse(refusal)
+                open.entry.set_authority(without_values(target));
+                let record = &mut open.entry.record;
+                record.set_source(caller.source);
+                record.set_method(method.as_str());
+                // A page of somebody else's is not the person at the machine, who needs no key.
+                let keyless = caller.keyless && !matches!(refusal, Refusal::ForeignHost | Refusal::ForeignPage);
+                self.name_caller(record, caller.presented.key.as_ref(), keyless);
+                self.close_refused(open, refusal)
             }
             Err(unavailable) => unavailable,
         }
@@ -228,6 +232,12 @@ impl Exchange {
         let (snapshot, now) = (self.snapshot.load(), self.shared.clock.now());
         self.upstream.sweep(|tenant| snapshot.is_current(tenant, now));
         self.live.sweep(|rights| snapshot.upholds(rights, now));
+        self.shared.strangers.write(&self.recorder, false);
+    }
+
+    /// Writes what is not in the log yet. To be called when no more requests come.
+    pub fn finish(&self) {
+        self.shared.strangers.write(&self.recorder, true);
     }
 
     fn deny(&self, entry: &mut Entry, denial: Denial, known: Option<&snapshot::Known>) -> Refusal {
@@ -300,10 +310,9 @@ fn note(entry: &mut Entry, inbound: &Inbound<'_>) {
     let origin = &inbound.target.origin;
     let path = inbound.target.path_and_query();
     let path = if presented::holds_a_key(path.as_bytes()) { "/..." } else { path };
-    let record = &mut entry.record;
-    record.set_source(inbound.source);
-    record.set_method(inbound.method.as_str());
-    record.set_url(origin.scheme.as_str(), origin.host_field(), path);
+    entry.record.set_source(inbound.source);
+    entry.record.set_method(inbound.method.as_str());
+    entry.set_url(origin.scheme.as_str(), origin.host_field(), path);
 }
 
 fn request<'a>(inbound: &'a mut Inbound<'_>, meter: &Arc<Meter>, timeout: Duration) -> Request<'a> {

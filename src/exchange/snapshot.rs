@@ -147,6 +147,11 @@ impl Snapshot {
         Ok(Principal::Key(Arc::clone(holder)))
     }
 
+    /// Whose key this is, be it valid still or not.
+    pub fn holder(&self, key: &PresentedKey) -> Option<&Arc<Holder>> {
+        self.holders.get(&key.hash)
+    }
+
     /// Whether somebody who began with these rights still has them.
     pub fn upholds(&self, rights: &Rights, now: Timestamp) -> bool {
         let Rights { holder, known, origin } = rights;

@@ -87,18 +87,18 @@ impl Exchange {
         let Blind { principal, ticket } = blind;
         let mut open = self.open(Door::Tunnel, "connect")?;
         let snapshot = self.snapshot.load_full();
+        open.entry.set_authority(&origin.authority.to_string());
         let record = &mut open.entry.record;
         record.generation = snapshot.generation();
         record.set_source(source);
         record.set_method(Method::CONNECT.as_str());
-        record.set_authority(&origin.authority.to_string());
         record.set_name(principal.name());
         record.set_key(principal.prefix());
         let config = snapshot.config();
         let share = self.share(config, &principal, source);
         match share.and_then(|it| self.pace(config, &principal, Permission::Execute).map(|()| it)) {
             Ok(share) => open.share = Some(share),
-            Err(refusal) => return Err(open.refuse(refusal)),
+            Err(refusal) => return Err(self.close_refused(open, refusal)),
         }
         open.entry.arm();
         let dialled = pin!(async {
@@ -110,7 +110,7 @@ impl Exchange {
                 let nothing = Arc::new(Meter::new(u64::MAX));
                 Ok(Recorded::new(Body::Switched(Box::new(side)), open, ticket, nothing))
             }
-            Err(refusal) => Err(open.refuse(refusal)),
+            Err(refusal) => Err(self.close_refused(open, refusal)),
         }
     }
 }

@@ -49,8 +49,10 @@ impl Wildcard {
 impl Segment {
     fn new(tokens: &[u16]) -> Self {
         let mut segment = Self { tokens: tokens.into(), fallback: vec![0; tokens.len()].into() };
-        for at in 1..tokens.len() {
-            segment.fallback[at] = segment.advance(segment.fallback[at - 1], tokens[at]);
+        let mut matched = 0;
+        for (at, token) in tokens.iter().enumerate().skip(1) {
+            matched = segment.advance(matched, *token);
+            segment.fallback[at] = matched;
         }
         segment
     }

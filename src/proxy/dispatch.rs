@@ -16,7 +16,7 @@ use crate::{
         head::{Framing, RequestHead},
         target::{Origin, Target},
     },
-    exchange::{Admitted, Caller, Door, Inbound, Recorded, Refusal, Reply, Watch},
+    exchange::{Admitted, Caller, Door, Inbound, Recorded, Refusal, Reply, Watch, key_in},
     http1::send::SendError,
     identity::Presented,
     proxy::{
@@ -131,7 +131,10 @@ impl Session {
     }
 
     fn refuse(&self, door: Door, head: &RequestHead, refusal: Refusal) -> Refusal {
-        self.worker.exchange.refuse(door, self.peer.address(), &head.method, &head.target, refusal)
+        let key = key_in(&head.fields).or(self.tunnel.as_ref().and_then(|it| it.presented.key));
+        let presented = Presented { key, alias: None };
+        let caller = Caller { presented: &presented, keyless: self.is_keyless(), source: self.peer.address() };
+        self.worker.exchange.refuse(door, &caller, &head.method, &head.target, refusal)
     }
 
     /// A blind tunnel is dialled before it is answered, an intercepted one never as such.

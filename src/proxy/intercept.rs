@@ -9,7 +9,7 @@ use tokio_rustls::{LazyConfigAcceptor, TlsStream, server};
 
 use crate::{
     ca,
-    exchange::{Door, Refusal},
+    exchange::{Caller, Door, Refusal},
     http1::{Connection, Shared, Wire, wire::Socket},
     proxy::{
         Peer, Worker,
@@ -69,7 +69,9 @@ async fn handshake(worker: &Worker, tcp: Socket, tunnel: &Tunnel, peer: Peer) ->
 
 fn refuse(worker: &Worker, tunnel: &Tunnel, peer: Peer, refusal: Refusal) {
     let authority = tunnel.origin.authority.to_string();
-    worker.exchange.refuse(Door::Tunnel, peer.address(), &Method::CONNECT, &authority, refusal);
+    let keyless = worker.config.load().is_keyless(peer);
+    let caller = Caller { presented: &tunnel.presented, keyless, source: peer.address() };
+    worker.exchange.refuse(Door::Tunnel, &caller, &Method::CONNECT, &authority, refusal);
 }
 
 /// The commonest trouble of a first day: the client does not trust our certificate authority.

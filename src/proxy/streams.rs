@@ -24,9 +24,10 @@ use crate::{
         idle::Idle,
         task::{self, InFlight, Piece},
     },
-    exchange::{Door, Inbound, Refusal, Reply},
+    exchange::{Caller, Door, Inbound, Refusal, Reply, key_in},
     http1::{Wire, send::SendError},
     http2::{Batched, Incoming, Pump, heads},
+    identity::Presented,
     proxy::{
         Limits, Peer, Worker, classify,
         dispatch::unless_revoked,
@@ -220,8 +221,12 @@ impl Streams {
         respond: &Respond,
         timeout: Duration,
     ) -> Result<(), SendError> {
-        let exchange = &self.worker.exchange;
-        let refusal = exchange.refuse(Door::Connect, self.peer.address(), &head.method, &head.target, refusal);
+        let worker = &self.worker;
+        let key = key_in(&head.fields).or(self.tunnel.presented.key);
+        let presented = &Presented { key, alias: None };
+        let keyless = worker.config.load().is_keyless(self.peer);
+        let caller = Caller { presented, keyless, source: self.peer.address() };
+        let refusal = worker.exchange.refuse(Door::Connect, &caller, &head.method, &head.target, refusal);
         respond.refuse(&refusal, timeout).await
     }
 

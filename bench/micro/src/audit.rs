@@ -26,7 +26,7 @@ pub fn audit(c: &mut Criterion) {
     let (audit, recorders) = Audit::open(config, 1, SLOTS).unwrap();
     let recorder = &recorders[0];
     let (entry, mut space) = (noted(recorder), [0; LONGEST]);
-    let line = Line { record: &entry.record, outcome: Outcome::Ok, millis: Some(12) };
+    let line = Line { record: &entry.record, outcome: Outcome::Ok, millis: Some(12), key: &ChainKey::new(&[7; 32]) };
     group.bench_function("line", |b| b.iter(|| black_box(&line).write(&mut space, b"")));
     // Faster than the writer can follow: what is timed is the slower of the two threads.
     group.bench_function("into the log", |b| {
@@ -50,7 +50,7 @@ fn noted(recorder: &Recorder) -> Entry {
         }
     };
     entry.record.set_method("POST");
-    entry.record.set_url("https", "api.example.com", crate::messages::WITHIN);
+    entry.set_url("https", "api.example.com", crate::messages::WITHIN);
     entry.record.set_credential("chat");
     entry.record.set_source(Some(([127, 0, 0, 1], 53122).into()));
     entry.record.set_key("vk_0123456789ab");

@@ -88,13 +88,13 @@ impl Counts {
         match fields.action {
             "http_request" | "connect" | "api_refused" | "mcp_refused" => {}
             // An agent has looked, and nothing was done.
-            "list_credentials" | "get_credential_info" | "read_resource" => return,
+            "list_credentials" | "get_credential_info" | "read_resource" | "audit_read" => return,
             _ => {
                 self.changes += 1;
                 return;
             }
         }
-        let denied = fields.outcome == Some("denied");
+        let (denied, count) = (fields.outcome == Some("denied"), fields.count());
         let day = fields.time.get(..10).unwrap_or_default();
         let credential = fields.credential.unwrap_or("-");
         let full = self.requests.len() >= MOST;
@@ -103,12 +103,12 @@ impl Counts {
             key = (day.to_owned(), OTHERS.to_owned());
         }
         let (requests, refused) = self.requests.entry(key).or_default();
-        *requests += 1;
-        *refused += u64::from(denied);
+        *requests += count;
+        *refused += if denied { count } else { 0 };
         if denied {
-            count(&mut self.denials, fields.reason.unwrap_or("-"));
+            add(&mut self.denials, fields.reason.unwrap_or("-"), count);
         } else if let Some(host) = fields.host() {
-            count(&mut self.hosts, host);
+            add(&mut self.hosts, host, count);
         }
     }
 
@@ -128,13 +128,13 @@ impl Counts {
     }
 }
 
-fn count(counts: &mut BTreeMap<String, u64>, name: &str) {
-    if let Some(count) = counts.get_mut(name) {
-        *count += 1;
+fn add(counts: &mut BTreeMap<String, u64>, name: &str, count: u64) {
+    if let Some(sum) = counts.get_mut(name) {
+        *sum += count;
         return;
     }
     let name = if counts.len() < MOST { name } else { OTHERS };
-    *counts.entry(name.to_owned()).or_default() += 1;
+    *counts.entry(name.to_owned()).or_default() += count;
 }
 
 fn most(counts: BTreeMap<String, u64>, top: usize) -> Vec<Count> {

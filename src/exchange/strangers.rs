@@ -1,0 +1,127 @@
+//! Refusals of callers that are not known. Whoever has no key can be refused as often as it likes, so repeated refusals
+//! share a line of the audit log: the disk is for what known callers do.
+
+use std::{
+    collections::{HashMap, hash_map::Entry as Place},
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    audit::{Entry, Outcome, Record, Recorder},
+    base::capacity::Network,
+};
+
+/// How long refusals are counted before the next line is written.
+const PERIOD: Duration = Duration::from_secs(10);
+/// Clients and reasons that are counted one by one. Those beyond are counted together by their reason.
+const MOST: usize = 256;
+
+/// The refusals of all workers that share a line, or had one lately.
+#[derive(Default)]
+pub struct Strangers(Mutex<HashMap<Key, Folded>>);
+
+/// What the refusals of one line have in common.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Key {
+    /// `None` for all clients beyond [`MOST`].
+    client: Option<Network>,
+    reason: &'static str,
+    /// The prefix of a key that is valid no longer. Keys that nobody ever had are all one.
+    prefix: Box<[u8]>,
+}
+
+struct Folded {
+    /// Begin of the period.
+    since: Instant,
+    /// Refusals without a line.
+    count: u64,
+    /// The last of them.
+    last: Option<(Box<Record>, Outcome)>,
+}
+
+impl Strangers {
+    /// Closes the record of a refusal: with a line if it is the first of its client and reason, else with one for all that
+    /// come within the period. Where the disk has no room to spare, the first one waits, too. Gives the time for which
+    /// the record was open.
+    pub fn close(&self, entry: Entry, outcome: Outcome, recorder: &Recorder) -> Duration {
+        let (now, took) = (Instant::now(), entry.opened().elapsed());
+        let mut table = self.lock();
+        let mut key = Key::of(&entry.record);
+        if table.len() >= MOST && !table.contains_key(&key) {
+            key.client = None;
+        }
+        match table.entry(key) {
+            Place::Occupied(mut folded) => folded.get_mut().add(entry, outcome),
+            Place::Vacant(place) => {
+                let folded = place.insert(Folded { since: now, count: 0, last: None });
+                if recorder.has_room_to_spare() {
+                    drop(table);
+                    entry.close(outcome);
+                } else {
+                    folded.add(entry, outcome);
+                }
+            }
+        }
+        took
+    }
+
+    /// Writes the lines that are due, or at the end of the process all of them.
+    pub fn write(&self, recorder: &Recorder, all: bool) {
+        let mut table = self.lock();
+        if table.is_empty() {
+            return;
+        }
+        let (now, has_room) = (Instant::now(), recorder.has_room_to_spare());
+        table.retain(|key, folded| {
+            let due = all || now.saturating_duration_since(folded.since) >= PERIOD;
+            if !due || (folded.last.is_some() && !has_room) {
+                return true;
+            }
+            folded.since = now;
+            folded.write(key, recorder)
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Folded>> {
+        // Nothing that is done under the lock leaves it half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Key {
+    fn of(record: &Record) -> Self {
+        let key = record.key();
+        let prefix = if key == b"-" || key == b"?" { &[][..] } else { key };
+        let (client, reason) = (Some(Network::of(record.source())), record.reason.unwrap_or_default());
+        Self { client, reason, prefix: prefix.into() }
+    }
+}
+
+impl Folded {
+    fn add(&mut self, entry: Entry, outcome: Outcome) {
+        self.count += 1;
+        self.last = Some((entry.fold(), outcome));
+    }
+
+    /// Whether it counts on.
+    fn write(&mut self, key: &Key, recorder: &Recorder) -> bool {
+        let Some((mut record, outcome)) = self.last.take() else { return false };
+        if key.client.is_none() {
+            record.set_source(None);
+        }
+        match recorder.reopen(record) {
+            Ok(entry) => entry.close_folded(outcome, std::mem::take(&mut self.count)),
+            // Counted until there is a record to be had.
+            Err((record, _)) => self.last = Some((record, outcome)),
+        }
+        true
+    }
+}
+
+impl fmt::Debug for Strangers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Strangers").finish_non_exhaustive()
+    }
+}
