@@ -260,3 +260,29 @@ fn what_was_under_way_at_a_kill_is_told_at_the_next_start() {
     let count = AuditLine::read(&twice.audit_text()).iter().filter(|it| it.get("outcome") == "interrupted").count();
     assert_eq!(count, WAYS.len(), "told again at the start after the next");
 }
+
+#[test]
+fn a_long_url_shows_both_its_ends_and_which_one_it_was() {
+    let appliance = Appliance::start();
+    let origin = Origin::https();
+    let mut macs = BTreeSet::new();
+    for way in WAYS {
+        for middle in ["one", "two"] {
+            let path = format!("/begin/{}{middle}{}/end?token=secret", "a".repeat(20_000), "b".repeat(20_000));
+            Agent::via(&appliance, way, &origin).get(&path).expect_origins(200);
+        }
+    }
+    let lines = appliance.audit("all lines", |lines| {
+        let all: Vec<_> = lines.iter().filter(|it| it.get("url").contains("/begin/")).cloned().collect();
+        (all.len() == 6).then_some(all)
+    });
+    for line in lines {
+        let url = line.get("url");
+        let [head, mac, tail] = url.split("\\...").collect::<Vec<_>>()[..] else { panic!("{url}") };
+        assert!(head.starts_with(&origin.url("/begin/aaa")) && tail.ends_with("bbb/end?token="), "{url}");
+        assert!(url.len() <= 2048 && mac.len() == 32 && mac.bytes().all(|b| b.is_ascii_hexdigit()), "{url}");
+        macs.insert(mac.to_owned());
+    }
+    assert_eq!(macs.len(), 2, "one for each URL, whatever the way");
+    appliance.cli(&["audit", "verify"]).expect_success();
+}

@@ -7,6 +7,7 @@ use std::{
     process::Command,
 };
 
+use crate::access;
 use crate::support::{
     Agent, Appliance, Origin, WAYS, Way,
     names::may_mount,
@@ -34,6 +35,44 @@ fn fill(disk: &Path) -> PathBuf {
         while file.write_all(&vec![0; size]).is_ok() {}
     }
     path
+}
+
+/// Fills a disk until so many bytes of it are left, or a few more.
+fn fill_up_to(disk: &Path, left: u64) -> PathBuf {
+    let path = disk.join("filler");
+    let mut file = fs::File::create(&path).unwrap();
+    let has = || {
+        let about = rustix::fs::statvfs(disk).unwrap();
+        about.f_bavail * about.f_frsize
+    };
+    while has() > left {
+        file.write_all(&[0; 4096]).unwrap();
+    }
+    path
+}
+
+#[test]
+fn refusals_of_strangers_leave_the_rest_of_the_disk_to_uses() {
+    const TEST: &str = "refusals_of_strangers_leave_the_rest_of_the_disk_to_uses";
+    if !may_mount() {
+        return skip::note(TEST, "may not mount a file system");
+    }
+    let builder = access::server().set("logging.audit_file", "\"disk/audit.log\"").through(IN_A_SMALL_DISK);
+    let appliance = builder.start();
+    let disk = disk(&appliance);
+    let log = || fs::read_to_string(disk.join("audit.log")).unwrap();
+    let origin = Origin::https();
+    let filler = fill_up_to(&disk, 300 << 10);
+    for _ in 0..5 {
+        Agent::via(&appliance, Way::Path, &origin).get("/nobody").expect_refusal(401, "unauthorized");
+    }
+    let key = appliance.key("agent").to_owned();
+    Agent::keyed(&appliance, Way::Path, &origin, &key).get("/used").expect_origins(200);
+    until("the line of the use", || log().contains("/used").then_some(()));
+    assert!(!log().contains("/nobody"), "{}", log());
+    fs::remove_file(filler).unwrap();
+    let line = until("the line of the refusals", || log().lines().find(|it| it.contains("/nobody")).map(str::to_owned));
+    assert!(line.contains(" count=5 seq="), "{line}");
 }
 
 #[test]

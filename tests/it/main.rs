@@ -55,6 +55,8 @@ mod handshakes;
 #[cfg(test)]
 mod heads;
 #[cfg(test)]
+mod heavy;
+#[cfg(test)]
 mod hostile_upstream;
 #[cfg(test)]
 mod housekeeping;
@@ -116,6 +118,8 @@ mod slow_clients;
 mod smuggling;
 #[cfg(test)]
 mod store;
+#[cfg(test)]
+mod strangers;
 #[cfg(test)]
 mod streaming;
 #[cfg(test)]

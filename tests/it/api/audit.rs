@@ -74,6 +74,32 @@ fn looks_that_are_not_allowed_are_on_the_record_with_their_caller() {
 }
 
 #[test]
+fn whoever_reads_the_log_has_one_line_in_it_for_a_while() {
+    let appliance = guarded().start();
+    let (admin, key) = (Client::that_may(&appliance, "admin", ""), minted(&appliance, "execute", ""));
+    let other = Client::with(&appliance, &key);
+    for _ in 0..5 {
+        body(&admin.get("/v1/audit?name=nobody"));
+        body(&other.get("/v1/audit"));
+    }
+    let reads = || {
+        let all = body(&admin.get("/v1/audit?action=audit_read"));
+        let mut keys = values(&all, "key");
+        keys.sort();
+        let whole = |name, all_are| values(&all, name).iter().all(|it| it == all_are);
+        assert!(whole("url", "/v1/audit") && whole("outcome", "ok") && whole("door", "API"), "{all}");
+        keys
+    };
+    let seen = until("both have a line", || Some(reads()).filter(|it| it.len() >= 2));
+    assert!(seen.len() == 2 && seen.contains(&key[..11].to_owned()), "{seen:?}");
+    // A refusal is a line each time.
+    let limited = Client::that_may(&appliance, "read", "");
+    for _ in 0..2 {
+        limited.get("/v1/audit?limit=0").expect_refusal(400, "invalid_request");
+    }
+}
+
+#[test]
 fn pages_follow_each_other() {
     let appliance = guarded().start();
     let admin = Client::that_may(&appliance, "admin", "");

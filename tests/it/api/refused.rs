@@ -67,7 +67,7 @@ fn every_refusal_is_on_the_record_with_its_caller() {
     assert_eq!(refused("/v1/policies", "rate_limited").get("key"), &key[..11]);
     let wrong = format!("vk_{}", "x".repeat(32));
     Client::with(&appliance, &wrong).get("/v1/audit").expect_refusal(401, "unauthorized");
-    assert_eq!(refused("/v1/audit", "unauthorized").get("key"), "vk_xxxxxxxx");
+    assert_eq!(refused("/v1/audit", "unauthorized").get("key"), "?");
     assert!(!appliance.audit_text().contains("sekrit"));
 }
 

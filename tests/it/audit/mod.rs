@@ -20,7 +20,7 @@ fn every_record_is_one_line_in_the_log() {
     let mut entry = recorder.open(Door::Path, "http_request").unwrap();
     entry.record.set_credential("github-api");
     entry.record.set_method("GET");
-    entry.record.set_url("https", "api.github.com", "/user?token=s3cret");
+    entry.set_url("https", "api.github.com", "/user?token=s3cret");
     entry.record.set_source("127.0.0.1:53122".parse().ok());
     entry.record.status = 200;
     entry.arm();
@@ -43,7 +43,7 @@ fn what_is_learnt_while_a_credential_is_in_use_is_in_the_line_too() {
     let (audit, recorder) = place.open();
     for url in ["/user".to_owned(), "/u".repeat(700)] {
         let mut entry = recorder.open(Door::Path, "http_request").unwrap();
-        entry.record.set_url("https", "api.github.com", &url);
+        entry.set_url("https", "api.github.com", &url);
         entry.record.set_credential("first");
         entry.arm();
         entry.record.set_credential("second");
@@ -51,7 +51,7 @@ fn what_is_learnt_while_a_credential_is_in_use_is_in_the_line_too() {
         entry.record.bytes_up = 7;
         entry.close(Outcome::Ok);
         let mut entry = recorder.open(Door::Path, "http_request").unwrap();
-        entry.record.set_url("https", "api.github.com", &url);
+        entry.set_url("https", "api.github.com", &url);
         entry.arm();
         entry.arm();
         entry.close(Outcome::Ok);
@@ -145,7 +145,7 @@ fn hostile_values_make_no_lines() {
     entry.record.set_credential(forged);
     entry.record.set_name(forged);
     entry.record.set_method(forged);
-    entry.record.set_url("http", "a.example", format!("/{}{forged}?{forged}&{forged}=1", "a".repeat(1000)));
+    entry.set_url("http", "a.example", &format!("/{}{forged}?{forged}&{forged}=1", "a".repeat(1000)));
     entry.arm();
     entry.close(Outcome::Denied);
     audit.close().unwrap();
@@ -161,7 +161,7 @@ fn long_urls_are_whole_in_the_log() {
     let (audit, recorder) = place.open();
     let long = format!("/{}", "p".repeat(1500));
     let mut entry = recorder.open(Door::Path, "http_request").unwrap();
-    entry.record.set_url("https", "a.example", &long);
+    entry.set_url("https", "a.example", &long);
     entry.arm();
     entry.close(Outcome::Ok);
     audit.close().unwrap();
