@@ -125,3 +125,45 @@ impl fmt::Debug for Strangers {
         f.debug_struct("Strangers").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        net::{Ipv4Addr, SocketAddr},
+    };
+
+    use crate::{
+        audit::{Audit, ChainKey, Config, Door, Outcome},
+        exchange::strangers::{MOST, Strangers},
+    };
+
+    #[test]
+    fn however_many_clients_there_are_the_lines_are_few_and_all_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, journal_dir) = (folder.path().join("audit.log"), folder.path().join("journal"));
+        let config =
+            Config { file: file.clone(), journal_dir, chain: ChainKey::new(&[1; 32]), anchor: None, revision: 1 };
+        let (audit, recorders) = Audit::open(config, 1, 2048).unwrap();
+        let (strangers, recorder) = (Strangers::default(), &recorders[0]);
+        for client in (0..1000).chain(0..1000) {
+            let mut entry = recorder.open(Door::Path, "http_request").unwrap();
+            let address = Ipv4Addr::from_bits(0x0a00_0000 + client);
+            entry.record.set_source(Some(SocketAddr::new(address.into(), 1)));
+            entry.record.reason = Some("unauthorized");
+            strangers.close(entry, Outcome::Denied, recorder);
+        }
+        assert_eq!(strangers.lock().len(), MOST + 1, "the others are one");
+        strangers.write(recorder, true);
+        audit.close().unwrap();
+        let text = fs::read_to_string(file).unwrap();
+        let count = |line: &str| -> u64 {
+            let word = line.split(' ').find_map(|it| it.strip_prefix("count="));
+            word.map_or(1, |it| it.parse().unwrap())
+        };
+        assert_eq!(text.lines().map(count).sum::<u64>(), 2000, "{text}");
+        assert_eq!(text.lines().count(), 2 * (MOST + 1), "{text}");
+        let others: Vec<u64> = text.lines().filter(|it| it.contains(" source=- ")).map(count).collect();
+        assert_eq!(others, [2 * (1000 - MOST as u64) - 1], "{text}");
+    }
+}
