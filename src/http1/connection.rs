@@ -19,7 +19,7 @@ use crate::{
         Refused, Wire,
         chunked::{Decoder, Step},
         input::Input,
-        scan::Scan,
+        scan::{LONGEST_HEAD, Scan},
         wire::Closed,
     },
 };
@@ -49,6 +49,8 @@ pub struct Connection {
     pub idle: Idle,
     input: Input,
     scan: Scan,
+    /// Most bytes of the fields of a head.
+    longest_head: usize,
     reading: Reading,
     /// How far the wire had moved when its silence was last looked at.
     moved: u64,
@@ -94,6 +96,7 @@ impl Connection {
             idle: Idle::new(idle),
             input: Input::default(),
             scan: Scan::default(),
+            longest_head: LONGEST_HEAD,
             reading: Reading::Head,
             moved: 0,
             waiting: false,
@@ -106,6 +109,17 @@ impl Connection {
     /// Whether bytes have come that no message has claimed yet.
     pub fn has_input(&self) -> bool {
         !self.input.is_empty()
+    }
+
+    /// Bytes of memory for what has come and no message has claimed yet.
+    pub fn held(&self) -> usize {
+        self.input.held()
+    }
+
+    /// Heads that begin from here on have at most this many bytes of fields.
+    pub fn limit_heads(&mut self, most: usize) {
+        self.longest_head = most;
+        self.scan = Scan::within(most);
     }
 
     /// Whether nothing waits below us either.
@@ -138,7 +152,7 @@ impl Connection {
             match self.scan.advance(self.input.rest()) {
                 Ok(None) => {}
                 Ok(Some(end)) => {
-                    self.scan = Scan::default();
+                    self.scan = Scan::within(self.longest_head);
                     return Poll::Ready(Ok(Some(self.input.take(end))));
                 }
                 Err(refused) => {

@@ -20,6 +20,11 @@ impl Input {
         self.bytes.len() - self.at
     }
 
+    /// Bytes of memory that it takes.
+    pub fn held(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Whether nothing is there.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -3,12 +3,16 @@
 
 use crate::{base::target::LONGEST_TARGET, http1::Refused};
 
-/// Longest field section, in bytes.
+/// Longest field section, in bytes, where no shorter one is set.
 pub const LONGEST_HEAD: usize = 65_536;
 
 /// Progress over a growing buffer. Each byte is looked at once.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Scan {
+    /// Most bytes of the field section.
+    most: usize,
+    /// Where the field section begins; 0 before the first line has ended.
+    fields: usize,
     /// Where the line begins that has no end yet.
     line: usize,
     /// How far that line has been searched.
@@ -16,6 +20,11 @@ pub struct Scan {
 }
 
 impl Scan {
+    /// A scan for a head whose field section has at most this many bytes.
+    pub fn within(most: usize) -> Self {
+        Self { most, fields: 0, line: 0, seen: 0 }
+    }
+
     /// The index behind the blank line, once it is there.
     ///
     /// # Errors
@@ -33,6 +42,9 @@ impl Scan {
                 return Ok(Some(end + 1));
             }
             check_line(line, self.line == 0)?;
+            if self.line == 0 {
+                self.fields = end + 1;
+            }
             (self.line, self.seen) = (end + 1, end + 1);
         }
         self.seen = bytes.len();
@@ -45,10 +57,17 @@ impl Scan {
         if self.line == 0 && read > LONGEST_TARGET + 32 {
             return Err(Refused::TargetTooLong);
         }
-        if self.line > 0 && read > LONGEST_TARGET + LONGEST_HEAD {
+        // The blank line behind the fields is none of them.
+        if self.line > 0 && read - self.fields > self.most + 1 {
             return Err(Refused::TooLarge);
         }
         Ok(())
+    }
+}
+
+impl Default for Scan {
+    fn default() -> Self {
+        Self::within(LONGEST_HEAD)
     }
 }
 
@@ -116,8 +135,8 @@ mod tests {
     #[test]
     fn lines_and_heads_are_too_long_however_they_are_cut() {
         let line = |length: usize| [&b"GET /"[..], &vec![b'y'; length - 6], b"\r\nHost: a\r\n\r\n"].concat();
-        let head = |length: usize| [&b"GET / HTTP/1.1\r\nX:"[..], &vec![b' '; length - 21], b"\r\n\r\n"].concat();
-        let (longest_line, longest_head) = (LONGEST_TARGET + 32, LONGEST_TARGET + LONGEST_HEAD);
+        let head = |length: usize| [&b"GET / HTTP/1.1\r\nX:"[..], &vec![b' '; length - 22], b"\r\n\r\n"].concat();
+        let (longest_line, longest_head) = (LONGEST_TARGET + 32, "GET / HTTP/1.1\r\n\r\n".len() + LONGEST_HEAD);
         for (bytes, expected) in [
             (line(longest_line), Ok(())),
             (line(longest_line + 1), Err(Refused::TargetTooLong)),
@@ -132,5 +151,15 @@ mod tests {
                 assert_eq!(found.unwrap(), expected.and(whole), "{} {by}", bytes.len());
             }
         }
+    }
+
+    #[test]
+    fn an_unfinished_head_ends_at_the_limit_that_is_set() {
+        let mut head = b"GET / HTTP/1.1\r\nX: ".to_vec();
+        let first = "GET / HTTP/1.1\r\n".len();
+        head.resize(first + 1024, b'y');
+        assert_eq!(Scan::within(1024).advance(&head), Ok(None));
+        head.extend_from_slice(b"yy");
+        assert_eq!(Scan::within(1024).advance(&head), Err(Refused::TooLarge));
     }
 }

@@ -26,19 +26,19 @@ struct Inner {
     waiting: Vec<u8>,
     /// Why the rest cannot be sent, until the connection has been told.
     failed: Option<io::Error>,
-    /// On what a client sends.
+    /// Follows what a client sends; `None` where a server is at the other end.
     watch: Option<Box<Watch>>,
     /// Whether what came cannot be trusted: nothing more is read.
     malformed: bool,
 }
 
 impl Batched {
-    /// Over this.
+    /// To a server.
     pub fn new(wire: Wire) -> Self {
         Self(Arc::new(Mutex::new(Inner { wire, waiting: Vec::new(), failed: None, watch: None, malformed: false })))
     }
 
-    /// The same for what a client opens. Of a request with a pseudo-field in its trailers the end is never read.
+    /// To a client. Of a request with a pseudo-field in its trailers the end is never read.
     pub fn of_client(wire: Wire) -> Self {
         let batched = Self::new(wire);
         batched.lock().watch = Some(Box::default());
@@ -48,6 +48,16 @@ impl Batched {
     /// Whether such a request has come: the connection is to be ended.
     pub fn is_malformed(&self) -> bool {
         self.lock().malformed
+    }
+
+    /// Bytes that have moved so far, either way.
+    pub fn moved(&self) -> u64 {
+        self.lock().wire.moved()
+    }
+
+    /// Bytes of a field section that has begun to come and has not come completely; 0 if there is none.
+    pub fn unfinished(&self) -> usize {
+        self.lock().watch.as_ref().map_or(0, |it| it.unfinished())
     }
 
     /// Sends what was written; whether nothing waits any longer. To be called after each poll of the connection, which is

@@ -1,11 +1,14 @@
-//! Finds pseudo-fields in the trailers of a client, which h2 leaves out of what it reports: a request that has them is
-//! malformed (RFC 9113 section 8.1). Header blocks are followed only as far as that takes (RFC 7541): which entries of
-//! the dynamic table are pseudo-fields, and how large they are.
+//! Follows the field sections that a client sends, below h2, which does not report two things about them: how much of a
+//! section has come that is not finished, and pseudo-fields in trailers, which make a request malformed (RFC 9113 section
+//! 8.1) and which h2 drops. Sections are decoded only as far as the second takes (RFC 7541): which entries of the dynamic
+//! table are pseudo-fields, and how large they are.
 
 use std::collections::VecDeque;
 
 /// What a client sends first (RFC 9113 section 3.4), in bytes.
 const PREFACE: usize = 24;
+/// The head of a frame (RFC 9113 section 4.1), in bytes.
+const FRAME_HEAD: usize = 9;
 const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
 const END_HEADERS: u8 = 4;
@@ -26,6 +29,20 @@ const LAST_PSEUDO: usize = 14;
 const CODES: [u32; 31] =
     [0, 0, 0, 0, 0, 10, 26, 32, 6, 0, 5, 3, 2, 6, 2, 3, 0, 0, 0, 3, 8, 13, 26, 29, 12, 4, 15, 19, 29, 0, 4];
 
+/// A text in a block: its bytes, and whether they are in the Huffman code.
+#[derive(Clone, Copy)]
+struct Text<'a> {
+    bytes: &'a [u8],
+    is_coded: bool,
+}
+
+/// The name of a literal field: of a table, which knows its length, or in words.
+struct Name<'a> {
+    text: Option<Text<'a>>,
+    len: usize,
+    is_pseudo: bool,
+}
+
 /// Follows what one client sends.
 #[derive(Debug)]
 pub struct Watch {
@@ -37,6 +54,8 @@ pub struct Watch {
     left: usize,
     /// The block so far, padding and priority included.
     block: Vec<u8>,
+    /// Whether a block has begun and not ended.
+    open: bool,
     /// Flags of the frame that the block began with, and its stream.
     began: (u8, u32),
     /// Whether the block ends with this frame.
@@ -66,11 +85,16 @@ impl Default for Watch {
     fn default() -> Self {
         let table = Table { entries: VecDeque::new(), size: 0, most: TABLE };
         let (head, block) = (Vec::new(), Vec::new());
-        Self { skip: PREFACE, head, left: 0, block, began: (0, 0), ends: false, last: 0, table }
+        Self { skip: PREFACE, head, left: 0, block, open: false, began: (0, 0), ends: false, last: 0, table }
     }
 }
 
 impl Watch {
+    /// Bytes of a block that has begun and not ended, the head of its first frame included; 0 if there is none.
+    pub fn unfinished(&self) -> usize {
+        if self.open { FRAME_HEAD + self.block.len() } else { 0 }
+    }
+
     /// Reads on; whether trailers with a pseudo-field have come.
     pub fn finds(&mut self, mut bytes: &[u8]) -> bool {
         loop {
@@ -87,10 +111,10 @@ impl Watch {
             if bytes.is_empty() {
                 return false;
             }
-            let taken = (9 - self.head.len()).min(bytes.len());
+            let taken = (FRAME_HEAD - self.head.len()).min(bytes.len());
             self.head.extend_from_slice(&bytes[..taken]);
             bytes = &bytes[taken..];
-            if self.head.len() == 9 {
+            if self.head.len() == FRAME_HEAD {
                 self.begin();
             }
         }
@@ -109,13 +133,14 @@ impl Watch {
         if kind == HEADERS {
             self.block.clear();
             self.began = (flags, stream);
+            self.open = true;
         }
         (self.left, self.ends) = (length, flags & END_HEADERS != 0);
     }
 
     /// A header block has come to its end. What is malformed otherwise is for h2 to refuse.
     fn block_is_malformed(&mut self) -> bool {
-        self.ends = false;
+        (self.ends, self.open) = (false, false);
         let (block, (flags, stream)) = (std::mem::take(&mut self.block), self.began);
         let (padding, rest) = match block.split_first() {
             Some((padding, rest)) if flags & PADDED != 0 => (usize::from(*padding), rest),
@@ -138,33 +163,33 @@ impl Table {
             match first {
                 0x80.. => found |= self.entry(integer(&mut block, 7)?)?.is_pseudo,
                 0x40..0x80 => {
-                    let entry = self.literal(&mut block, 6)?;
-                    found |= entry.is_pseudo;
-                    self.insert(entry);
+                    let (name, value) = self.literal(&mut block, 6)?;
+                    found |= name.is_pseudo;
+                    let name_len = name.text.map_or(name.len, Text::length);
+                    let size = name_len + value.length() + OVERHEAD;
+                    self.insert(Entry { name: name_len, size, is_pseudo: name.is_pseudo });
                 }
                 0x20..0x40 => {
                     self.most = integer(&mut block, 5)?;
                     self.evict(0);
                 }
-                _ => found |= self.literal(&mut block, 4)?.is_pseudo,
+                _ => found |= self.literal(&mut block, 4)?.0.is_pseudo,
             }
         }
         Some(found)
     }
 
-    fn literal(&self, block: &mut &[u8], bits: u32) -> Option<Entry> {
-        let Entry { name, is_pseudo, .. } = match integer(block, bits)? {
+    fn literal<'a>(&self, block: &mut &'a [u8], bits: u32) -> Option<(Name<'a>, Text<'a>)> {
+        let name = match integer(block, bits)? {
             0 => {
-                let (text, is_coded) = string(block)?;
+                let text = string(block)?;
                 // The code of a colon has seven bits.
-                let is_pseudo =
-                    text.first().is_some_and(|it| if is_coded { it >> 1 == 0b101_1100 } else { *it == b':' });
-                Entry { name: length(text, is_coded), size: 0, is_pseudo }
+                let colon = |it: &u8| if text.is_coded { it >> 1 == 0b101_1100 } else { *it == b':' };
+                Name { text: Some(text), len: 0, is_pseudo: text.bytes.first().is_some_and(colon) }
             }
-            at => self.entry(at)?,
+            at => self.entry(at).map(|it| Name { text: None, len: it.name, is_pseudo: it.is_pseudo })?,
         };
-        let (text, is_coded) = string(block)?;
-        Some(Entry { name, size: name + length(text, is_coded) + OVERHEAD, is_pseudo })
+        Some((name, string(block)?))
     }
 
     fn entry(&self, at: usize) -> Option<Entry> {
@@ -213,20 +238,23 @@ fn integer(block: &mut &[u8], bits: u32) -> Option<usize> {
     Some(value)
 }
 
-/// RFC 7541 section 5.2: the bytes, and whether they are in the Huffman code.
-fn string<'a>(block: &mut &'a [u8]) -> Option<(&'a [u8], bool)> {
+/// RFC 7541 section 5.2.
+fn string<'a>(block: &mut &'a [u8]) -> Option<Text<'a>> {
     let is_coded = block.first()? & 0x80 != 0;
     let length = integer(block, 7)?;
-    let (text, rest) = block.split_at_checked(length)?;
+    let (bytes, rest) = block.split_at_checked(length)?;
     *block = rest;
-    Some((text, is_coded))
+    Some(Text { bytes, is_coded })
 }
 
-/// How many characters they stand for.
-fn length(text: &[u8], is_coded: bool) -> usize {
-    if !is_coded {
-        return text.len();
+impl Text<'_> {
+    /// The number of characters. Counted only where a table needs it: a coded text takes a step a bit.
+    fn length(self) -> usize {
+        if self.is_coded { coded_length(self.bytes) } else { self.bytes.len() }
     }
+}
+
+fn coded_length(text: &[u8]) -> usize {
     let (mut length, mut code, mut first, mut bits) = (0, 0, 0, 0);
     for at in 0..text.len() * 8 {
         code = code << 1 | u32::from(text[at / 8] >> (7 - at % 8) & 1);
@@ -244,7 +272,7 @@ fn length(text: &[u8], is_coded: bool) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use crate::http2::watch::{TABLE, Table, Watch, length};
+    use crate::http2::watch::{TABLE, Table, Watch, coded_length};
 
     fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
         let length = u8::try_from(payload.len()).unwrap();
@@ -268,7 +296,7 @@ mod tests {
             (b"\x25\xa8\x49\xe9\x5b\xa9\x7d\x7f", "custom-key"),
             (b"\x9d\x29\xad\x17\x18\x63\xc7\x8f\x0b\x97\xc8\xe9\xae\x82\xae\x43\xd3", "https://www.example.com"),
         ] {
-            assert_eq!(length(coded, true), text.len(), "{text}");
+            assert_eq!(coded_length(coded), text.len(), "{text}");
         }
     }
 
@@ -294,6 +322,21 @@ mod tests {
             for by in [1, 7, 1000] {
                 assert_eq!(finds(&with(trailers), by), expected, "{trailers:?} {by}");
             }
+        }
+    }
+
+    #[test]
+    fn a_section_is_unfinished_from_its_first_byte_to_its_last_however_it_is_cut() {
+        let begun = [vec![b'x'; 24], frame(0, 0, 1, b"data"), frame(1, 0, 1, HEAD), frame(9, 0, 1, HEAD)].concat();
+        for by in [1, 7, 9, begun.len()] {
+            let mut watch = Watch::default();
+            assert!(!begun.chunks(by).any(|it| watch.finds(it)));
+            assert_eq!(watch.unfinished(), 9 + 2 * HEAD.len(), "{by}");
+            let end = frame(9, 4, 1, b"\x86");
+            assert!(!watch.finds(&end[..9]));
+            assert_eq!(watch.unfinished(), 9 + 2 * HEAD.len(), "{by}");
+            assert!(!watch.finds(&end[9..]));
+            assert_eq!(watch.unfinished(), 0, "{by}");
         }
     }
 
