@@ -1,8 +1,6 @@
 //! What is known of a request to the API, for the audit log in case it is refused: one place for all that is refused
 //! before a change or a request for the world has a line of its own.
 
-use std::net::SocketAddr;
-
 use axum::{
     extract::Request,
     response::{IntoResponse as _, Response},
@@ -11,8 +9,13 @@ use http::Method;
 
 use crate::{
     api::{Api, failure::Failure, metrics},
+    base::{
+        capacity::{Client, Network},
+        peer::Peer,
+    },
     exchange::{
         Door,
+        identify::client,
         open::{Call, Word},
     },
     identity::{PresentedKey, Principal},
@@ -27,7 +30,7 @@ pub(crate) struct Asking {
     pub(crate) path: String,
     /// Which of our doors it is, where it must be known who asks.
     pub(crate) door: Option<Door>,
-    pub(crate) source: Option<SocketAddr>,
+    pub(crate) source: Option<Peer>,
     pub(crate) key: Option<PresentedKey>,
     pub(crate) principal: Option<Principal>,
 }
@@ -41,6 +44,14 @@ impl Asking {
             _ => path.starts_with("/v1/").then_some(Door::Api),
         };
         Self { method: request.method().clone(), path, door, source: None, key: None, principal: None }
+    }
+
+    /// Who what it uses is counted for.
+    pub(crate) fn client(&self) -> Client {
+        match &self.principal {
+            Some(principal) => client(principal, self.source),
+            None => Client::Network(Network::of(self.source)),
+        }
     }
 
     /// Writes the line of a refusal that has none.

@@ -9,14 +9,16 @@ use zeroize::Zeroizing;
 
 use crate::{
     api::{Api, failure::Failure, json},
+    base::capacity::{Client, Network},
     exchange::{
+        Visitor,
         budget::Held,
         whole::{self, DEADLINE},
     },
 };
 
 /// Most bytes of a request that changes something.
-pub(crate) const SMALL: usize = 64 << 10;
+pub(crate) use crate::exchange::budget::SMALL;
 
 /// A whole body. It may hold a secret, so it is wiped.
 #[derive(Debug)]
@@ -31,7 +33,9 @@ impl Text {
     /// # Errors
     /// Another type than JSON, a body that is too long, or one that does not come whole, or not in time; no room for it.
     pub(crate) async fn read(api: &Api, request: Request, most: usize) -> Result<Self, Failure> {
-        let held = if most > SMALL { api.budget().of_large() } else { api.budget().of_small() };
+        let visitor = request.extensions().get::<Visitor>();
+        let client = visitor.map_or_else(|| Client::Network(Network::default()), Visitor::client);
+        let held = api.budget().of(client, &http_body::Body::size_hint(request.body()));
         Self::within(DEADLINE, held, request, most).await
     }
 
@@ -84,13 +88,14 @@ mod tests {
 
     use axum::{body::Body, extract::Request};
     use bytes::Bytes;
-    use http_body::Frame;
+    use http_body::{Frame, SizeHint};
 
     use crate::{
         api::{
             body::{SMALL, Text},
             failure::Failure,
         },
+        base::capacity::{Client, Network},
         exchange::budget::Budget,
     };
 
@@ -113,9 +118,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_never_ends_is_given_up_however_much_of_it_comes() {
+        let client = Client::Network(Network::default());
         let (budget, trickle) = (Budget::default(), Trickle(Box::pin(tokio::time::sleep(Duration::ZERO))));
         let request = Request::builder().header("Content-Type", "application/json").body(Body::new(trickle)).unwrap();
-        let read = Text::within(Duration::from_millis(50), budget.of_small(), request, SMALL).await;
+        let read =
+            Text::within(Duration::from_millis(50), budget.of(client, &SizeHint::with_exact(1)), request, SMALL).await;
         assert!(matches!(read, Err(Failure::Invalid(_))), "{read:?}");
     }
 }

@@ -66,6 +66,7 @@ struct Execute<'a> {
     ),
 )]
 pub(crate) async fn run(State(api): State<Api>, visitor: Visitor, request: Request) -> Result<Response, Failure> {
+    let client = visitor.client();
     let leave = api.exchange().leave(&visitor.principal)?;
     let text = Text::read(&api, request, most(&api)).await?;
     let (Order { alias, wanted }, held) =
@@ -85,7 +86,7 @@ pub(crate) async fn run(State(api): State<Api>, visitor: Visitor, request: Reque
         upgrade: false,
     };
     let reply = api.exchange().run(&mut inbound).await.map_err(Failure::on_record)?;
-    let reply = Collected::of(reply, replied::MOST, api.budget().of_large()).await.map_err(Failure::on_record)?;
+    let reply = Collected::of(reply, replied::MOST, api.budget().of_large(client)).await.map_err(Failure::on_record)?;
     drop(held);
     if reply.bytes.len() <= SMALL {
         return Ok(render(reply));

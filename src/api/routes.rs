@@ -84,7 +84,7 @@ async fn admit(State(api): State<Api>, mut request: Request, next: Next) -> Resp
     let mut asking = Asking::of(&request);
     let welcome = visitor::welcome(&api, &mut request, &mut asking);
     let (response, pace) = match welcome {
-        Ok(pace) => (hold(&api, unharmed(next.run(request)).await), pace),
+        Ok(pace) => (hold(&api, &asking, unharmed(next.run(request)).await), pace),
         Err(refusal) => (Err(refusal), Pace::Free),
     };
     let response = response.unwrap_or_else(|refusal| refuse(refusal, asking.door));
@@ -101,13 +101,13 @@ async fn unharmed(answering: impl Future<Output = Response>) -> Response {
     caught(answering).await.unwrap_or_else(|| Failure::from(Refusal::Internal).into_response())
 }
 
-/// A large answer takes of the memory of all until it has left.
-fn hold(api: &Api, mut response: Response) -> Result<Response, Refusal> {
+/// A large answer takes of its caller's memory until it has left.
+fn hold(api: &Api, asking: &Asking, mut response: Response) -> Result<Response, Refusal> {
     let length = response.body().size_hint().exact().and_then(|it| usize::try_from(it).ok()).unwrap_or_default();
     if length <= SMALL {
         return Ok(response);
     }
-    let mut held = api.budget().of_large();
+    let mut held = api.budget().of_large(asking.client());
     held.add(length)?;
     response.extensions_mut().insert(Arc::new(held));
     Ok(response)

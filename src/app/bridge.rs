@@ -24,6 +24,7 @@ use crate::{
     app::{AppError, serve::runtime},
     base::{
         body::Body,
+        capacity::{Client, Network},
         fields::Fields,
         head::Framing,
         host::Scheme,
@@ -39,7 +40,7 @@ use crate::{
         lines::{self, Line, Out},
         stdio::DRAIN,
     },
-    upstream::{self, Answer, Guard, Request, Tenant, Upstream, tls},
+    upstream::{self, Answer, Guard, Memory, Request, Tenant, Upstream, tls},
 };
 
 /// Longest time without a byte of an answer. The daemon has its own, shorter ones.
@@ -49,7 +50,7 @@ const LONGEST_VALUE: usize = 1024;
 const NO_KEY: &str =
     "The API key in VULTRINO_API_KEY is missing or not valid. Ask the person who runs Vultrino for one.";
 /// Most bytes of an answer: several times what a tool gives.
-const MOST: usize = 32 << 20;
+const MOST: usize = 24 << 20;
 
 /// Where a daemon takes messages.
 #[derive(Clone, Debug)]
@@ -98,7 +99,7 @@ pub fn run(daemon: Daemon, key: Option<Secret>) -> Result<(), AppError> {
             // The daemon reads every body to its end.
             reuse: Reuse::AfterBody,
         };
-        let upstream = Upstream::new(&config, guard, trusted, None);
+        let upstream = Upstream::new(&config, guard, trusted, None, Memory::default());
         let bridge = Bridge { upstream, daemon, key, version: Mutex::default() };
         let (out, written) = lines::write(io::stdout())?;
         Arc::new(bridge).pass(out).await?;
@@ -212,10 +213,12 @@ impl Bridge {
 
     async fn send(&self, id: &RequestId, fields: Fields, body: Bytes) -> Result<Vec<u8>, Lost> {
         let Daemon(target) = &self.daemon;
+        let client = Client::Network(Network::default());
         let request = Request {
             target,
             method: &Method::POST,
             tenant: Tenant::default(),
+            client: &client,
             reuse: None,
             fields: &fields,
             framing: Framing::Length(body.len() as u64),
@@ -232,7 +235,8 @@ impl Bridge {
             Lost::Unreachable(place())
         };
         let Answer { head, body, .. } = self.upstream.send(request).await.map_err(|it| unreachable(&it))?;
-        let read = whole::read(body, MOST, &mut Budget::default().of_small(), PATIENCE).await;
+        let mut held = Budget::default().of_large(client.clone());
+        let read = whole::read(body, MOST, &mut held, PATIENCE).await;
         let text = read.map_err(|unread: Unread| unreachable(&unread))?;
         let foreign = || Lost::Foreign(place());
         let json: &RawValue = serde_json::from_slice(&text).map_err(|_foreign| foreign())?;

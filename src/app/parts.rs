@@ -9,7 +9,7 @@ use crate::{
     app::AppError,
     audit::Recorder,
     base::{
-        capacity::{Capacity, Most},
+        capacity::{Capacity, Most, Resource},
         clock::Clock,
     },
     config::{self, Config, server::Mode},
@@ -19,7 +19,7 @@ use crate::{
     policy::Limiter,
     safe::Safe,
     store::{FileStore, Records},
-    upstream::{self, Guard, Hop, Upstream, tls},
+    upstream::{self, Guard, Hop, Memory, Upstream, tls},
 };
 
 /// The shared half of the data plane.
@@ -31,6 +31,7 @@ pub struct Parts {
     tls: Arc<ClientConfig>,
     hop: Option<Arc<Hop>>,
     upstream: upstream::Config,
+    memory: Memory,
 }
 
 impl Parts {
@@ -44,7 +45,7 @@ impl Parts {
             safe: Safe::new(store.opener()),
             limiter: Limiter::new(Clock.steady()),
             strangers: Strangers::default(),
-            open: Capacity::new(),
+            open: Capacity::new(Resource::Requests),
             clock: Clock,
             health: Health::default(),
         };
@@ -58,13 +59,14 @@ impl Parts {
             tls,
             hop: hop.map(Arc::new),
             upstream,
+            memory: Memory::default(),
         })
     }
 
     /// One worker's exchange. To be called on its runtime.
     pub fn exchange(&self, recorder: Recorder) -> Exchange {
         let (guard, tls) = (Arc::clone(&self.guard), Arc::clone(&self.tls));
-        let upstream = Upstream::new(&self.upstream, guard, tls, self.hop.clone());
+        let upstream = Upstream::new(&self.upstream, guard, tls, self.hop.clone(), self.memory.clone());
         Exchange::new(Arc::clone(&self.snapshot), Arc::clone(&self.shared), upstream, recorder)
     }
 

@@ -24,7 +24,11 @@ use crate::{
         upkeep::Upkeep,
     },
     audit::{Audit, Outcome, Recorder},
-    base::{clock::Clock, task::InFlight},
+    base::{
+        capacity::{Capacity, Resource},
+        clock::Clock,
+        task::InFlight,
+    },
     ca::Ca,
     config::{Config, Loaded, Origin},
     exchange::budget::Budget,
@@ -81,7 +85,8 @@ impl Server {
         let log = config.logging.audit_file.clone();
         let published = Arc::new(Published::new(parts, Arc::new(store), audit.memory().clone(), records, config));
         let scrape = Arc::new(Scrape::new(every, Arc::clone(&ca), Arc::clone(&published)));
-        let plan = Plan { published: Arc::clone(&published), ca, log, scrape, bound, budget: Budget::default() };
+        let (published_too, heads) = (Arc::clone(&published), Capacity::new(Resource::Heads));
+        let plan = Plan { published: published_too, ca, log, scrape, bound, budget: Budget::default(), heads };
         let control = runtime()?;
         let running = within(&control, Running::new)?;
         let running = start(&plan, running, (listener, socket), recorders)?;
@@ -139,6 +144,7 @@ struct Plan {
     scrape: Arc<Scrape>,
     bound: SocketAddr,
     budget: Budget,
+    heads: Arc<Capacity>,
 }
 
 impl Plan {
@@ -155,6 +161,7 @@ impl Plan {
             config: self.published.clients(),
             control: api.service(mcp),
             bound: self.bound,
+            heads: Arc::clone(&self.heads),
             connections: InFlight::default(),
             requests: InFlight::default(),
             unsent: InFlight::default(),

@@ -14,6 +14,7 @@ pub mod host;
 pub mod id;
 pub mod idle;
 pub mod json;
+pub mod peer;
 pub mod pipe;
 pub mod reuse;
 pub mod secret;

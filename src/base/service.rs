@@ -4,7 +4,6 @@
 use std::{
     error::Error,
     fmt, io,
-    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -14,7 +13,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::base::body::BodyError;
+use crate::base::{body::BodyError, peer::Peer};
 
 /// A body on either side. Streams.
 pub type Stream = Pin<Box<dyn Body<Data = Bytes, Error = BodyError> + Send>>;
@@ -32,8 +31,8 @@ pub struct Service(Arc<dyn Fn(Request) -> Answering + Send + Sync>);
 /// Whom a request came from, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
-    /// Where from; none from a unix socket.
-    pub source: Option<SocketAddr>,
+    /// Where from; none from standard input.
+    pub source: Option<Peer>,
     /// Whether the listener that it came by lets callers in without a key.
     pub keyless: bool,
 }

@@ -1,84 +1,99 @@
-//! How many bytes of bodies and answers may lie in memory at once, of all requests to our own paths together.
+//! The memory that bodies and answers of requests to our own paths may take: in total, and for each caller.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::sync::Arc;
+
+use http_body::SizeHint;
+
+use crate::{
+    base::capacity::{Capacity, Client, Most, Resource, Share},
+    exchange::Refusal,
 };
 
-use crate::exchange::Refusal;
+/// Bytes for all callers.
+const ALL: usize = 128 << 20;
+/// One caller may have a quarter. A request and an answer of 10 MiB each fit.
+const EACH: usize = ALL / 4;
+/// An eighth of each is kept for small messages, such as revoking a key.
+const RESERVED: usize = 8;
+/// Most bytes of a small message.
+pub const SMALL: usize = 64 << 10;
 
-/// All of it.
-const MOST: usize = 64 << 20;
-/// Kept free for what is small, such as revoking a key.
-const RESERVE: usize = 8 << 20;
+/// Shared by all workers. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Budget(Arc<Capacity>);
 
-/// What all workers share. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct Budget(Arc<AtomicUsize>);
-
-/// Some of it, until this is dropped.
+/// Memory of one caller; given back when this is dropped.
 #[derive(Debug)]
 pub struct Held {
-    all: Arc<AtomicUsize>,
-    most: usize,
-    bytes: usize,
+    share: Share,
+    most: Most,
 }
 
 impl Budget {
-    /// For a body of a request for the world, or an answer to one.
-    pub fn of_large(&self) -> Held {
-        self.up_to(MOST - RESERVE)
+    /// For a body of this length. One that is declared as small may use the reserve.
+    pub fn of(&self, client: Client, length: &SizeHint) -> Held {
+        let small = length.upper().is_some_and(|it| it <= SMALL as u64);
+        let share = self.0.share(client);
+        let all = Most { all: ALL, each: EACH };
+        let most = if small { all } else { Most { all: ALL - ALL / RESERVED, each: EACH - EACH / RESERVED } };
+        Held { share, most }
     }
 
-    /// For what changes something, or asks: it is never large.
-    pub fn of_small(&self) -> Held {
-        self.up_to(MOST)
+    /// For a body whose length is not known.
+    pub fn of_large(&self, client: Client) -> Held {
+        self.of(client, &SizeHint::new())
     }
+}
 
-    fn up_to(&self, most: usize) -> Held {
-        Held { all: Arc::clone(&self.0), most, bytes: 0 }
+impl Default for Budget {
+    fn default() -> Self {
+        Self(Capacity::new(Resource::Bodies))
     }
 }
 
 impl Held {
-    /// Takes more, if there is so much.
+    /// Takes this many more bytes, or none.
     ///
     /// # Errors
-    /// [`Refusal::Overloaded`]
+    /// [`Refusal::Overloaded`], [`Refusal::Crowding`]
     pub fn add(&mut self, bytes: usize) -> Result<(), Refusal> {
-        let more = |held: usize| held.checked_add(bytes).filter(|it| *it <= self.most);
-        self.all.fetch_update(Relaxed, Relaxed, more).or(Err(Refusal::Overloaded))?;
-        self.bytes += bytes;
-        Ok(())
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.all.fetch_sub(self.bytes, Relaxed);
+        Ok(self.share.add(bytes, self.most)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::exchange::{
-        Refusal,
-        budget::{Budget, MOST, RESERVE},
+    use std::sync::Arc;
+
+    use http_body::SizeHint;
+
+    use crate::{
+        base::capacity::Client,
+        exchange::{
+            Refusal,
+            budget::{ALL, Budget, EACH, Held, RESERVED, SMALL},
+        },
     };
 
     #[test]
-    fn what_is_given_back_can_be_taken_again_and_a_rest_is_for_what_is_small() {
-        let budget = Budget::default();
-        let (mut large, mut other, mut small) = (budget.of_large(), budget.of_large(), budget.of_small());
-        large.add(MOST - RESERVE - 1).unwrap();
-        other.add(1).unwrap();
-        assert_eq!(other.add(1), Err(Refusal::Overloaded));
-        small.add(RESERVE).unwrap();
-        assert_eq!(small.add(1), Err(Refusal::Overloaded));
-        drop(large);
-        other.add(1).unwrap();
-        assert_eq!(other.add(usize::MAX), Err(Refusal::Overloaded));
-        drop((other, small));
-        budget.of_small().add(MOST).unwrap();
+    fn a_caller_has_a_quarter_and_small_bodies_have_a_reserve() {
+        let (budget, small) = (Budget::default(), SizeHint::with_exact(SMALL as u64));
+        let client = || Client::Key(Arc::default());
+        let callers: [Client; 5] = std::array::from_fn(|_| client());
+        let most = EACH - EACH / RESERVED;
+        let mut held: Vec<Held> = Vec::new();
+        for caller in &callers[..4] {
+            let mut large = budget.of_large(caller.clone());
+            assert!(matches!(large.add(usize::MAX), Err(Refusal::Crowding)));
+            large.add(most).unwrap();
+            assert_eq!(budget.of_large(caller.clone()).add(1), Err(Refusal::Crowding));
+            held.push(large);
+        }
+        assert_eq!(budget.of_large(callers[4].clone()).add(1), Err(Refusal::Overloaded));
+        let mut last = budget.of(callers[4].clone(), &small);
+        last.add(ALL / RESERVED).unwrap();
+        assert_eq!(last.add(1), Err(Refusal::Overloaded));
+        drop((held, last));
+        budget.of(callers[4].clone(), &small).add(EACH).unwrap();
     }
 }

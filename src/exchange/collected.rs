@@ -56,6 +56,7 @@ impl Collected {
         if let Framing::Length(length) = reply.framing {
             headers.insert("content-length".to_owned(), length.to_string());
         }
+        held.add(headers.iter().map(|(name, value)| name.len() + value.len()).sum())?;
         let (bytes, truncated) = read(reply.body, part, &mut held).await?;
         Ok(Self { status, headers, bytes, truncated, held })
     }

@@ -1,6 +1,6 @@
 //! Who calls, whether that may be done at all, and whether again so soon.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -9,6 +9,7 @@ use crate::{
     base::{
         capacity::{Client, Network, Share},
         fields::{Fields, Known},
+        peer::Peer,
     },
     exchange::{
         Caller, Config, Door, Exchange, Inbound, Refusal, Snapshot, attempts,
@@ -111,15 +112,8 @@ impl Exchange {
     ///
     /// # Errors
     /// The caller has as many as one may have, or all have as many as there may be.
-    pub(crate) fn share(
-        &self,
-        config: &Config,
-        principal: &Principal,
-        source: Option<SocketAddr>,
-    ) -> Result<Share, Refusal> {
-        let key = principal.holder().map(|it| Client::Key(Arc::clone(it.open())));
-        let client = key.unwrap_or_else(|| Client::Network(Network::of(source)));
-        self.shared.open.take(client, config.requests).map_err(Refusal::from)
+    pub(crate) fn share(&self, config: &Config, principal: &Principal, source: Option<Peer>) -> Result<Share, Refusal> {
+        self.shared.open.take(client(principal, source), config.requests).map_err(Refusal::from)
     }
 
     /// The one key that a request shows. A key in the URL is in logs already: it is not taken.
@@ -144,6 +138,12 @@ pub fn key_in(fields: &Fields) -> Option<PresentedKey> {
     let of_proxy = fields.all(Known::ProxyAuthorization);
     let of_proxy = of_proxy.filter_map(|it| Presented::from_proxy_authorization(it).ok()?.key);
     own.chain(of_proxy).next()
+}
+
+/// Who what this caller uses is counted for: its key, wherever it calls from, else its network.
+pub fn client(principal: &Principal, source: Option<Peer>) -> Client {
+    let key = principal.holder().map(|it| Client::Key(Arc::clone(it.held())));
+    key.unwrap_or_else(|| Client::Network(Network::of(source)))
 }
 
 /// Whether the caller's role has this permission.

@@ -1,6 +1,6 @@
 //! A request as a door hands it over: parsed, and not yet trusted.
 
-use std::{fmt, net::SocketAddr};
+use std::fmt;
 
 use http::Method;
 
@@ -10,6 +10,7 @@ use crate::{
         body::Body,
         fields::Fields,
         head::{Framing, Interim, LONGEST_METHOD},
+        peer::Peer,
         target::Target,
     },
     exchange::{Refusal, identify::Leave},
@@ -34,8 +35,8 @@ pub struct Inbound<'a> {
     pub framing: Framing,
     /// Streams.
     pub body: Body,
-    /// Where from; none at the command line and from a unix socket.
-    pub source: Option<SocketAddr>,
+    /// Where from; none at the command line.
+    pub source: Option<Peer>,
     /// What was settled before the request was read; without it, that is settled now.
     pub leave: Option<Leave>,
     /// Where interim answers go; without it they are dropped.
@@ -52,7 +53,7 @@ pub struct Caller<'a> {
     /// See [`Inbound::keyless`].
     pub keyless: bool,
     /// See [`Inbound::source`].
-    pub source: Option<SocketAddr>,
+    pub source: Option<Peer>,
 }
 
 /// Refuses methods that are not forwarded, in whatever case: origin servers differ about it. TRACE returns the request as

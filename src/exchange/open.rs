@@ -1,10 +1,8 @@
 //! The record of one exchange while it is open, and what is counted of it: both end together.
 
-use std::net::SocketAddr;
-
 use crate::{
     audit::{Door, Entry, Outcome, Record, Unavailable},
-    base::capacity::Share,
+    base::{capacity::Share, peer::Peer},
     exchange::{Exchange, Refusal, metrics::Tally},
     identity::{PresentedKey, Principal, presented},
 };
@@ -61,7 +59,7 @@ pub struct Call<'a> {
     /// As the line names it.
     pub action: &'static str,
     /// Where from.
-    pub source: Option<SocketAddr>,
+    pub source: Option<Peer>,
     /// As it was asked; empty where there is none.
     pub method: &'a str,
     /// The path; what follows it is left out. Empty where there is none.
@@ -141,7 +139,7 @@ impl Exchange {
         let mut open = self.open(call.door, call.action)?;
         open.entry.set_authority(without_values(call.target));
         let record = &mut open.entry.record;
-        record.set_source(call.source);
+        record.set_source(call.source.and_then(Peer::address));
         record.set_method(call.method);
         record.set_credential(presented::unless_key(call.alias));
         if let Some(principal) = call.principal {

@@ -17,10 +17,11 @@ use crate::{
     audit::{Door, Entry, Recorder},
     base::{
         body::{BodyError, Meter},
-        capacity::Capacity,
+        capacity::{Capacity, Share},
         clock::Clock,
         fields::{Fields, Known},
         head::{AnswerHead, Framing, Interim},
+        peer::Peer,
     },
     credential::Credential,
     exchange::{
@@ -118,7 +119,7 @@ impl Exchange {
         check(inbound, config)?;
         self.check_loop(&inbound.fields)?;
         let principal = self.identify(snapshot, inbound, entry, now)?;
-        *share = Some(self.share(config, &principal, inbound.source)?);
+        let share = share.insert(self.share(config, &principal, inbound.source)?);
         match inbound.leave.take() {
             // The role may be another one by now.
             Some(Leave { .. }) => permitted(&principal, Permission::Execute)?,
@@ -156,7 +157,7 @@ impl Exchange {
             takes_trailers,
             keep_trailer: keep,
             interim,
-            ..request(inbound, meter, config.timeout)
+            ..request(inbound, share, meter, config.timeout)
         };
         let answer = self.upstream.send(request).await;
         let mut answer = answer.map_err(|failure| refuse(&failure))?;
@@ -173,7 +174,7 @@ impl Exchange {
             Ok(mut open) => {
                 open.entry.set_authority(without_values(target));
                 let record = &mut open.entry.record;
-                record.set_source(caller.source);
+                record.set_source(caller.source.and_then(Peer::address));
                 record.set_method(method.as_str());
                 // A page of somebody else's is not the person at the machine, who needs no key.
                 let keyless = caller.keyless && !matches!(refusal, Refusal::ForeignHost | Refusal::ForeignPage);
@@ -310,12 +311,12 @@ fn note(entry: &mut Entry, inbound: &Inbound<'_>) {
     let origin = &inbound.target.origin;
     let path = inbound.target.path_and_query();
     let path = if presented::holds_a_key(path.as_bytes()) { "/..." } else { path };
-    entry.record.set_source(inbound.source);
+    entry.record.set_source(inbound.source.and_then(Peer::address));
     entry.record.set_method(inbound.method.as_str());
     entry.set_url(origin.scheme.as_str(), origin.host_field(), path);
 }
 
-fn request<'a>(inbound: &'a mut Inbound<'_>, meter: &Arc<Meter>, timeout: Duration) -> Request<'a> {
+fn request<'a>(inbound: &'a mut Inbound<'_>, share: &'a Share, meter: &Arc<Meter>, timeout: Duration) -> Request<'a> {
     Request {
         target: &inbound.target,
         method: &inbound.method,
@@ -324,6 +325,7 @@ fn request<'a>(inbound: &'a mut Inbound<'_>, meter: &Arc<Meter>, timeout: Durati
         body: std::mem::take(&mut inbound.body).metered(meter),
         timeout,
         tenant: Tenant::default(),
+        client: share.client(),
         reuse: None,
         takes_trailers: false,
         keep_trailer: None,

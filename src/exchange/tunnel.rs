@@ -1,6 +1,6 @@
 //! Tunnels: whether one may be opened, whether it is looked into, and what is passed on unseen.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc};
+use std::{pin::pin, sync::Arc};
 
 use http::Method;
 
@@ -9,11 +9,12 @@ use crate::{
         body::{Body, Meter},
         fields::Fields,
         host::Host,
+        peer::Peer,
         target::Origin,
     },
     exchange::{
         Caller, Config, Door, Exchange, Intercept, Recorded, Refusal, Ticket, Unmatched,
-        identify::permitted,
+        identify::{client, permitted},
         live::Rights,
         run::{Guarded, refuse},
     },
@@ -82,7 +83,7 @@ impl Exchange {
         blind: Blind,
         origin: &Origin,
         connect: &Fields,
-        source: Option<SocketAddr>,
+        source: Option<Peer>,
     ) -> Result<Recorded, Refusal> {
         let Blind { principal, ticket } = blind;
         let mut open = self.open(Door::Tunnel, "connect")?;
@@ -90,7 +91,7 @@ impl Exchange {
         open.entry.set_authority(&origin.authority.to_string());
         let record = &mut open.entry.record;
         record.generation = snapshot.generation();
-        record.set_source(source);
+        record.set_source(source.and_then(Peer::address));
         record.set_method(Method::CONNECT.as_str());
         record.set_name(principal.name());
         record.set_key(principal.prefix());
@@ -100,9 +101,13 @@ impl Exchange {
             Ok(share) => open.share = Some(share),
             Err(refusal) => return Err(self.close_refused(open, refusal)),
         }
+        let client = client(&principal, source);
         open.entry.arm();
         let dialled = pin!(async {
-            self.upstream.tunnel(&origin.authority, connect).await.map_err(|error| refuse(&Failure::Dial(error)))
+            self.upstream
+                .tunnel(&origin.authority, &client, connect)
+                .await
+                .map_err(|error| refuse(&Failure::Dial(error)))
         });
         match (Guarded { attempt: dialled, ticket: &ticket }).await {
             Ok(side) => {

@@ -1,7 +1,8 @@
 //! Somebody who asks for something under our own paths.
 
 use crate::{
-    base::service::Arrival,
+    base::{capacity::Client, service::Arrival},
+    exchange::identify::client,
     identity::{PresentedKey, Principal},
 };
 
@@ -14,4 +15,11 @@ pub struct Visitor {
     pub key: Option<PresentedKey>,
     /// Where from.
     pub arrival: Arrival,
+}
+
+impl Visitor {
+    /// Who what it uses is counted for.
+    pub fn client(&self) -> Client {
+        client(&self.principal, self.arrival.source)
+    }
 }

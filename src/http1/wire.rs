@@ -15,7 +15,28 @@ use tokio::{
 };
 use tokio_rustls::{TlsStream, client};
 
-use crate::base::splice::Line;
+use crate::base::{
+    capacity::{Most, Share},
+    splice::Line,
+};
+
+/// Bytes that the system receives of a peer before they are read. It takes twice as much memory for them. A far peer can
+/// send no more in each round trip.
+const AMPLE_UNREAD: usize = 512 << 10;
+/// The same where the caller's memory for more is used up.
+const LEAST_UNREAD: usize = 128 << 10;
+/// Memory of the system for what is beyond the least, for all callers and for each.
+const MOST_UNREAD: Most = Most { all: 256 << 20, each: 64 << 20 };
+/// Bytes that wait in the system because the peer does not take them, beside those that are on their way.
+const MOST_UNSENT: u32 = 128 << 10;
+
+/// Bounds what the system keeps of what was written to this connection.
+///
+/// # Errors
+/// The system refuses.
+pub fn bound_unsent(tcp: &TcpStream) -> io::Result<()> {
+    socket2::SockRef::from(tcp).set_tcp_notsent_lowat(MOST_UNSENT)
+}
 
 /// How often a peer that has ended its side is asked whether it is there: one that has closed its socket answers with a
 /// reset, once its system has forgotten the connection.
@@ -36,6 +57,8 @@ pub struct Socket {
     carrier: Carrier,
     moved: u64,
     reset_on_drop: bool,
+    /// Memory of the system; given back when the connection is closed.
+    memory: Option<Share>,
 }
 
 #[derive(Debug)]
@@ -90,12 +113,12 @@ impl Socket {
             Stream::Tcp(it) => Carrier::Tcp(it),
             Stream::Unix(it) => Carrier::Unix(it),
         };
-        Self { carrier, moved: 0, reset_on_drop: false }
+        Self { carrier, moved: 0, reset_on_drop: false, memory: None }
     }
 
     /// What a server that is spoken to over TLS passes on to another.
     pub fn within(tls: client::TlsStream<TcpStream>) -> Self {
-        Self { carrier: Carrier::Tls(Box::new(tls)), moved: 0, reset_on_drop: false }
+        Self { carrier: Carrier::Tls(Box::new(tls)), moved: 0, reset_on_drop: false, memory: None }
     }
 
     fn abort(&self) {
@@ -184,6 +207,24 @@ impl Wire {
     /// Whether both ends have agreed on HTTP/2 (RFC 9113 section 3.2).
     pub fn is_http2(&self) -> bool {
         matches!(self, Self::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2"))
+    }
+
+    /// Bounds what the system may receive before it is read. `memory` is taken for more than the least, as far as there is
+    /// room, for as long as the connection is open.
+    pub fn bound_unread(&mut self, mut memory: Share) {
+        let ample = memory.add(2 * AMPLE_UNREAD, MOST_UNREAD).is_ok();
+        let bytes = if ample { AMPLE_UNREAD } else { LEAST_UNREAD };
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(tls) => match &mut **tls {
+                TlsStream::Client(it) => it.get_mut().0,
+                TlsStream::Server(it) => it.get_mut().0,
+            },
+        };
+        if let Err(error) = socket.of_system().set_recv_buffer_size(bytes) {
+            tracing::debug!(%error, "what is received cannot be bounded");
+        }
+        socket.memory = Some(memory);
     }
 
     fn socket(&self) -> &Socket {

@@ -41,14 +41,14 @@ pub struct Holder {
 struct Usage {
     /// In seconds; 0 if never.
     last: AtomicI64,
-    open: Arc<Held>,
+    held: Arc<Held>,
 }
 
 impl Holder {
     /// A key and its role.
     pub fn new(key: ApiKey, role: Arc<Role>) -> Self {
         let last = AtomicI64::new(key.last_used_at.map_or(0, Timestamp::as_second));
-        let usage = Arc::new(Usage { last, open: Arc::default() });
+        let usage = Arc::new(Usage { last, held: Arc::default() });
         let generation = generation(key.id, &role);
         Self { key, role, generation, usage }
     }
@@ -76,9 +76,9 @@ impl Holder {
         if second == 0 { None } else { Timestamp::from_second(second).ok() }
     }
 
-    /// What it has open.
-    pub fn open(&self) -> &Arc<Held> {
-        &self.usage.open
+    /// What it has in use.
+    pub fn held(&self) -> &Arc<Held> {
+        &self.usage.held
     }
 }
 

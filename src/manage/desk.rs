@@ -1,12 +1,12 @@
 //! Where every change passes: the caller's rights are looked at, a record is opened, and only then it is made.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 
 use crate::{
     audit::{Door, Entry, Outcome, Record, Recorder},
-    base::clock::Clock,
+    base::{clock::Clock, peer::Peer},
     identity::{Author, Permission, Principal, presented},
     manage::{ManageError, rights::Rights},
     store::{Change, FileStore, Records, StoreError},
@@ -20,7 +20,7 @@ pub struct Caller<'a> {
     /// [`Door::Admin`] for the command line.
     pub door: Door,
     /// From where, if over the network.
-    pub source: Option<SocketAddr>,
+    pub source: Option<Peer>,
 }
 
 impl Caller<'static> {
@@ -198,7 +198,7 @@ impl Case<'_> {
 fn describe(record: &mut Record, caller: &Caller<'_>, deed: &Deed<'_>) {
     record.set_name(caller.principal.name());
     record.set_key(caller.principal.prefix());
-    record.set_source(caller.source);
+    record.set_source(caller.source.and_then(Peer::address));
     if let About::Credential(alias) = deed.about {
         record.set_credential(presented::unless_key(alias));
     }

@@ -15,10 +15,12 @@ use rmcp::transport::streamable_http_server::{
 use crate::{
     audit::Outcome,
     base::{
+        capacity::{Client, Network},
         service::{Request, Response, Service, Stream, stream},
         task::{heavy, heavy_at_times},
     },
     exchange::{
+        Visitor,
         budget::Held,
         open::Word,
         whole::{self, DEADLINE, Unread},
@@ -31,8 +33,7 @@ use crate::{
     },
 };
 
-/// Longest message and answer, in bytes, that the serving thread parses and writes itself. Messages up to this length find
-/// room when what is large finds none.
+/// Longest message and answer, in bytes, that the serving thread parses and writes itself.
 pub(crate) const SMALL: usize = 64 << 10;
 
 /// Whether the next step of a request is [`heavy`]: set before a large message is parsed and before a large answer is
@@ -95,8 +96,9 @@ async fn checked(
     body: Stream,
     weight: &Weight,
 ) -> Result<(Vec<u8>, Held), (StatusCode, Malformed)> {
-    let small = body.size_hint().upper().is_some_and(|it| it <= SMALL as u64);
-    let mut held = if small { mcp.budget().of_small() } else { mcp.budget().of_large() };
+    let visitor = parts.extensions.get::<Visitor>();
+    let client = visitor.map_or_else(|| Client::Network(Network::default()), Visitor::client);
+    let mut held = mcp.budget().of(client, &body.size_hint());
     if parts.method != http::Method::POST {
         return Ok((Vec::new(), held));
     }

@@ -86,7 +86,7 @@ pub(crate) async fn run(
     let recorded = |refusal| Failure::from(refusal).on_record();
     let work = async {
         let reply = mcp.exchange().run(&mut inbound).await?;
-        Collected::of(reply, part, mcp.budget().of_large()).await
+        Collected::of(reply, part, mcp.budget().of_large(visitor.client())).await
     };
     tokio::select! {
         // Work that was counted is begun, and has its record.

@@ -54,7 +54,11 @@ impl Session {
             return Err(Refusal::Expectation);
         }
         let interim = (expected && matches!(body, Body::Stream(..))).then(continued);
-        let declared = if let Framing::Length(length) = framing { length } else { 0 };
+        let declared = match framing {
+            Framing::Length(length) => Some(length),
+            Framing::None => Some(0),
+            _ => None,
+        };
         let body = Upload { interim, connection: Arc::clone(&self.connection), body, declared };
         let mut request = Request::new(Box::pin(body) as Stream);
         for field in head.fields.iter() {
@@ -64,7 +68,7 @@ impl Session {
             };
             request.headers_mut().append(name, value);
         }
-        request.extensions_mut().insert(Arrival { source: self.peer.address(), keyless: self.is_keyless() });
+        request.extensions_mut().insert(Arrival { source: Some(self.peer), keyless: self.is_keyless() });
         (*request.method_mut(), *request.uri_mut()) = (head.method, uri);
         Ok(request)
     }
@@ -75,8 +79,8 @@ struct Upload {
     interim: Option<Outgoing>,
     connection: Arc<Shared>,
     body: Body,
-    /// Bytes that are still to come, as far as the head says.
-    declared: u64,
+    /// Bytes that are still to come, if the head says.
+    declared: Option<u64>,
 }
 
 impl http_body::Body for Upload {
@@ -96,7 +100,7 @@ impl http_body::Body for Upload {
         let polled = Pin::new(&mut this.body).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &polled {
             let came = frame.data_ref().map_or(0, Bytes::len);
-            this.declared = this.declared.saturating_sub(came as u64);
+            this.declared = this.declared.map(|it| it.saturating_sub(came as u64));
         }
         polled
     }
@@ -106,9 +110,7 @@ impl http_body::Body for Upload {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let mut hint = SizeHint::new();
-        hint.set_lower(self.declared);
-        hint
+        self.declared.map_or_else(SizeHint::new, SizeHint::with_exact)
     }
 }
 

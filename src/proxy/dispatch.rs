@@ -69,7 +69,7 @@ impl Session {
             };
         let upgrade = classify::asks_for_websocket(&received.head, received.framing);
         let Received { head: RequestHead { method, fields, .. }, framing, body } = received;
-        let (mut interim, source, keyless) = (responder, self.peer.address(), self.is_keyless());
+        let (mut interim, source, keyless) = (responder, Some(self.peer), self.is_keyless());
         let (interim, leave) = (Some(&mut interim as _), None);
         let mut inbound = Inbound {
             door,
@@ -85,7 +85,10 @@ impl Session {
             interim,
             upgrade,
         };
-        match self.unless_gone(pin!(self.worker.exchange.run(&mut inbound))).await {
+        let ran = self.unless_gone(pin!(self.worker.exchange.run(&mut inbound))).await;
+        // Its head takes no memory while the answer leaves.
+        drop(inbound);
+        match ran {
             None => Ok(gone()),
             Some(Err(refusal)) => Err(refusal),
             Some(Ok(Reply { head, body, .. })) if body.is_switched() => Ok(match responder.switched(head).await {
@@ -133,7 +136,7 @@ impl Session {
     fn refuse(&self, door: Door, head: &RequestHead, refusal: Refusal) -> Refusal {
         let key = key_in(&head.fields).or(self.tunnel.as_ref().and_then(|it| it.presented.key));
         let presented = Presented { key, alias: None };
-        let caller = Caller { presented: &presented, keyless: self.is_keyless(), source: self.peer.address() };
+        let caller = Caller { presented: &presented, keyless: self.is_keyless(), source: Some(self.peer) };
         self.worker.exchange.refuse(door, &caller, &head.method, &head.target, refusal)
     }
 
@@ -147,7 +150,7 @@ impl Session {
                 Done::Opened(Tunnel { origin, presented, ticket, counted })
             }
             (origin, _, Admitted::Blind(blind)) => {
-                let dialling = self.worker.exchange.tunnel(blind, &origin, &received.head.fields, self.peer.address());
+                let dialling = self.worker.exchange.tunnel(blind, &origin, &received.head.fields, Some(self.peer));
                 match self.unless_gone(pin!(dialling)).await {
                     None => return Ok(gone()),
                     Some(recorded) => Done::Switched(Box::new(recorded?)),
@@ -172,7 +175,7 @@ impl Session {
             return Err(Refusal::Invalid("bytes follow a CONNECT before it is answered"));
         }
         let presented = classify::presented(head)?;
-        let caller = Caller { presented: &presented, keyless: self.is_keyless(), source: self.peer.address() };
+        let caller = Caller { presented: &presented, keyless: self.is_keyless(), source: Some(self.peer) };
         let admitted = self.worker.exchange.admit(&caller, &origin, &self.worker.config.load().connect_ports)?;
         Ok((origin, presented, admitted))
     }

@@ -8,11 +8,12 @@ use tokio::io::AsyncWriteExt as _;
 use tokio_rustls::{LazyConfigAcceptor, TlsStream, server};
 
 use crate::{
+    base::peer::Peer,
     ca,
     exchange::{Caller, Door, Refusal},
     http1::{Connection, Shared, Wire, wire::Socket},
     proxy::{
-        Peer, Worker,
+        Worker,
         session::{Session, Tunnel},
         streams::Streams,
     },
@@ -70,7 +71,7 @@ async fn handshake(worker: &Worker, tcp: Socket, tunnel: &Tunnel, peer: Peer) ->
 fn refuse(worker: &Worker, tunnel: &Tunnel, peer: Peer, refusal: Refusal) {
     let authority = tunnel.origin.authority.to_string();
     let keyless = worker.config.load().is_keyless(peer);
-    let caller = Caller { presented: &tunnel.presented, keyless, source: peer.address() };
+    let caller = Caller { presented: &tunnel.presented, keyless, source: Some(peer) };
     worker.exchange.refuse(Door::Tunnel, &caller, &Method::CONNECT, &authority, refusal);
 }
 

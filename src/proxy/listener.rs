@@ -10,13 +10,14 @@ use tokio::{
 
 use crate::{
     base::{
-        capacity::{Capacity, Client, Most, Network, Share},
+        capacity::{Capacity, Client, Most, Network, Resource, Share},
+        peer::Peer,
         task::{self, InFlight},
     },
     exchange::Refusal,
-    http1::wire::Stream,
+    http1::wire::{Stream, bound_unsent},
     proxy::{
-        Peer, Worker, session,
+        Worker, session,
         socket::{Door, SocketFile},
         turn_away::{turn_away, turn_away_at_once},
     },
@@ -74,7 +75,7 @@ impl Listeners {
             None => accept_tcp(&self.tcp).await,
             Some((_, unix)) => tokio::select! {
                 it = accept_tcp(&self.tcp) => it,
-                it = unix.accept() => Ok((Stream::Unix(it?.0), Peer::Socket)),
+                it = accept_unix(unix) => it,
             },
         }
     }
@@ -83,6 +84,13 @@ impl Listeners {
 async fn accept_tcp(listener: &TcpListener) -> io::Result<(Stream, Peer)> {
     let (stream, peer) = listener.accept().await?;
     Ok((Stream::Tcp(stream), Peer::Tcp(peer)))
+}
+
+async fn accept_unix(listener: &UnixListener) -> io::Result<(Stream, Peer)> {
+    let (stream, _) = listener.accept().await?;
+    // A client whose user the system does not name shares its limits with all such clients.
+    let user = stream.peer_cred().map_or(u32::MAX, |it| it.uid());
+    Ok((Stream::Unix(stream), Peer::Unix(user)))
 }
 
 /// Connects a listener to a worker on another thread.
@@ -103,7 +111,7 @@ pub async fn receive(worker: Arc<Worker>, mut inbox: Inbox) {
 
 /// Accepts on this worker's thread until `stop` is ready. Connections of its own make no hop.
 pub async fn listen(listeners: Listeners, own: Arc<Worker>, others: Vec<Handover>, stop: impl Future<Output = ()>) {
-    let (capacity, turned_away) = (Capacity::new(), InFlight::default());
+    let (capacity, turned_away) = (Capacity::new(Resource::Connections), InFlight::default());
     let mut reception = Reception { own, others, capacity, turned_away, told: None };
     let mut stop = pin!(stop);
     loop {
@@ -140,7 +148,7 @@ struct Reception {
 impl Reception {
     fn receive(&mut self, stream: Stream, peer: Peer) {
         let most = self.own.config.load().limits.connections;
-        let given = match self.capacity.take(Client::Network(Network::of(peer.address())), most) {
+        let given = match self.capacity.take(Client::Network(Network::of(Some(peer))), most) {
             Ok(share) => self.give(stream, peer, share),
             Err(full) => {
                 self.tell(&full);
@@ -156,6 +164,7 @@ impl Reception {
     fn give(&self, stream: Stream, peer: Peer, share: Share) -> io::Result<()> {
         if let Stream::Tcp(tcp) = &stream {
             tcp.set_nodelay(true)?;
+            bound_unsent(tcp)?;
         }
         let freest = self.others.iter().min_by_key(|it| it.worker.connections.count());
         match freest.filter(|it| it.worker.connections.count() < self.own.connections.count()) {
@@ -204,7 +213,7 @@ fn leave(stream: Stream) -> io::Result<OwnedFd> {
 fn enter((connection, peer, share): Handed) -> io::Result<(Stream, Peer, Share)> {
     let stream = match peer {
         Peer::Tcp(_) => Stream::Tcp(TcpStream::from_std(connection.into())?),
-        Peer::Socket => Stream::Unix(UnixStream::from_std(connection.into())?),
+        Peer::Unix(_) => Stream::Unix(UnixStream::from_std(connection.into())?),
     };
     Ok((stream, peer, share))
 }

@@ -7,7 +7,6 @@ pub mod control;
 pub mod dispatch;
 pub mod intercept;
 pub mod listener;
-pub mod peer;
 pub mod respond;
 pub mod session;
 pub mod socket;
@@ -16,12 +15,11 @@ pub mod turn_away;
 pub mod worker;
 
 pub use listener::listen;
-pub use peer::Peer;
 pub use worker::Worker;
 
 use std::time::Duration;
 
-use crate::base::{capacity::Most, host::Host};
+use crate::base::{capacity::Most, host::Host, peer::Peer};
 
 /// How clients are served.
 #[derive(Clone, Debug)]
@@ -64,7 +62,7 @@ impl Config {
     pub fn is_keyless(&self, peer: Peer) -> bool {
         match peer {
             Peer::Tcp(_) => self.keyless,
-            Peer::Socket => self.socket_keyless,
+            Peer::Unix(_) => self.socket_keyless,
         }
     }
 }

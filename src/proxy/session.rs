@@ -12,8 +12,9 @@ use http::Method;
 use crate::{
     base::{
         body::Body,
-        capacity::Share,
+        capacity::{Client, Full, Most, Network, Share},
         head::{Framing, RequestHead, Version},
+        peer::Peer,
         splice::Line as _,
         target::{Origin, Target},
         task::Piece,
@@ -27,7 +28,7 @@ use crate::{
     },
     identity::Presented,
     proxy::{
-        Peer, Worker,
+        Worker,
         classify::{Ingress, classify},
         dispatch::{Done, Received},
         respond::Responder,
@@ -38,6 +39,11 @@ use crate::{
 pub(crate) const PARTING: Duration = Duration::from_secs(2);
 /// Longest time that a connection is read from after its last answer.
 pub(crate) const LINGER: Duration = Duration::from_secs(2);
+
+/// Bytes that a head may take before it has arrived completely, without being counted.
+const SHORT_HEAD: usize = 4 << 10;
+/// Bytes of all heads that have not arrived completely, beyond that, and of those of one client.
+const UNFINISHED: Most = Most { all: 64 << 20, each: 16 << 20 };
 
 /// A client connection.
 #[derive(Debug)]
@@ -95,8 +101,8 @@ pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: Peer, share: Share
         let next = match session.read_head().await {
             Ok(Some(bytes)) => Box::pin(session.handle(bytes)).await,
             Ok(None) => Next::Close,
-            Err(HeadError::Refused(refused)) => Box::pin(session.refuse_head(&refused.into())).await,
-            Err(HeadError::Gone(_)) => return,
+            Err(Unread::Refused(refusal)) => Box::pin(session.refuse_head(&refusal)).await,
+            Err(Unread::Gone) => return,
         };
         match next {
             Next::Request => {}
@@ -111,20 +117,49 @@ pub async fn serve(worker: Arc<Worker>, stream: Stream, peer: Peer, share: Share
     }
 }
 
+/// Why there is no next head.
+enum Unread {
+    /// The client is gone, or too slow.
+    Gone,
+    Refused(Refusal),
+}
+
+impl From<HeadError> for Unread {
+    fn from(error: HeadError) -> Self {
+        match error {
+            HeadError::Refused(refused) => Self::Refused(refused.into()),
+            HeadError::Gone(_) => Self::Gone,
+        }
+    }
+}
+
+/// Grows a share to this many bytes.
+pub(crate) fn hold(share: &mut Share, bytes: usize) -> Result<(), Full> {
+    share.add(bytes.saturating_sub(share.units()), UNFINISHED)
+}
+
 impl Session {
     /// The next head. Silence before its first byte ends the connection quietly, like the client's own end.
-    async fn read_head(&self) -> Result<Option<Vec<u8>>, HeadError> {
+    async fn read_head(&self) -> Result<Option<Vec<u8>>, Unread> {
         let mut begun = self.connection.lock().has_input();
         let mut parting = false;
         let deadline = {
-            let limits = self.worker.config.load().limits;
-            self.connection.lock().idle.restart(if begun { limits.head } else { limits.idle });
+            let (limits, mut connection) = (self.worker.config.load().limits, self.connection.lock());
+            connection.limit_heads(limits.header_bytes as usize);
+            connection.idle.restart(if begun { limits.head } else { limits.idle });
             limits.head
         };
+        let mut held = None;
         poll_fn(|cx| {
             let mut connection = self.connection.lock();
             if let Poll::Ready(head) = connection.poll_head(cx) {
-                return Poll::Ready(head);
+                return Poll::Ready(head.map_err(Unread::from));
+            }
+            if connection.held() > SHORT_HEAD {
+                let held = held.get_or_insert_with(|| self.worker.heads.share(self.client()));
+                if let Err(full) = hold(held, connection.held()) {
+                    return Poll::Ready(Err(Unread::Refused(full.into())));
+                }
             }
             if !begun && connection.has_input() {
                 begun = true;
@@ -136,9 +171,13 @@ impl Session {
                 connection.idle.restart(PARTING);
             }
             ready!(connection.idle.poll_over(cx));
-            Poll::Ready(if begun { Err(HeadError::Gone(None)) } else { Ok(None) })
+            Poll::Ready(if begun { Err(Unread::Gone) } else { Ok(None) })
         })
         .await
+    }
+
+    fn client(&self) -> Client {
+        Client::Network(Network::of(Some(self.peer)))
     }
 
     async fn handle(&self, bytes: Vec<u8>) -> Next {

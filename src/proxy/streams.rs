@@ -20,8 +20,10 @@ use http_body::Body as _;
 use crate::{
     base::{
         body::{Body, BodyError},
+        capacity::{Client, Network},
         head::{AnswerHead, Framing, Interim, RequestHead},
         idle::Idle,
+        peer::Peer,
         task::{self, InFlight, Piece},
     },
     exchange::{Caller, Door, Inbound, Refusal, Reply, key_in},
@@ -29,9 +31,9 @@ use crate::{
     http2::{Batched, Incoming, Pump, heads},
     identity::Presented,
     proxy::{
-        Limits, Peer, Worker, classify,
+        Limits, Worker, classify,
         dispatch::unless_revoked,
-        session::{Counted, PARTING, Tunnel},
+        session::{Counted, PARTING, Tunnel, hold},
     },
 };
 
@@ -39,6 +41,9 @@ use crate::{
 const WINDOW: u32 = 65_536;
 /// The same of all streams of a connection together.
 const WINDOWS: u32 = 1 << 20;
+/// Bytes by which all frames of a connection that wait for somebody to take them may fall short of 256 each: each takes
+/// memory beside its bytes.
+const OVERHEAD: usize = 192 << 10;
 /// Most bytes of one stream that wait for the client to take them.
 const WAITING: usize = 32_768;
 /// How many more requests a client may give up than it lets us answer. Opening and resetting streams is cheap for it, and
@@ -86,14 +91,16 @@ impl Streams {
             begun
         });
         match tokio::time::timeout(limits.handshake, beginning).await {
-            Ok(Ok(connection)) => self.accept(connection, wire.clone(), limits.idle).await,
+            Ok(Ok(connection)) => self.accept(connection, wire.clone(), &limits).await,
             Ok(Err(error)) => tracing::debug!(%error, peer = %self.peer, "HTTP/2 did not begin"),
             Err(_) => {}
         }
     }
 
-    async fn accept(self: Arc<Self>, mut connection: Served, wire: Batched, idle: Duration) {
-        let mut idle = Idle::new(idle);
+    async fn accept(self: Arc<Self>, mut connection: Served, wire: Batched, limits: &Limits) {
+        let mut idle = Idle::new(limits.idle);
+        let mut heads = self.worker.heads.share(Client::Network(Network::of(Some(self.peer))));
+        let mut late = None;
         let mut ending = Ending::default();
         poll_fn(|cx| {
             loop {
@@ -112,6 +119,18 @@ impl Streams {
                     Poll::Ready(None) => return Poll::Ready(()),
                     Poll::Pending => {
                         let sent = wire.send(cx);
+                        let (unfinished, deadline) = (wire.unfinished(), late.take());
+                        if unfinished > 0 && !ending.at_once {
+                            let late = late.insert(deadline.unwrap_or_else(|| Idle::new(limits.head)));
+                            if hold(&mut heads, unfinished).is_err() || late.poll_over(cx).is_ready() {
+                                connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                                ending.at_once = true;
+                                idle.restart(LINGER);
+                                continue;
+                            }
+                        } else {
+                            heads.clear();
+                        }
                         if sent && ending.unsent.is_some() && !connection.has_streams() {
                             ending.unsent = None;
                         } else if ending.at_once {
@@ -238,7 +257,7 @@ impl Streams {
         respond: &Respond,
         timeout: Duration,
     ) -> Result<(), SendError> {
-        let (exchange, door, source) = (&self.worker.exchange, Door::Connect, self.peer.address());
+        let (exchange, door, source) = (&self.worker.exchange, Door::Connect, Some(self.peer));
         let target = match classify::classify_inside(&head, &self.tunnel.origin) {
             Ok(target) => target,
             Err(refusal) => return self.refuse(&head, refusal, respond, timeout).await,
@@ -261,7 +280,10 @@ impl Streams {
             interim,
             upgrade,
         };
-        match respond.unless_reset(exchange.run(&mut inbound)).await? {
+        let ran = respond.unless_reset(exchange.run(&mut inbound)).await?;
+        // Its head takes no memory while the answer leaves.
+        drop(inbound);
+        match ran {
             Err(refusal) => respond.refuse(&refusal, timeout).await,
             Ok(Reply { head, framing, body }) => {
                 let watch = body.watch();
@@ -361,6 +383,7 @@ fn builder(limits: &Limits) -> server::Builder {
         .initial_window_size(WINDOW)
         .initial_connection_window_size(WINDOWS)
         .max_header_list_size(limits.header_bytes)
-        .max_send_buffer_size(WAITING);
+        .max_send_buffer_size(WAITING)
+        .data_frame_budget(OVERHEAD);
     builder
 }

@@ -19,10 +19,15 @@ use crate::{
 /// Longest wait for what the client has to say first.
 const FIRST_WORD: Duration = Duration::from_secs(1);
 
+/// Most bytes that are read of its fields before it is answered.
+const LONGEST_QUESTION: usize = 1024;
+
 /// Answers whatever is asked with this refusal. An answer before the question confuses clients, so the question is waited
 /// for.
 pub(crate) async fn turn_away(worker: Arc<Worker>, stream: Stream, refusal: Refusal, _counted: Piece) {
-    let connection = Shared::new(Connection::new(Wire::Plain(Socket::new(stream)), FIRST_WORD));
+    let mut connection = Connection::new(Wire::Plain(Socket::new(stream)), FIRST_WORD);
+    connection.limit_heads(LONGEST_QUESTION);
+    let connection = Shared::new(connection);
     poll_fn(|cx| {
         let mut connection = connection.lock();
         match connection.poll_head(cx) {

@@ -19,7 +19,7 @@ use crate::{
     },
     http1::{
         Refused, Wire,
-        wire::{Socket, Stream},
+        wire::{Socket, Stream, bound_unsent},
     },
     upstream::{
         guard::Guard,
@@ -218,7 +218,7 @@ async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, DialError> {
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(tcp) => {
-                tcp.set_nodelay(true).map_err(DialError::Connect)?;
+                tcp.set_nodelay(true).and_then(|()| bound_unsent(&tcp)).map_err(DialError::Connect)?;
                 return Ok(tcp);
             }
             Err(error) => last = error,

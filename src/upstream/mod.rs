@@ -27,7 +27,7 @@ pub use connect::{Connector, DialError};
 pub use guard::Guard;
 pub use hop::Hop;
 pub use parent::Parent;
-pub use send::{Answer, Connections, Failure, Request, Upstream};
+pub use send::{Answer, Connections, Failure, Memory, Request, Upstream};
 pub use tenant::Tenant;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};

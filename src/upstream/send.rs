@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     base::{
         body::{Body, BodyError},
+        capacity::{Capacity, Client, Resource},
         count::Count,
         fields::{Fields, Known},
         head::{AnswerHead, Framing, Interim},
@@ -45,9 +46,23 @@ pub struct Upstream {
     connector: Connector,
     pool: Arc<Pool>,
     reuse: Reuse,
+    memory: Memory,
     dials: Count,
     failed_dials: Count,
     reuses: Count,
+}
+
+/// Memory for what origin servers send before it is read, of all workers.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    windows: Arc<Capacity>,
+    receiving: Arc<Capacity>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { windows: Capacity::new(Resource::Windows), receiving: Capacity::new(Resource::Receiving) }
+    }
 }
 
 /// How connections of one or several workers came to be, and how many wait.
@@ -81,6 +96,8 @@ pub struct Request<'a> {
     pub method: &'a Method,
     /// Whose request it is: it shares connections only with others of the same tenant.
     pub tenant: Tenant,
+    /// Whose memory its connection takes.
+    pub client: &'a Client,
     /// After which requests an HTTP/1 connection may be used again, if the credential says so.
     pub reuse: Option<Reuse>,
     /// What was injected included.
@@ -146,10 +163,16 @@ pub enum Failure {
 
 impl Upstream {
     /// A way out with an empty pool. Must be used on one runtime only.
-    pub fn new(config: &Config, guard: Arc<Guard>, tls: Arc<ClientConfig>, hop: Option<Arc<Hop>>) -> Self {
+    pub fn new(
+        config: &Config,
+        guard: Arc<Guard>,
+        tls: Arc<ClientConfig>,
+        hop: Option<Arc<Hop>>,
+        memory: Memory,
+    ) -> Self {
         let connector = Connector::new(guard, tls, hop, config.connect_timeout);
         let [dials, failed_dials, reuses] = Default::default();
-        Self { connector, pool: Arc::default(), reuse: config.reuse, dials, failed_dials, reuses }
+        Self { connector, pool: Arc::default(), reuse: config.reuse, memory, dials, failed_dials, reuses }
     }
 
     /// Sends a request and waits for the head of its answer. A connection that proves dead is replaced once, if the
@@ -179,11 +202,13 @@ impl Upstream {
     ///
     /// # Errors
     /// See [`DialError`].
-    pub async fn tunnel(&self, to: &Authority, fields: &Fields) -> Result<Side, DialError> {
+    pub async fn tunnel(&self, to: &Authority, client: &Client, fields: &Fields) -> Result<Side, DialError> {
         self.dials.one();
         let via: Vec<&[u8]> = fields.all(Known::Via).collect();
         let dialled = Box::pin(self.connector.dial_blind(to, &via)).await;
-        Ok(Side::new(dialled.inspect_err(|error| self.note_failed(error))?, Vec::new()))
+        let mut wire = dialled.inspect_err(|error| self.note_failed(error))?;
+        wire.bound_unread(self.memory.receiving.share(client.clone()));
+        Ok(Side::new(wire, Vec::new()))
     }
 
     /// Whether a connection to this is refused, whatever its name stands for.
@@ -209,7 +234,7 @@ impl Upstream {
 
     /// How its connections came to be.
     pub fn connections(&self) -> Connections {
-        let Self { connector: _, pool, reuse: _, dials, failed_dials, reuses } = self;
+        let Self { connector: _, memory: _, reuse: _, pool, dials, failed_dials, reuses } = self;
         Connections { idle: pool.idle(), dials: dials.get(), failed_dials: failed_dials.get(), reuses: reuses.get() }
     }
 
@@ -259,7 +284,7 @@ impl Upstream {
     }
 
     async fn dial(&self, key: &PoolKey, request: &mut Request<'_>, flight: Option<Flight>) -> Result<Lane, Failure> {
-        let dialled = self.connect(&key.origin, request.fields, Versions::Both).await?;
+        let dialled = self.connect(&key.origin, request.client, request.fields, Versions::Both).await?;
         if !dialled.wire.is_http2() {
             self.pool.prefers_http1(key);
             return Ok(Lane::http1(Channel::new(dialled, key.clone(), &self.pool, request.timeout), request));
@@ -268,7 +293,8 @@ impl Upstream {
         if let Some(lane) = self.shared(key, request) {
             return Ok(lane);
         }
-        let started = Multiplexed::start(dialled.wire, key.clone(), flight).await;
+        let share = self.memory.windows.share(request.client.clone());
+        let started = Multiplexed::start(dialled.wire, key.clone(), flight, share).await;
         let connection = started.map_err(|error| Failure::Gone(Some(into_io(error))))?;
         self.pool.add(&connection);
         match Lane::http2(connection, request) {
@@ -279,7 +305,7 @@ impl Upstream {
 
     async fn dial_http1(&self, key: &PoolKey, request: &mut Request<'_>) -> Result<Lane, Failure> {
         let versions = if request.upgrade { Versions::Upgrade } else { Versions::Http1 };
-        let dialled = self.connect(&key.origin, request.fields, versions).await?;
+        let dialled = self.connect(&key.origin, request.client, request.fields, versions).await?;
         let channel = Channel::new(dialled, key.clone(), &self.pool, request.timeout);
         Ok(match key.origin.scheme {
             Scheme::Http => Lane::http1(channel, request),
@@ -287,11 +313,19 @@ impl Upstream {
         })
     }
 
-    async fn connect(&self, to: &Origin, fields: &Fields, versions: Versions) -> Result<Dialled, Failure> {
+    async fn connect(
+        &self,
+        to: &Origin,
+        client: &Client,
+        fields: &Fields,
+        versions: Versions,
+    ) -> Result<Dialled, Failure> {
         self.dials.one();
         let via: Vec<&[u8]> = fields.all(Known::Via).collect();
         let dialled = self.connector.dial(to, versions, &via).await;
-        Ok(dialled.inspect_err(|error| self.note_failed(error))?)
+        let mut dialled = dialled.inspect_err(|error| self.note_failed(error))?;
+        dialled.wire.bound_unread(self.memory.receiving.share(client.clone()));
+        Ok(dialled)
     }
 
     fn note_failed(&self, error: &DialError) {

@@ -47,7 +47,14 @@ struct Inner {
     /// Ends when the origin server is silent for too long.
     idle: Idle,
     timeout: Duration,
+    /// Bytes of its answer that came in large frames.
+    bulk: usize,
 }
+
+/// From how many bytes on a frame is large.
+const LARGE: usize = 4 << 10;
+/// Bytes in large frames that make an answer long.
+const LONG: usize = 32 << 10;
 
 #[derive(Debug)]
 enum Answering {
@@ -78,6 +85,7 @@ impl Stream {
             answer: Answering::Awaited(answer),
             idle: Idle::new(*timeout),
             timeout: *timeout,
+            bulk: 0,
         };
         Some(Arc::new(Self { inner: Mutex::new(inner), connection }))
     }
@@ -115,6 +123,14 @@ impl Source for Stream {
     fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let mut inner = self.lock();
         let polled = inner.poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && frame.data_ref().is_some_and(|it| it.len() >= LARGE)
+        {
+            inner.bulk += LARGE;
+            if inner.bulk == LONG {
+                self.connection.widen();
+            }
+        }
         if let Poll::Ready(Some(Err(error))) = &polled {
             inner.upload = None;
             inner.answer = Answering::Over;

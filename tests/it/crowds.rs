@@ -4,6 +4,8 @@
 use std::{
     fs, io,
     net::TcpStream,
+    os::unix::fs::PermissionsExt as _,
+    process::{Command, Output},
     time::{Duration, Instant},
 };
 
@@ -16,6 +18,7 @@ use crate::support::{
     skip,
     wait::{PATIENCE, until},
 };
+use crate::unix_socket::with_socket;
 
 /// Asserts that this is the answer where there is no room, for anybody (`""`) or for this client.
 #[track_caller]
@@ -34,35 +37,38 @@ fn health(agent: &mut Agent) -> Answer {
 
 #[test]
 fn a_connection_too_many_is_told_so_and_there_is_room_again_when_another_goes() {
-    let appliance = Appliance::builder().set("limits.connections", "6").start();
-    let dial = |source| Agent::dial_from([127, 0, 0, source], appliance.address());
-    let mut one: Vec<Agent> = (0..5).map(|_| dial(2)).collect();
-    for agent in &mut one {
+    let (builder, socket, _folder) = with_socket();
+    let appliance = builder.set("limits.connections", "6").start();
+    // Whatever address of this machine it calls from.
+    let one = |at: u8| Agent::dial_from([127, at, 0, 2], appliance.address());
+    let other = || Agent::dial_unix(&socket);
+    let mut held: Vec<Agent> = (0..5).map(one).collect();
+    for agent in &mut held {
         assert_eq!(health(agent).status(), 200);
     }
-    let mut crowding = dial(2);
+    let mut crowding = one(5);
     assert_full(health(&mut crowding), "client_limit");
     assert!(crowding.is_closed() && crowding.ended_well());
-    let mut other = dial(3);
-    assert_eq!(health(&mut other).status(), 200);
-    let mut late = dial(4);
+    let mut first = other();
+    assert_eq!(health(&mut first).status(), 200);
+    let mut late = other();
     assert_full(health(&mut late), "");
     assert!(late.is_closed() && late.ended_well());
     // Who says nothing is told all the same.
-    assert_full(dial(4).answer("GET"), "");
+    assert_full(other().answer("GET"), "");
     // It is CONNECT that tunnels begin with.
-    let refused = dial(4).connect("localhost:443", &[]).unwrap_err();
+    let refused = other().connect("localhost:443", &[]).unwrap_err();
     assert_full(*refused, "");
-    one.pop().unwrap().break_off();
+    held.pop().unwrap().break_off();
     let scrape = until("there is room", || {
-        let mut late = dial(4);
-        late.send(format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n\r\n", appliance.address()));
+        let mut late = other();
+        late.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let answer = late.answer("GET");
         (answer.status() == 200).then(|| Scrape::read(&answer))
     });
     assert!(scrape.count("vultrino_refusals_total", &[("code", "overloaded")]) >= 4, "{}", scrape.text);
     assert_eq!(scrape.count("vultrino_client_connections", &[]), 6);
-    for agent in one.iter_mut().chain([&mut other]) {
+    for agent in held.iter_mut().chain([&mut first]) {
         assert_eq!(health(agent).status(), 200, "who is in stays in");
     }
     assert_eq!(appliance.printed().matches("clients are turned away").count(), 1, "{}", appliance.printed());
@@ -100,20 +106,23 @@ fn a_key_has_its_share_of_open_requests_wherever_it_calls_from() {
 
 #[test]
 fn an_address_without_a_key_has_its_share_of_open_requests() {
-    let appliance = Appliance::builder().set("limits.requests", "4").start();
+    let (builder, socket, _folder) = with_socket();
+    let appliance = builder.set("limits.requests", "4").start();
     let holding = Holding::start();
-    let agent = |source| Agent::dial_from([127, 0, 0, source], appliance.address()).towards(Way::Path, &holding.origin);
-    let mut held: Vec<Agent> = (0..3).map(|_| holding.hold(agent(2))).collect();
-    let mut crowding = agent(2);
+    // Whatever address of this machine it calls from.
+    let one = |at: u8| Agent::dial_from([127, 0, at, 2], appliance.address()).towards(Way::Path, &holding.origin);
+    let other = || Agent::through(&socket, &appliance, Way::Path, &holding.origin).unwrap();
+    let mut held: Vec<Agent> = (0..3).map(|at| holding.hold(one(at))).collect();
+    let mut crowding = one(3);
     assert_full(crowding.get("/crowding"), "client_limit");
-    agent(3).get("/other").expect_origins(200);
-    held.push(holding.hold(agent(3)));
-    assert_full(agent(4).get("/late"), "");
+    other().get("/other").expect_origins(200);
+    held.push(holding.hold(other()));
+    assert_full(other().get("/late"), "");
     // A client that goes leaves its room to others.
     held.pop().unwrap().break_off();
-    until("there is room", || (agent(4).get("/late").status() == 200).then_some(()));
+    until("there is room", || (other().get("/late").status() == 200).then_some(()));
     appliance.set("limits.requests", "1");
-    until("the lower limit counts", || (agent(4).get("/late").status() == 503).then_some(()));
+    until("the lower limit counts", || (other().get("/late").status() == 503).then_some(()));
     appliance.set("limits.requests", "100");
     until("the higher limit counts", || (crowding.get("/crowding").status() == 200).then_some(()));
     holding.release();
@@ -122,10 +131,32 @@ fn an_address_without_a_key_has_its_share_of_open_requests() {
     }
 }
 
+/// Each user of this machine is a client on the unix socket.
+#[test]
+fn a_user_does_not_take_the_unix_socket_from_others() {
+    let (builder, socket, folder) = with_socket();
+    let _appliance = builder.set("limits.connections", "4").start();
+    for (path, mode) in [(folder.path(), 0o755), (&*socket, 0o666)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let mut held: Vec<Agent> = (0..3).map(|_| Agent::dial_unix(&socket)).collect();
+    for agent in &mut held {
+        assert_eq!(health(agent).status(), 200);
+    }
+    assert_full(health(&mut Agent::dial_unix(&socket)), "client_limit");
+    let mut other = Command::new("setpriv");
+    other.args(["--reuid=65534", "--clear-groups", "curl", "-sS", "--unix-socket"]).arg(&socket);
+    other.args(["-o", "/dev/null", "-w", "%{http_code}", "http://localhost/health"]);
+    match other.output() {
+        Ok(Output { status, stdout, .. }) if status.success() => assert_eq!(String::from_utf8_lossy(&stdout), "200"),
+        done => skip::note("a_user_does_not_take_the_unix_socket_from_others", &format!("no other user: {done:?}")),
+    }
+}
+
 #[test]
 fn a_flood_that_takes_all_descriptors_costs_little_and_is_over_when_it_is_over() {
     const CLIENTS: usize = 300;
-    if run(std::process::Command::new("sh").args(["-c", "command -v prlimit"]), "").expect_success().is_empty() {
+    if run(Command::new("sh").args(["-c", "command -v prlimit"]), "").expect_success().is_empty() {
         return skip::note("a_flood_that_takes_all_descriptors_costs_little", "no prlimit");
     }
     let appliance = Appliance::builder().through(&["prlimit", "--nofile=64:64"]).start();

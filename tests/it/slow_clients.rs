@@ -156,3 +156,17 @@ fn long_answers(visit: &mut Visit) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn an_unfinished_head_over_the_limit_is_refused_before_its_end() {
+    let appliance = Appliance::builder().set("limits.header_bytes", "1024").set("limits.header_timeout", "60").start();
+    let origin = Origin::https();
+    for way in WAYS {
+        let mut agent = Agent::via(&appliance, way, &origin);
+        let head = agent.head("GET", "/", &[NAMED, ("X-Long", &"y".repeat(1024))]);
+        agent.send(head.trim_end());
+        agent.answer("GET").expect_refusal(431, "headers_too_large");
+        assert!(agent.is_closed(), "{way:?}");
+    }
+    assert!(origin.requests().is_empty());
+}

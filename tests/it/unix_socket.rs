@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 /// An appliance with a socket, at a path that is short enough.
-fn with_socket() -> (Builder, PathBuf, TempDir) {
+pub(crate) fn with_socket() -> (Builder, PathBuf, TempDir) {
     let folder = TempDir::with_prefix("vs-").unwrap();
     let path = folder.path().join("proxy.sock");
     let builder = Appliance::builder().set("server.socket", &format!("{:?}", path.display().to_string()));

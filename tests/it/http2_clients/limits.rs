@@ -4,7 +4,7 @@ use h2::Reason;
 
 use crate::support::{
     Appliance, Http2Client, Http2Origin, Origin,
-    frames::{HEADERS, PING, frame, head, last},
+    frames::{ACK, END_STREAM, GOAWAY, HEADERS, PING, SETTINGS, block, frame, head, last},
     http2_client::{Asked, RawClient, answer, head as head_of, run},
     http2_origin::send,
     origin::{Rest, judge},
@@ -33,6 +33,23 @@ fn a_stream_too_many_is_refused_and_the_others_go_on() {
         }
     });
     assert_eq!(origin.heads().len(), 10);
+}
+
+#[test]
+fn a_head_without_an_end_is_not_waited_for() {
+    let appliance = Appliance::builder().set("limits.header_timeout", "1").start();
+    let origin = Http2Origin::start();
+    let (swarm, authority) = (Swarm::of_http2(&appliance, None), origin.authority());
+    let section = block(&[(":method", "GET"), (":scheme", "https"), (":authority", &authority), (":path", "/")]);
+    run(async {
+        let mut client = RawClient::to(&swarm, &authority).await.unwrap();
+        // Its own confirmation would be a frame between the pieces of the head.
+        client.until(|it| it.kind == SETTINGS && it.flags & ACK == 0).await.unwrap();
+        client.write(&frame(HEADERS, END_STREAM, 1, &section)).await.unwrap();
+        let end = client.until(|it| it.kind == GOAWAY).await.unwrap().go_away().unwrap();
+        assert_eq!(end.reason, Reason::ENHANCE_YOUR_CALM);
+    });
+    assert!(origin.heads().is_empty());
 }
 
 #[test]

@@ -304,9 +304,9 @@ fn a_description_is_told_as_data_that_cannot_disguise_itself() {
 }
 
 #[test]
-fn messages_on_their_way_take_of_the_memory_of_all_and_what_is_small_still_gets_through() {
-    const FIT: usize = 14;
-    let appliance = server().start();
+fn messages_on_their_way_take_of_their_callers_memory_and_small_ones_still_get_through() {
+    const FIT: usize = 7;
+    let appliance = server().key("other", "all").start();
     let silent = Origin::https_with(|visit| {
         visit.drain();
         Ok(())
@@ -330,9 +330,11 @@ fn messages_on_their_way_take_of_the_memory_of_all_and_what_is_small_still_gets_
     let fault = mcp.fault(&frame);
     assert!(fault.message.contains("busy") || fault.message.contains("much"), "{fault:?}");
     mcp.call("list_credentials", &json!({})).done();
-    drop(held);
     let large =
         json!({ "credential": ALIAS, "method": "GET", "url": "https://localhost:1/", "body": "x".repeat(LARGE) });
+    let mut other = Door::Http.open(&appliance, appliance.key("other"));
+    assert_eq!(other.call("http_request", &large).code(), "upstream_error");
+    drop(held);
     until("there is room again", || {
         let said = mcp.try_call("http_request", &large);
         said.is_ok_and(|it| it.code() == "upstream_error").then_some(())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use vultrino::{
     audit::{Anchor, Door},
-    base::id::Id,
+    base::{id::Id, peer::Peer},
     identity::{ApiKey, KeyHash, Permissions, Principal, Role, principal::Holder},
     manage::{Caller, Description, ManageError, credentials, keys, policies, reveal, roles, upkeep},
     store::{Change, FileStore, StoreError},
@@ -29,7 +29,7 @@ fn holder(fixture: &Fixture, role: &Role) -> Principal {
 }
 
 fn with(principal: &Principal) -> Caller<'_> {
-    Caller { principal, door: Door::Api, source: Some("192.0.2.1:7000".parse().unwrap()) }
+    Caller { principal, door: Door::Api, source: Some(Peer::Tcp("192.0.2.1:7000".parse().unwrap())) }
 }
 
 fn made(fixture: &Fixture, name: &str, permissions: &str, scopes: &str) -> Role {

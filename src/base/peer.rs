@@ -2,21 +2,21 @@
 
 use std::{fmt, net::SocketAddr};
 
-/// By which listener a client came, and from where.
+/// The listener that accepted a connection, and who is at its other end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Peer {
-    /// The TCP listener.
+    /// The TCP listener; the address of the client.
     Tcp(SocketAddr),
-    /// The unix socket, whose clients have no address.
-    Socket,
+    /// The unix socket; the user id of the client's process when it connected.
+    Unix(u32),
 }
 
 impl Peer {
-    /// Where from, if it can be told.
+    /// The client's address; `None` on the unix socket.
     pub fn address(self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(address) => Some(address),
-            Self::Socket => None,
+            Self::Unix(_) => None,
         }
     }
 }
@@ -25,7 +25,7 @@ impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
-            Self::Socket => f.write_str("the unix socket"),
+            Self::Unix(user) => write!(f, "the unix socket (uid {user})"),
         }
     }
 }
