@@ -7,7 +7,7 @@ CLIENTS := target/clients
 RUST := 1.95
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-micro instructions dist book needs fmt clippy rustdoc tidy one-provider deny
+.PHONY: help run test check bench bench-micro instructions siege dist book needs fmt clippy rustdoc tidy one-provider deny
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ bench-micro: needs ## what each piece of a request costs; BENCH="decide" and the
 instructions: needs ## count the instructions of a request anew, for `make test` to compare with; needs valgrind
 	$(CARGO) build --release --locked -p vultrino
 	$(CARGO) test --locked --test it -- --quiet --ignored --exact --nocapture instructions::the_figures_are_written_down
+
+siege: needs ## attack with all that the default limits admit, and print what others notice; needs 16,000 open files
+	$(CARGO) build --release --locked -p vultrino
+	$(CARGO) test --locked --test it -- --quiet --ignored --exact --nocapture siege::others_are_served_at_the_default_limits
 
 dist: needs ## the binary as it is shipped, in target/dist/vultrino; takes minutes
 	$(CARGO) build --profile dist --locked -p vultrino

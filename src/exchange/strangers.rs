@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     audit::{Entry, Outcome, Record, Recorder},
-    base::capacity::Network,
+    base::{capacity::Network, peer::Peer},
 };
 
 /// How long refusals are counted before the next line is written.
@@ -94,7 +94,7 @@ impl Key {
     fn of(record: &Record) -> Self {
         let key = record.key();
         let prefix = if key == b"-" || key == b"?" { &[][..] } else { key };
-        let (client, reason) = (Some(Network::of(record.source())), record.reason.unwrap_or_default());
+        let (client, reason) = (Some(Network::of(record.source().map(Peer::Tcp))), record.reason.unwrap_or_default());
         Self { client, reason, prefix: prefix.into() }
     }
 }

@@ -244,7 +244,7 @@ impl Streams {
         let key = key_in(&head.fields).or(self.tunnel.presented.key);
         let presented = &Presented { key, alias: None };
         let keyless = worker.config.load().is_keyless(self.peer);
-        let caller = Caller { presented, keyless, source: self.peer.address() };
+        let caller = Caller { presented, keyless, source: Some(self.peer) };
         let refusal = worker.exchange.refuse(Door::Connect, &caller, &head.method, &head.target, refusal);
         respond.refuse(&refusal, timeout).await
     }

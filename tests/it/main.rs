@@ -113,6 +113,8 @@ mod rollback;
 #[cfg(test)]
 mod sharing;
 #[cfg(test)]
+mod siege;
+#[cfg(test)]
 mod slow_clients;
 #[cfg(test)]
 mod smuggling;

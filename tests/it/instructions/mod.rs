@@ -80,7 +80,7 @@ fn missing() -> Option<String> {
 }
 
 /// The release build: that of the tests is not what anybody runs.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     Path::new(VULTRINO).parent().unwrap().with_file_name("release").join("vultrino")
 }
 

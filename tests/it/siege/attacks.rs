@@ -1,0 +1,151 @@
+//! The attacks: each takes as much as it can of what all callers share, and holds it.
+
+use std::{
+    any::Any,
+    io::{self, Write as _},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use tokio::io::AsyncWriteExt as _;
+
+use crate::{
+    siege::Scene,
+    support::{
+        Agent, Http2Origin,
+        appliance::ALIAS,
+        http2_origin::send,
+        swarm::{read_head, serve},
+        wait::until,
+    },
+};
+
+/// One attack.
+pub(crate) struct Attack {
+    pub name: &'static str,
+    /// How often it is repeated in `make test`, and in full.
+    pub times: [usize; 2],
+    /// By how many MiB the memory of the process may grow under it, in `make test` and in full.
+    pub most_mib: [u64; 2],
+    /// Begins it; what it gives holds on to what was taken.
+    pub begin: fn(&Scene, usize) -> Box<dyn Any>,
+}
+
+pub(crate) const ALL: [Attack; 5] = [
+    Attack { name: "unfinished messages", times: [15, 100], most_mib: [90, 120], begin: unfinished_messages },
+    Attack { name: "unread HTTP/2 answers", times: [120, 1536], most_mib: [50, 450], begin: unread_http2 },
+    Attack { name: "unread HTTP/1.1 answers", times: [100, 1536], most_mib: [40, 300], begin: unread_http1 },
+    Attack { name: "loopback addresses", times: [450, 14_000], most_mib: [20, 400], begin: loopback_addresses },
+    Attack { name: "unfinished heads", times: [250, 1000], most_mib: [30, 50], begin: unfinished_heads },
+];
+
+/// All of a message of MCP but its last byte.
+fn unfinished_messages(scene: &Scene, times: usize) -> Box<dyn Any> {
+    const LONGEST: usize = 4 << 20;
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {LONGEST}\r\n\r\n",
+        scene.appliance.address(),
+        scene.appliance.key("hostile"),
+    );
+    let rest = vec![b' '; LONGEST - 1];
+    let one = |_| {
+        let mut agent = scene.dial(1);
+        // Who is refused need not be heard to the end.
+        drop(agent.try_send(&head).and_then(|()| agent.try_send(&rest)));
+        agent
+    };
+    Box::new((0..times).map(one).collect::<Vec<Agent>>())
+}
+
+/// Long answers of HTTP/2 origins of its own, of which nothing is read.
+fn unread_http2(scene: &Scene, times: usize) -> Box<dyn Any> {
+    let sent = Arc::<AtomicUsize>::default();
+    let origins: Vec<Http2Origin> = (0..times.div_ceil(8)).map(|_| endless(&sent)).collect();
+    let authority = |at: usize| origins[at % origins.len()].authority();
+    let agents: Vec<Agent> = (0..times).map(|at| ask(scene, &authority(at))).collect();
+    until("all have been asked", || {
+        (origins.iter().map(|it| it.known().heads.len()).sum::<usize>() == times).then_some(())
+    });
+    settle(&sent);
+    Box::new((origins, agents))
+}
+
+fn endless(sent: &Arc<AtomicUsize>) -> Http2Origin {
+    let counter = Arc::clone(sent);
+    Http2Origin::with(move |mut call| {
+        let counter = Arc::clone(&counter);
+        async move {
+            let mut stream = call.answer(200, &[]);
+            while send(&mut stream, vec![b'x'; 16 << 10].into()).await {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    })
+}
+
+/// The same over HTTP/1.1, where what is unread waits in the system.
+fn unread_http1(scene: &Scene, times: usize) -> Box<dyn Any> {
+    let [asked, sent] = <[Arc<AtomicUsize>; 2]>::default();
+    let (of_origin, counter) = (Arc::clone(&asked), Arc::clone(&sent));
+    let authority = serve(move |mut line| {
+        let (asked, sent) = (Arc::clone(&of_origin), Arc::clone(&counter));
+        async move {
+            read_head(&mut line).await?;
+            asked.fetch_add(1, Ordering::Relaxed);
+            // What is sent before would keep others from asking.
+            while asked.load(Ordering::Relaxed) < times {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            line.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n").await?;
+            loop {
+                line.write_all(&[b'x'; 16 << 10]).await?;
+                line.flush().await?;
+                sent.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    });
+    let agents: Vec<Agent> = (0..times).map(|_| ask(scene, &authority)).collect();
+    until("all have been asked", || (asked.load(Ordering::Relaxed) >= times).then_some(()));
+    settle(&sent);
+    Box::new(agents)
+}
+
+/// Asks and does not read.
+fn ask(scene: &Scene, authority: &str) -> Agent {
+    let mut agent = scene.dial(1);
+    let (host, key) = (scene.appliance.address(), scene.appliance.key("hostile"));
+    let fields = format!("Host: {host}\r\nAuthorization: Bearer {key}\r\nX-Vultrino-Credential: {ALIAS}");
+    agent.send(format!("GET /https://{authority}/ HTTP/1.1\r\n{fields}\r\n\r\n"));
+    agent
+}
+
+/// Until every buffer on the way is full.
+fn settle(moved: &AtomicUsize) {
+    let mut before = 0;
+    until("nothing moves any more", || {
+        thread::sleep(Duration::from_millis(300));
+        let now = moved.load(Ordering::Relaxed);
+        (std::mem::replace(&mut before, now) == now && now > 0).then_some(())
+    });
+}
+
+/// A program without a key that connects from many addresses of its machine.
+fn loopback_addresses(scene: &Scene, times: usize) -> Box<dyn Any> {
+    Box::new((0..times).filter_map(|at| scene.try_dial(at).ok()).collect::<Vec<_>>())
+}
+
+/// Long heads without their ends, from a program without a key.
+fn unfinished_heads(scene: &Scene, times: usize) -> Box<dyn Any> {
+    let long = |it: &str| it.repeat(60_000);
+    let head = format!("GET /{} HTTP/1.1\r\nHost: localhost\r\nX: {}", long("p"), long("y"));
+    let one = |at: usize| -> io::Result<std::net::TcpStream> {
+        let mut socket = scene.try_dial(at)?;
+        socket.write_all(head.as_bytes())?;
+        Ok(socket)
+    };
+    Box::new((0..times).filter_map(|at| one(at).ok()).collect::<Vec<_>>())
+}
