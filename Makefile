@@ -5,9 +5,12 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # The tests look for their clients here, wherever the build goes.
 CLIENTS := target/clients
 RUST := 1.95
+# Times that `make flaky` runs the tests.
+N ?= 10
+RUN_TESTS := $(CARGO) test --workspace --locked --no-fail-fast -- --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-micro instructions siege dist book needs fmt clippy rustdoc tidy one-provider deny
+.PHONY: help run test flaky check bench bench-micro instructions siege dist book needs fmt clippy rustdoc tidy one-provider deny
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,7 +20,12 @@ run: needs ## build Vultrino and show it at work on made-up data; ARGS=--once en
 
 test: needs $(CLIENTS)/ready ## install the clients that the tests use, and run every test
 	$(CARGO) build --release --locked -p vultrino
-	$(CARGO) test --workspace --locked --no-fail-fast -- --quiet
+	$(RUN_TESTS)
+
+flaky: needs $(CLIENTS)/ready ## run every test N times (10) with all cores busy, and list those that failed
+	$(CARGO) build --release --locked -p vultrino
+	$(CARGO) test --workspace --locked --no-run
+	tests/flaky.sh $(N) $(TARGET)/flaky $(RUN_TESTS)
 
 check: needs fmt clippy rustdoc tidy one-provider deny ## format, lints, documentation, house rules, dependencies
 
