@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::{self, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::{Shutdown, TcpStream},
     path::Path,
     thread,
@@ -36,21 +36,22 @@ impl Stream {
         Ok(())
     }
 
-    /// Reads to the end.
+    /// Reads to the end; fails if anything else arrives, or less.
     fn expect(&self, from: &mut impl Read) -> io::Result<()> {
         let (mut at, mut buffer) = (0, vec![0; 64 << 10]);
         loop {
             let count = from.read(&mut buffer)?;
             if count == 0 {
-                assert_eq!(at, LENGTH, "it ended too early");
-                return Ok(());
+                let short = || io::Error::new(ErrorKind::UnexpectedEof, format!("the stream ended after {at} bytes"));
+                return if at == LENGTH { Ok(()) } else { Err(short()) };
             }
-            for byte in &mut buffer[..count].chunks(4 << 10) {
+            for piece in buffer[..count].chunks(4 << 10) {
                 let place = at % self.0.len();
-                let here = byte.len().min(self.0.len() - place);
-                assert!(byte[..here] == self.0[place..place + here], "it is another one behind {at} bytes");
-                assert!(byte[here..] == self.0[..byte.len() - here], "it is another one behind {at} bytes");
-                at += byte.len();
+                let here = piece.len().min(self.0.len() - place);
+                if piece[..here] != self.0[place..place + here] || piece[here..] != self.0[..piece.len() - here] {
+                    return Err(io::Error::new(ErrorKind::InvalidData, format!("other bytes after {at}")));
+                }
+                at += piece.len();
             }
         }
     }
@@ -95,13 +96,23 @@ fn pipes(pid: u32) -> usize {
     ends.filter_map(|end| fs::read_link(end.unwrap().path()).ok()).filter(|it| is_pipe(it)).count() / 2
 }
 
-/// Until what nobody reads fills all that is on the way.
-fn full(origin: &Origin) {
+/// Waits until the proxy reads no more from the origin because nobody reads from the proxy: bytes wait for it, and all its
+/// threads sleep.
+fn full(origin: &Origin, appliance: &Appliance) {
     let mut last = 0;
     until("all buffers are full", || {
         let now = queued(origin.port());
-        (std::mem::replace(&mut last, now) == now && now > 0).then_some(())
+        let is_steady = std::mem::replace(&mut last, now) == now && now > 0;
+        (is_steady && is_asleep(appliance.pid())).then_some(())
     });
+}
+
+/// Whether no thread of a process runs or waits for a core.
+fn is_asleep(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    threads
+        .map(|it| fs::read_to_string(it.unwrap().path().join("stat")))
+        .all(|it| it.is_ok_and(|it| it.contains(") S ")))
 }
 
 #[test]
@@ -117,7 +128,7 @@ fn between_sockets_the_system_moves_it_and_from_elsewhere_it_is_copied() {
     let before = pipes(appliance.pid());
     for (agent, moved) in [(Agent::dial_unix(&unix), false), (Agent::dial(appliance.address()), true)] {
         let socket = tunnel(agent, &origin);
-        full(&origin);
+        full(&origin, &appliance);
         exchange(socket, &Stream::numbered(2), &Stream::numbered(1)).unwrap();
         assert_eq!(pipes(appliance.pid()) > before, moved);
     }
@@ -140,7 +151,7 @@ fn more_tunnels_than_there_are_pipes_are_served_all_the_same() {
     let workers = thread::available_parallelism().unwrap().get();
     // On a machine of so many cores that each worker has pipes enough, all of it is moved.
     let tunnels: Vec<_> = (0..3 * PIPES).map(|_| tunnel(Agent::dial(appliance.address()), &origin)).collect();
-    full(&origin);
+    full(&origin, &appliance);
     let owned = pipes(appliance.pid()) - before;
     assert!(owned > 0 && owned <= PIPES * workers, "{owned} pipes");
     peak.look();
@@ -159,7 +170,7 @@ fn a_tunnel_that_is_cut_takes_what_was_on_the_way_with_it() {
     let origin = origin();
     let appliance = Appliance::builder().reaching(&origin).set("proxy.intercept", "\"off\"").start();
     let cut = tunnel(Agent::dial(appliance.address()), &origin);
-    full(&origin);
+    full(&origin, &appliance);
     socket2::SockRef::from(&cut).set_linger(Some(std::time::Duration::ZERO)).unwrap();
     drop(cut);
     origin.until("it is cut, too", |seen| seen[0].over.then_some(()));
