@@ -38,7 +38,7 @@ bench-micro: needs ## what each piece of a request costs; BENCH="decide" and the
 
 instructions: needs ## count the instructions of a request anew, for `make test` to compare with; needs valgrind
 	$(CARGO) build --release --locked -p vultrino
-	$(CARGO) test --locked --test it -- --quiet --ignored --exact --nocapture instructions::the_figures_are_written_down
+	$(CARGO) test --workspace --locked --test it -- --quiet --ignored --exact --nocapture instructions::the_figures_are_written_down
 
 siege: needs ## attack with all that the default limits admit, and print what others notice; needs 16,000 open files
 	$(CARGO) build --release --locked -p vultrino
@@ -72,7 +72,7 @@ rustdoc:
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
 
 tidy:
-	$(CARGO) test --locked --test it -- --quiet tidy::
+	$(CARGO) test --workspace --locked --test it -- --quiet tidy::
 
 # Two TLS providers in one binary are a panic at run time; only aws-lc-rs may be in the tree.
 one-provider:

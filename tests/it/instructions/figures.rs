@@ -33,7 +33,7 @@ impl Figures {
 
     /// Writes these down.
     pub(crate) fn write(&self) {
-        let head = "# Instructions that one request takes, by its way, counted by callgrind.\n# Written by `make instructions`.\n\n";
+        let head = "# Instructions of Rust functions that one request takes, by its way, counted by callgrind.\n# Written by `make instructions`.\n\n";
         fs::write(file(), head.to_owned() + &toml::to_string(self).unwrap()).unwrap();
     }
 

@@ -1,10 +1,13 @@
-//! What a request costs, counted by callgrind in instructions of the whole process, so that it does not grow unnoticed.
+//! Instructions per request, counted by callgrind, so that the cost of a request does not grow unnoticed.
 //!
-//! The same requests take the same instructions on every machine of a kind, however busy it is; what does not belong to a
-//! request is left out by counting twice, with and without those that count.
+//! Only Rust functions are counted: the C library and aws-lc pick other code on other processors. Crates such as memchr
+//! pick by AVX2, so a processor must have it; valgrind executes no AVX-512. Each server is run twice, with and without the requests that count; the difference
+//! leaves out start, warm-up and end.
 
 #[cfg(test)]
 mod figures;
+#[cfg(test)]
+mod profile;
 #[cfg(test)]
 mod way;
 
@@ -23,6 +26,7 @@ use crate::support::{
     skip,
 };
 use figures::Figures;
+use profile::counted;
 use way::{ALL, Origins, Way};
 
 /// A caller with a key, and a credential under a policy: what every request of a user goes through.
@@ -67,8 +71,8 @@ fn the_figures_are_written_down() {
 
 /// Why nothing can be counted here.
 fn missing() -> Option<String> {
-    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        return Some("the figures are those of x86-64 and Linux".to_owned());
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) || !has_avx2() {
+        return Some("the figures are those of Linux on an x86-64 processor with AVX2".to_owned());
     }
     for tool in ["valgrind", "taskset"] {
         if Command::new(tool).arg("--version").output().is_err() {
@@ -77,6 +81,11 @@ fn missing() -> Option<String> {
     }
     let stale = "the release build is not that of these sources: cargo build --release --locked -p vultrino";
     (!is_current(&program())).then(|| stale.to_owned())
+}
+
+/// Crates such as memchr have code for it.
+fn has_avx2() -> bool {
+    fs::read_to_string("/proc/cpuinfo").is_ok_and(|it| it.split_ascii_whitespace().any(|flag| flag == "avx2"))
 }
 
 /// The release build: that of the tests is not what anybody runs.
@@ -104,7 +113,8 @@ fn measured() -> Figures {
     Figures { rustc: version("rustc"), valgrind: version("valgrind"), instructions }
 }
 
-/// Those of a server from its start to its end. One worker, so that nothing depends on which of them gets a connection.
+/// Instructions in Rust functions of a server, from its start to its end. It has one worker, so that nothing depends on
+/// which worker gets a connection.
 fn instructions(origins: &Origins, way: Option<Way>) -> u64 {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("instructions");
     fs::create_dir_all(&folder).unwrap();
@@ -120,13 +130,12 @@ fn instructions(origins: &Origins, way: Option<Way>) -> u64 {
         .set("rate_limits.proxy", "0")
         .sections(POLICY)
         .program(&program())
-        .through(&["taskset", "--cpu-list", &core, "valgrind", "--tool=callgrind", &out]);
+        .through(&["taskset", "--cpu-list", &core, "valgrind", "--tool=callgrind", "--demangle=no", &out]);
     let mut appliance = origins.settings(builder).start();
     origins.ask(&appliance, way);
     assert!(appliance.end().success(), "{}", appliance.printed());
     let text = fs::read_to_string(&profile).unwrap();
-    let totals = text.lines().find_map(|it| it.strip_prefix("totals: "));
-    totals.and_then(|it| it.trim().parse().ok()).unwrap_or_else(|| panic!("no totals in {}", profile.display()))
+    counted(&text).unwrap_or_else(|error| panic!("{}: {error}", profile.display())).rust
 }
 
 /// The first core that this process may use.
