@@ -1,8 +1,8 @@
 //! Instructions per request, counted by callgrind, so that the cost of a request does not grow unnoticed.
 //!
 //! Only Rust functions are counted: the C library and aws-lc pick other code on other processors. Crates such as memchr
-//! pick by AVX2, so a processor must have it; valgrind executes no AVX-512. Each server is run twice, with and without the requests that count; the difference
-//! leaves out start, warm-up and end.
+//! pick by AVX2, so a processor must have it; valgrind executes no AVX-512. Each server is run twice, with and without
+//! the requests that count; the difference leaves out start, warm-up and end.
 
 #[cfg(test)]
 mod figures;
