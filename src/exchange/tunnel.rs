@@ -51,24 +51,21 @@ impl Exchange {
         if self.upstream.forbids(&origin.authority) {
             return Err(Refusal::Address);
         }
-        let named = caller.presented.alias.as_deref().and_then(|it| snapshot.named(it));
-        let named = named.filter(|it| it.credential().is_bound_to(origin.scheme, &origin.authority));
-        let bound = snapshot.bound_to(origin).chain(named).any(|it| principal.reaches(&it.alias));
+        // Also those that are used only by name: a field inside the tunnel may name them.
+        let bound = snapshot.usable_at(origin).any(|it| principal.reaches(&it.alias));
         if !bound && !ports.contains(&origin.authority.port) {
             return Err(Refusal::Port);
         }
         let pinned = is_pinned(config, &origin.authority.host);
-        // A header inside the tunnel may still name a credential, so only `deny` closes it.
         if !bound && !pinned && config.unmatched == Unmatched::Deny {
             return Err(Refusal::Unmatched);
         }
         let ticket = self.live.enter();
         ticket.uses(Rights { holder: principal.holder().cloned(), ..Rights::default() });
-        let usable = || snapshot.usable_at(origin).any(|it| principal.reaches(&it.alias));
         let intercepted = match config.intercept {
             _ if pinned => false,
             Intercept::All => true,
-            Intercept::Bound => usable(),
+            Intercept::Bound => bound,
             Intercept::Off => false,
         };
         Ok(if intercepted { Admitted::Intercepted(ticket) } else { Admitted::Blind(Blind { principal, ticket }) })

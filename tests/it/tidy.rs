@@ -18,7 +18,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("ca", "base"),
     ("http1", "base"),
     ("http2", "base http1"),
-    ("upstream", "base http1 http2"),
+    ("upstream", "base identity http1 http2"),
     ("audit", "base identity credential policy upstream"),
     ("store", "base identity credential policy proposal audit seal"),
     ("oauth", "base credential upstream"),

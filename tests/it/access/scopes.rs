@@ -161,8 +161,9 @@ fn another_case_leads_out_of_no_scope_and_out_of_no_policy() {
     let policy = "[[policies]]\nname = \"closed\"\ncredential_pattern = \"github-*\"\ndefault_action = \"deny\"\n";
     let builder = server().role("writer", "read,write,execute", "github-*").key("writer", "writer").sections(policy);
     let builder = builder.role("other", "read,write,execute", "S*").key("other", "other");
-    let appliance = builder.credential(Credential::key("secret-db", "k", &["localhost:*"])).start();
     let origin = Origin::https();
+    let builder = builder.credential(Credential::key("secret-db", "k", &["localhost:*"])).reaching(&origin);
+    let appliance = builder.start();
     let new =
         |alias: &str| json!({ "alias": alias, "type": "api_key", "data": { "key": "k" }, "hosts": ["localhost:*"] });
     let mut api = appliance.api(appliance.key("writer"));

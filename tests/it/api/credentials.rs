@@ -304,16 +304,19 @@ fn outside_the_scope_there_is_nothing_to_be_seen() {
 }
 
 #[test]
-fn how_an_alias_is_spelt_that_is_taken_out_of_scope_is_not_told() {
+fn an_alias_that_is_taken_in_another_case_is_shown_to_those_in_whose_scope_it_is() {
     let appliance = guarded().start();
     let (wide, narrow) = (Client::that_may(&appliance, "write", ""), Client::that_may(&appliance, "write", "aws-*"));
+    let other = Client::that_may(&appliance, "write", "gcp-*");
     let new =
         |alias: &str| json!({ "alias": alias, "type": "api_key", "data": { "key": "k" }, "hosts": ["a.example.com"] });
     created(&wide.send("POST", "/v1/credentials", &new("AWS-prod")));
-    let refusal = narrow.send("POST", "/v1/credentials", &new("aws-prod")).expect_refusal(409, "conflict");
-    assert!(refusal.message.contains("`aws-prod`") && !refusal.text.contains("AWS-prod"), "{refusal:?}");
-    let refusal = wide.send("POST", "/v1/credentials", &new("aws-prod")).expect_refusal(409, "conflict");
-    assert!(refusal.message.contains("`AWS-prod`"), "{refusal:?}");
+    for client in [narrow, wide] {
+        let refusal = client.send("POST", "/v1/credentials", &new("aws-prod")).expect_refusal(409, "conflict");
+        assert!(refusal.message.contains("`AWS-prod`"), "{refusal:?}");
+    }
+    let refusal = other.send("POST", "/v1/credentials", &new("aws-prod")).expect_refusal(403, "forbidden");
+    assert!(!refusal.text.contains("AWS-prod"), "{refusal:?}");
 }
 
 #[test]

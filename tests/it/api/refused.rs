@@ -88,11 +88,11 @@ fn what_has_a_line_of_its_own_gets_no_other() {
 }
 
 #[test]
-fn all_bodies_together_have_one_bound_and_what_is_small_still_gets_through() {
+fn the_bodies_of_a_caller_have_one_bound_and_what_is_small_still_gets_through() {
     let appliance = Appliance::start();
     let client = Client::of(&appliance);
     let unfinished = || begun(&appliance, "", 10 * MIB, 9 * MIB);
-    let held: Vec<Agent> = (0..6).map(|_| unfinished()).collect();
+    let held: Vec<Agent> = (0..3).map(|_| unfinished()).collect();
     // Else what comes next may take the room of one of them.
     until("all that came is read", || (queued(appliance.address().port()) == 0).then_some(()));
     let text = format!("{{}}{}", " ".repeat(4 * MIB));

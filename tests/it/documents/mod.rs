@@ -139,6 +139,7 @@ fn the_table_of_audited_actions_is_whole() {
             "list_credentials",
             "get_credential_info",
             "read_resource",
+            "audit_read",
         ]
         .map(str::to_owned),
     );

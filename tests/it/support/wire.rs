@@ -38,7 +38,12 @@ impl Message {
     /// Asserts that nothing stands in this request which is meant for Vultrino or comes from it, whatever else does.
     #[track_caller]
     pub(crate) fn assert_nothing_of_ours(&self) {
-        for (name, value) in self.fields.iter().chain(&self.trailers) {
+        // After a body, or a method that origins may not know, the connection is not used again.
+        let is_known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].contains(&self.method());
+        let is_plain = is_known && self.body.is_empty() && self.values("transfer-encoding").is_empty();
+        let is_last = !is_plain && self.values("connection") == ["close"];
+        let fields = self.fields.iter().filter(|(name, _)| !(is_last && name.eq_ignore_ascii_case("connection")));
+        for (name, value) in fields.chain(&self.trailers) {
             let (name, lower) = (name.to_ascii_lowercase().replace('_', "-"), value.to_ascii_lowercase());
             let hop = ["connection", "keep-alive", "te", "upgrade", "via", "forwarded", "x-forwarded-for"];
             let ours = name.starts_with("x-vultrino") || name.starts_with("proxy-") || name.starts_with("x-forwarded-");
