@@ -42,7 +42,9 @@ instructions: needs ## count the instructions of a request anew, for `make test`
 
 siege: needs ## attack with all that the default limits admit, and print what others notice; needs 16,000 open files
 	$(CARGO) build --release --locked -p vultrino
-	$(CARGO) test --locked --test it -- --quiet --ignored --exact --nocapture siege::others_are_served_at_the_default_limits
+	$(CARGO) test --locked --test it -- --quiet --ignored --exact --nocapture \
+		siege::others_are_served_at_the_default_limits \
+		sharing::disorder::disorderly_origins_mix_nothing_up_in_ten_thousand_requests
 
 dist: needs ## the binary as it is shipped, in target/dist/vultrino; takes minutes
 	$(CARGO) build --profile dist --locked -p vultrino

@@ -5,9 +5,9 @@ use std::{
     io::{self, Write as _},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -35,12 +35,15 @@ pub(crate) struct Attack {
     pub begin: fn(&Scene, usize) -> Box<dyn Any>,
 }
 
-pub(crate) const ALL: [Attack; 5] = [
+pub(crate) const ALL: [Attack; 8] = [
     Attack { name: "unfinished messages", times: [15, 100], most_mib: [90, 120], begin: unfinished_messages },
     Attack { name: "unread HTTP/2 answers", times: [120, 1536], most_mib: [50, 450], begin: unread_http2 },
     Attack { name: "unread HTTP/1.1 answers", times: [100, 1536], most_mib: [40, 300], begin: unread_http1 },
     Attack { name: "loopback addresses", times: [450, 14_000], most_mib: [20, 400], begin: loopback_addresses },
     Attack { name: "unfinished heads", times: [250, 1000], most_mib: [30, 50], begin: unfinished_heads },
+    Attack { name: "large messages", times: [8, 400], most_mib: [60, 120], begin: large_messages },
+    Attack { name: "many Connection options", times: [50, 20_000], most_mib: [30, 60], begin: connection_options },
+    Attack { name: "made-up keys", times: [100, 20_000], most_mib: [30, 60], begin: made_up_keys },
 ];
 
 /// All of a message of MCP but its last byte.
@@ -136,6 +139,87 @@ fn settle(moved: &AtomicUsize) {
 /// A program without a key that connects from many addresses of its machine.
 fn loopback_addresses(scene: &Scene, times: usize) -> Box<dyn Any> {
     Box::new((0..times).filter_map(|at| scene.try_dial(at).ok()).collect::<Vec<_>>())
+}
+
+/// Programs that go on until they have asked often enough, or until this is dropped.
+struct Busy {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Busy {
+    /// Two of them, which do this with a connection of their own: each time with another number.
+    fn new(
+        scene: &Scene,
+        times: usize,
+        each: impl Fn(&mut Agent, usize) -> io::Result<()> + Clone + Send + 'static,
+    ) -> Self {
+        let (stop, proxy) = (Arc::<AtomicBool>::default(), scene.appliance.address());
+        let one = |first: usize| {
+            let (stop, each) = (Arc::clone(&stop), each.clone());
+            thread::spawn(move || {
+                let mut agent = Agent::dial(proxy);
+                for at in (first..times).step_by(2).take_while(|_| !stop.load(Ordering::Relaxed)) {
+                    // Refused with an end of the connection, or at its limit.
+                    if each(&mut agent, at).is_err() {
+                        agent = Agent::dial(proxy);
+                    }
+                }
+            })
+        };
+        let threads = [0, 1].map(one).into();
+        Self { stop, threads }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            thread.join().unwrap();
+        }
+    }
+}
+
+/// Messages of MCP that are whole, of the longest kind: to be read, checked and parsed.
+fn large_messages(scene: &Scene, times: usize) -> Box<dyn Any> {
+    let filler = "x".repeat((4 << 20) - 1024);
+    let message =
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\",\"params\":{{\"x\":\"{filler}\"}}}}");
+    let fields =
+        format!("Host: {}\r\nAuthorization: Bearer {}", scene.appliance.address(), scene.appliance.key("hostile"));
+    let kind = "Content-Type: application/json\r\nAccept: application/json, text/event-stream";
+    let head = format!("POST /mcp HTTP/1.1\r\n{fields}\r\n{kind}\r\nContent-Length: {}\r\n\r\n", message.len());
+    let whole = Arc::new(head + &message);
+    Box::new(Busy::new(scene, times, move |agent, _| {
+        agent.try_send(whole.as_bytes())?;
+        agent.try_answer("POST").map(drop)
+    }))
+}
+
+/// Requests whose `Connection` names as many fields as fit, and which have as many.
+fn connection_options(scene: &Scene, times: usize) -> Box<dyn Any> {
+    let options: Vec<String> = (0..9000).map(|at| format!("x{at}")).collect();
+    let fields =
+        format!("Host: {}\r\nAuthorization: Bearer {}", scene.appliance.address(), scene.appliance.key("hostile"));
+    let request = format!(
+        "GET /https://localhost:1/ HTTP/1.1\r\n{fields}\r\nX-Vultrino-Credential: {ALIAS}\r\nConnection: {}\r\n\r\n",
+        options.join(","),
+    );
+    Box::new(Busy::new(scene, times, move |agent, _| {
+        agent.try_send(&request)?;
+        agent.try_answer("GET").map(drop)
+    }))
+}
+
+/// Requests of a program without a key that makes one up each time: each is to be refused, counted and recorded.
+fn made_up_keys(scene: &Scene, times: usize) -> Box<dyn Any> {
+    let host = scene.appliance.address();
+    Box::new(Busy::new(scene, times, move |agent, at| {
+        let key = format!("Authorization: Bearer vk_{at:032}");
+        agent.try_send(format!("GET /https://localhost:1/ HTTP/1.1\r\nHost: {host}\r\n{key}\r\n\r\n"))?;
+        agent.try_answer("GET").map(drop)
+    }))
 }
 
 /// Long heads without their ends, from a program without a key.
