@@ -227,19 +227,18 @@ impl Snapshot {
         Tenant {
             caller: holder.map(|it| it.key.hash),
             credential: known.map(|it| Arc::clone(&it.alias)),
-            generations: [holder.map_or(0, |it| it.generation), known.map_or(0, |it| self.judged(it).generation)],
+            generation: generation(holder, known.map(|it| self.judged(it))),
         }
     }
 
     /// Whether requests can still have this tenant: its key is valid, and neither role, credential nor policies have
     /// changed.
     pub fn is_current(&self, tenant: &Tenant, now: Timestamp) -> bool {
-        let Tenant { caller, credential, generations: [of_caller, of_credential] } = tenant;
-        let holds = |it: &Arc<Holder>| it.generation == *of_caller && !it.key.is_expired(now);
-        caller.is_none_or(|hash| self.holders.get(&hash).is_some_and(holds))
-            && credential
-                .as_ref()
-                .is_none_or(|alias| self.named(alias).is_some_and(|it| self.judged(it).generation == *of_credential))
+        let holder = tenant.caller.and_then(|hash| self.holders.get(&hash)).filter(|it| !it.key.is_expired(now));
+        let known = tenant.credential.as_ref().and_then(|alias| self.named(alias));
+        holder.is_some() == tenant.caller.is_some()
+            && known.is_some() == tenant.credential.is_some()
+            && generation(holder, known.map(|it| self.judged(it))) == tenant.generation
     }
 
     /// All of them.
@@ -273,6 +272,12 @@ impl Snapshot {
             }
         }
     }
+}
+
+/// See [`Tenant::generation`].
+fn generation(holder: Option<&Arc<Holder>>, judged: Option<&Judged>) -> u64 {
+    // Both are hashes already; turned, so that they do not cancel each other out.
+    holder.map_or(0, |it| it.generation) ^ judged.map_or(0, |it| it.generation.rotate_left(1))
 }
 
 /// Whether the credential is already found under the exact host, so that it does not count twice.

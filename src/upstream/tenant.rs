@@ -17,9 +17,9 @@ pub struct Tenant {
     pub caller: Option<KeyHash>,
     /// The alias; `None` where nothing is injected.
     pub credential: Option<Arc<str>>,
-    /// Hashes of all that decides about the caller and about the credential: key and role; credential, its secret and the
-    /// policies that match it.
-    pub generations: [u64; 2],
+    /// A hash of all that decides about the two: the role of the key; the credential, its secret and the policies that match
+    /// it. Other changes leave it as it is.
+    pub generation: u64,
 }
 
 /// What idle connections are found by.
@@ -33,7 +33,7 @@ pub struct PoolKey {
 
 impl Hash for PoolKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // The generations cover caller and credential, which are long.
-        (&self.origin, self.tenant.generations).hash(state);
+        // The generation covers caller and credential, which are long.
+        (&self.origin, self.tenant.generation).hash(state);
     }
 }
