@@ -202,6 +202,7 @@ impl Refusal {
         let mut head = AnswerHead::new(status);
         head.fields.append("Content-Type", b"application/json");
         head.fields.append("Cache-Control", b"no-store");
+        head.fields.append("X-Content-Type-Options", b"nosniff");
         head.fields.append("Proxy-Status", format!("vultrino; error={error}; details=\"{code}\"").as_bytes());
         match self {
             Self::ProxyUnauthorized | Self::ProxyKeyMissing | Self::ProxyKeylessKey => {

@@ -115,7 +115,10 @@ impl Session {
         Ok(match ingress {
             Ingress::Path(target) => Aim::Exchange(Door::Path, target, Presented::default()),
             Ingress::Forward(target) => Aim::Exchange(Door::Forward, target, classify::presented(head)?),
-            Ingress::Control => Aim::Control,
+            Ingress::Control => {
+                classify::check_single(head)?;
+                Aim::Control
+            }
         })
     }
 
