@@ -26,7 +26,7 @@ use crate::support::{
     skip,
 };
 use figures::Figures;
-use profile::counted;
+use profile::{Counted, counted};
 use way::{ALL, Origins, Way};
 
 /// A caller with a key, and a credential under a policy: what every request of a user goes through.
@@ -67,6 +67,32 @@ fn the_figures_are_written_down() {
     now.least(measured());
     print!("{}", before.beside(&now));
     now.write();
+}
+
+/// What makes the C library and aws-lc pick the code of a processor without AVX and what came later.
+const OF_OLDER_PROCESSORS: [(&str, &str); 2] = [
+    ("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-AVX2,-AVX,-BMI2,-ERMS,-FSRM,-AVX_Fast_Unaligned_Load"),
+    // Bits of EDX and ECX that CPUID gives for leaf 1, and of EBX and ECX for leaf 7.
+    ("OPENSSL_ia32cap", "~0x1040000000000000:~0x600e02b0120"),
+];
+
+#[test]
+fn the_figures_do_not_depend_on_what_the_c_library_and_aws_lc_pick() {
+    const TEST: &str = "the_figures_do_not_depend_on_what_the_c_library_and_aws_lc_pick";
+    if let Some(missing) = missing() {
+        return skip::note(TEST, &missing);
+    }
+    let origins = Origins::new();
+    let counted = |environment: &[(&str, &str)]| {
+        let [nothing, way] = [None, Some(Way::Path)].map(|way| counted_in(&origins, way, environment));
+        [(way.rust, nothing.rust), (way.other, nothing.other)]
+            .map(|(way, nothing)| i128::from(way) - i128::from(nothing))
+    };
+    let ([rust, other], [rust_before, other_before]) = (counted(&OF_OLDER_PROCESSORS), counted(&[]));
+    let apart = |one: i128, two: i128| (one - two).abs() * 1000 / two;
+    let told = format!("Rust {rust_before} and {rust}, other {other_before} and {other}");
+    assert!(apart(rust, rust_before) < 20, "{told}");
+    assert!(apart(other, other_before) > 20, "both times the same was picked: {told}");
 }
 
 /// Why nothing can be counted here.
@@ -113,12 +139,16 @@ fn measured() -> Figures {
     Figures { rustc: version("rustc"), valgrind: version("valgrind"), instructions }
 }
 
-/// Instructions in Rust functions of a server, from its start to its end. It has one worker, so that nothing depends on
-/// which worker gets a connection.
+/// Instructions in Rust functions of a server, from its start to its end.
 fn instructions(origins: &Origins, way: Option<Way>) -> u64 {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("instructions");
-    fs::create_dir_all(&folder).unwrap();
-    let profile = folder.join(way.map_or("nothing", Way::name));
+    counted_in(origins, way, &[]).rust
+}
+
+/// Instructions of a server in this environment, from its start to its end. It has one worker, so that nothing depends on
+/// which worker gets a connection.
+fn counted_in(origins: &Origins, way: Option<Way>, environment: &[(&str, &str)]) -> Counted {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let profile = folder.path().join("profile");
     let out = format!("--callgrind-out-file={}", profile.display());
     let core = first_core();
     let credential = Credential::key(ALIAS, KEY, &["localhost:*", "http://localhost:*"]);
@@ -131,11 +161,12 @@ fn instructions(origins: &Origins, way: Option<Way>) -> u64 {
         .sections(POLICY)
         .program(&program())
         .through(&["taskset", "--cpu-list", &core, "valgrind", "--tool=callgrind", "--demangle=no", &out]);
+    let builder = environment.iter().fold(builder, |it, (name, value)| it.env(name, value));
     let mut appliance = origins.settings(builder).start();
     origins.ask(&appliance, way);
     assert!(appliance.end().success(), "{}", appliance.printed());
     let text = fs::read_to_string(&profile).unwrap();
-    counted(&text).unwrap_or_else(|error| panic!("{}: {error}", profile.display())).rust
+    counted(&text).unwrap_or_else(|error| panic!("{}: {error}", profile.display()))
 }
 
 /// The first core that this process may use.
