@@ -22,7 +22,7 @@ fn every_row_is_measured_without_an_error() {
     assert!(good, "{stdout}{stderr}");
     let report: Value = serde_json::from_str(&stdout).unwrap();
     let rows = report["rows"].as_array().unwrap();
-    assert_eq!(rows.len(), 30);
+    assert_eq!(rows.len(), 32);
     for row in rows {
         let name = row["row"].as_str().unwrap();
         let figures: Vec<f64> = row.as_object().unwrap().values().filter_map(Value::as_f64).collect();

@@ -215,7 +215,8 @@ impl Agent {
     /// Asks for a tunnel.
     pub(crate) fn connect(&mut self, authority: &str, fields: &[(&str, &str)]) -> Result<(), Box<Answer>> {
         let fields = lines(fields);
-        self.send(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{fields}\r\n"));
+        // Who is turned away may be answered before it asks.
+        drop(self.try_send(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{fields}\r\n")));
         let (head, length) = self.read_as(wire::head).unwrap_or_else(|error| panic!("CONNECT {authority}: {error}"));
         if wire::status(&head.start) == Ok(200) {
             assert!(head.values("content-length").is_empty() && head.values("transfer-encoding").is_empty());
