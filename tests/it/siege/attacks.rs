@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use h2::Reason;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::{
@@ -18,8 +19,10 @@ use crate::{
     support::{
         Agent, Http2Origin,
         appliance::ALIAS,
+        frames::{PING, SETTINGS, bare, frame, reset},
+        http2_client::{RawClient, run},
         http2_origin::send,
-        swarm::{read_head, serve},
+        swarm::{Swarm, read_head, serve},
         wait::until,
     },
 };
@@ -35,7 +38,7 @@ pub(crate) struct Attack {
     pub begin: fn(&Scene, usize) -> Box<dyn Any>,
 }
 
-pub(crate) const ALL: [Attack; 8] = [
+pub(crate) const ALL: [Attack; 9] = [
     Attack { name: "unfinished messages", times: [15, 100], most_mib: [90, 120], begin: unfinished_messages },
     Attack { name: "unread HTTP/2 answers", times: [120, 1536], most_mib: [50, 450], begin: unread_http2 },
     Attack { name: "unread HTTP/1.1 answers", times: [100, 1536], most_mib: [40, 300], begin: unread_http1 },
@@ -44,6 +47,7 @@ pub(crate) const ALL: [Attack; 8] = [
     Attack { name: "large messages", times: [8, 400], most_mib: [60, 120], begin: large_messages },
     Attack { name: "many Connection options", times: [50, 20_000], most_mib: [30, 60], begin: connection_options },
     Attack { name: "made-up keys", times: [100, 20_000], most_mib: [30, 60], begin: made_up_keys },
+    Attack { name: "HTTP/2 floods", times: [4, 20_000], most_mib: [30, 60], begin: http2_floods },
 ];
 
 /// All of a message of MCP but its last byte.
@@ -141,34 +145,42 @@ fn loopback_addresses(scene: &Scene, times: usize) -> Box<dyn Any> {
     Box::new((0..times).filter_map(|at| scene.try_dial(at).ok()).collect::<Vec<_>>())
 }
 
-/// Programs that go on until they have asked often enough, or until this is dropped.
+/// Programs that go on until they have attacked often enough, or until this is dropped.
 struct Busy {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Busy {
-    /// Two of them, which do this with a connection of their own: each time with another number.
-    fn new(
-        scene: &Scene,
-        times: usize,
-        each: impl Fn(&mut Agent, usize) -> io::Result<()> + Clone + Send + 'static,
-    ) -> Self {
-        let (stop, proxy) = (Arc::<AtomicBool>::default(), scene.appliance.address());
+    /// Two of them, which share these times; each does what a function that is made for it does.
+    fn new<F: FnMut(usize) + Send + 'static>(times: usize, each: impl Fn() -> F) -> Self {
+        let stop = Arc::<AtomicBool>::default();
         let one = |first: usize| {
-            let (stop, each) = (Arc::clone(&stop), each.clone());
+            let (stop, each) = (Arc::clone(&stop), each());
             thread::spawn(move || {
-                let mut agent = Agent::dial(proxy);
-                for at in (first..times).step_by(2).take_while(|_| !stop.load(Ordering::Relaxed)) {
-                    // Refused with an end of the connection, or at its limit.
-                    if each(&mut agent, at).is_err() {
-                        agent = Agent::dial(proxy);
-                    }
-                }
+                (first..times).step_by(2).take_while(|_| !stop.load(Ordering::Relaxed)).for_each(each)
             })
         };
         let threads = [0, 1].map(one).into();
         Self { stop, threads }
+    }
+
+    /// The same with a connection each over HTTP/1.1, and another one when that has ended.
+    fn asking(
+        scene: &Scene,
+        times: usize,
+        each: impl Fn(&mut Agent, usize) -> io::Result<()> + Clone + Send + 'static,
+    ) -> Self {
+        let proxy = scene.appliance.address();
+        Self::new(times, || {
+            let (mut agent, each) = (Agent::dial(proxy), each.clone());
+            move |at| {
+                // Refused with an end of the connection, or at its limit.
+                if each(&mut agent, at).is_err() {
+                    agent = Agent::dial(proxy);
+                }
+            }
+        })
     }
 }
 
@@ -191,7 +203,7 @@ fn large_messages(scene: &Scene, times: usize) -> Box<dyn Any> {
     let kind = "Content-Type: application/json\r\nAccept: application/json, text/event-stream";
     let head = format!("POST /mcp HTTP/1.1\r\n{fields}\r\n{kind}\r\nContent-Length: {}\r\n\r\n", message.len());
     let whole = Arc::new(head + &message);
-    Box::new(Busy::new(scene, times, move |agent, _| {
+    Box::new(Busy::asking(scene, times, move |agent, _| {
         agent.try_send(whole.as_bytes())?;
         agent.try_answer("POST").map(drop)
     }))
@@ -206,7 +218,7 @@ fn connection_options(scene: &Scene, times: usize) -> Box<dyn Any> {
         "GET /https://localhost:1/ HTTP/1.1\r\n{fields}\r\nX-Vultrino-Credential: {ALIAS}\r\nConnection: {}\r\n\r\n",
         options.join(","),
     );
-    Box::new(Busy::new(scene, times, move |agent, _| {
+    Box::new(Busy::asking(scene, times, move |agent, _| {
         agent.try_send(&request)?;
         agent.try_answer("GET").map(drop)
     }))
@@ -215,10 +227,33 @@ fn connection_options(scene: &Scene, times: usize) -> Box<dyn Any> {
 /// Requests of a program without a key that makes one up each time: each is to be refused, counted and recorded.
 fn made_up_keys(scene: &Scene, times: usize) -> Box<dyn Any> {
     let host = scene.appliance.address();
-    Box::new(Busy::new(scene, times, move |agent, at| {
+    Box::new(Busy::asking(scene, times, move |agent, at| {
         let key = format!("Authorization: Bearer vk_{at:032}");
         agent.try_send(format!("GET /https://localhost:1/ HTTP/1.1\r\nHost: {host}\r\n{key}\r\n\r\n"))?;
         agent.try_answer("GET").map(drop)
+    }))
+}
+
+/// Connections over HTTP/2 whose requests are reset at once, between frames that ask for an answer each: until they are
+/// sent away.
+fn http2_floods(scene: &Scene, times: usize) -> Box<dyn Any> {
+    let swarm = Swarm::of_http2(&scene.appliance, Some(scene.appliance.key("hostile")));
+    let fields = [(":method", "GET"), (":scheme", "https"), (":authority", "localhost:1"), (":path", "/")];
+    let asked = [frame(PING, 0, 0, &[7; 8]), frame(SETTINGS, 0, 0, &[])].concat().repeat(10);
+    let one = |at: u32| [bare(2 * at + 1, &fields), reset(2 * at + 1, Reason::CANCEL), asked.clone()].concat();
+    let pieces: Arc<[Vec<u8>]> = (0..2000).map(one).collect();
+    Box::new(Busy::new(times, || {
+        let (swarm, pieces) = (swarm.clone(), Arc::clone(&pieces));
+        move |_| {
+            let flood = async {
+                match RawClient::to(&swarm, "localhost:1").await {
+                    Ok(client) => drop(client.flood(pieces.iter().cloned()).await),
+                    // It was sent away before it had said its preface.
+                    Err(_) => {}
+                }
+            };
+            run(flood);
+        }
     }))
 }
 
