@@ -3,7 +3,7 @@
 use std::{
     fmt, io,
     mem::MaybeUninit,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -12,6 +12,7 @@ use socket2::TcpKeepalive;
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
+    task::yield_now,
 };
 use tokio_rustls::{TlsStream, client};
 
@@ -29,6 +30,9 @@ const LEAST_UNREAD: usize = 128 << 10;
 const MOST_UNREAD: Most = Most { all: 256 << 20, each: 64 << 20 };
 /// Bytes that wait in the system because the peer does not take them, beside those that are on their way.
 const MOST_UNSENT: u32 = 128 << 10;
+
+/// Bytes that are read of a peer until others have their turn.
+const MOST_AT_ONCE: usize = 128 << 10;
 
 /// Bounds what the system keeps of what was written to this connection.
 ///
@@ -56,6 +60,8 @@ pub enum Wire {
 pub struct Socket {
     carrier: Carrier,
     moved: u64,
+    /// Bytes that were read without a pause.
+    at_once: usize,
     reset_on_drop: bool,
     /// Memory of the system; given back when the connection is closed.
     memory: Option<Share>,
@@ -113,12 +119,12 @@ impl Socket {
             Stream::Tcp(it) => Carrier::Tcp(it),
             Stream::Unix(it) => Carrier::Unix(it),
         };
-        Self { carrier, moved: 0, reset_on_drop: false, memory: None }
+        Self { carrier, moved: 0, at_once: 0, reset_on_drop: false, memory: None }
     }
 
     /// What a server that is spoken to over TLS passes on to another.
     pub fn within(tls: client::TlsStream<TcpStream>) -> Self {
-        Self { carrier: Carrier::Tls(Box::new(tls)), moved: 0, reset_on_drop: false, memory: None }
+        Self { carrier: Carrier::Tls(Box::new(tls)), moved: 0, at_once: 0, reset_on_drop: false, memory: None }
     }
 
     fn abort(&self) {
@@ -295,10 +301,20 @@ impl AsyncWrite for Wire {
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.at_once >= MOST_AT_ONCE {
+            self.at_once = 0;
+            // It wakes the task once the runtime has looked for what happened to others.
+            return pin!(yield_now()).poll(cx).map(Ok);
+        }
         let before = buf.filled().len();
-        ready!(of_carrier!(self, poll_read, cx, buf))?;
-        self.moved += (buf.filled().len() - before) as u64;
-        Poll::Ready(Ok(()))
+        let Poll::Ready(read) = of_carrier!(self, poll_read, cx, buf) else {
+            self.at_once = 0;
+            return Poll::Pending;
+        };
+        let count = buf.filled().len() - before;
+        self.at_once += count;
+        self.moved += count as u64;
+        Poll::Ready(read)
     }
 }
 
@@ -333,5 +349,56 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         of_carrier!(self, poll_shutdown, cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::poll_fn,
+        net::{Ipv4Addr, TcpListener},
+        pin::Pin,
+        task::Poll,
+    };
+
+    use tokio::{
+        io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf},
+        net::TcpStream,
+        runtime::Builder,
+    };
+
+    use crate::http1::wire::{MOST_AT_ONCE, Socket, Stream};
+
+    #[test]
+    fn whoever_sends_much_is_read_in_turns() {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let accepted = listener.accept().unwrap().0;
+            accepted.set_nonblocking(true).unwrap();
+            let mut socket = Socket::new(Stream::Tcp(TcpStream::from_std(accepted).unwrap()));
+            let sent = 3 * MOST_AT_ONCE;
+            let sending = tokio::spawn(async move { peer.write_all(&vec![0; sent]).await });
+            let (mut read, mut buffer) = (0, vec![0; 16 << 10]);
+            while read < sent {
+                let turn = poll_fn(|cx| {
+                    let mut turn = 0;
+                    loop {
+                        let mut buffer = ReadBuf::new(&mut buffer);
+                        match Pin::new(&mut socket).poll_read(cx, &mut buffer) {
+                            Poll::Ready(result) => turn += result.map(|()| buffer.filled().len()).unwrap(),
+                            Poll::Pending if turn == 0 => return Poll::Pending,
+                            Poll::Pending => return Poll::Ready(turn),
+                        }
+                    }
+                })
+                .await;
+                assert!(turn < MOST_AT_ONCE + buffer.len(), "{turn}");
+                read += turn;
+            }
+            assert_eq!(read, sent);
+            sending.await.unwrap().unwrap();
+        });
     }
 }
