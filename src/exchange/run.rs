@@ -176,9 +176,7 @@ impl Exchange {
                 let record = &mut open.entry.record;
                 record.set_source(caller.source.and_then(Peer::address));
                 record.set_method(method.as_str());
-                // A page of somebody else's is not the person at the machine, who needs no key.
-                let keyless = caller.keyless && !matches!(refusal, Refusal::ForeignHost | Refusal::ForeignPage);
-                self.name_caller(record, caller.presented.key.as_ref(), keyless);
+                self.name_caller(record, caller.presented.key.as_ref(), caller.keyless);
                 self.close_refused(open, refusal)
             }
             Err(unavailable) => unavailable,

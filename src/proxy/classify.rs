@@ -100,20 +100,30 @@ pub fn check_browser(
     if matches!(ingress, Ingress::Forward(_)) {
         return Ok(());
     }
+    match foreign(head, is_ours) {
+        Some(Refusal::ForeignHost) => Err(Refusal::ForeignHost),
+        _ if keyless && matches!(ingress, Ingress::Path(_)) && !bind::is_named_in(&head.fields) => {
+            Err(Refusal::MissingCredential)
+        }
+        Some(refusal) => Err(refusal),
+        None => Ok(()),
+    }
+}
+
+/// Why a request to an origin-form target may come from a page of another site in somebody's browser: it names a host
+/// that is not ours, or says so itself (`Sec-Fetch-Site`, `Origin`).
+pub fn foreign(head: &RequestHead, is_ours: impl Fn(&Authority) -> bool) -> Option<Refusal> {
     let host = head.fields.first(Known::Host).and_then(|it| std::str::from_utf8(it).ok());
     if let Some(host) = host
         && !Authority::parse(host, 80).is_ok_and(|it| is_ours(&it))
     {
-        return Err(Refusal::ForeignHost);
-    }
-    if keyless && matches!(ingress, Ingress::Path(_)) && !bind::is_named_in(&head.fields) {
-        return Err(Refusal::MissingCredential);
+        return Some(Refusal::ForeignHost);
     }
     let same_site = |it: &[u8]| matches!(it, b"same-origin" | b"none");
     let same_origin = |it: &[u8]| host.is_some_and(|host| it.strip_prefix(b"http://") == Some(host.as_bytes()));
     let foreign = head.fields.all(Known::SecFetchSite).any(|it| !same_site(it))
         || head.fields.all(Known::Origin).any(|it| !same_origin(it));
-    if foreign { Err(Refusal::ForeignPage) } else { Ok(()) }
+    foreign.then_some(Refusal::ForeignPage)
 }
 
 /// The origin that a CONNECT is for.

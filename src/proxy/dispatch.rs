@@ -139,7 +139,12 @@ impl Session {
     fn refuse(&self, door: Door, head: &RequestHead, refusal: Refusal) -> Refusal {
         let key = key_in(&head.fields).or(self.tunnel.as_ref().and_then(|it| it.presented.key));
         let presented = Presented { key, alias: None };
-        let caller = Caller { presented: &presented, keyless: self.is_keyless(), source: Some(self.peer) };
+        // A page of another site is not the person at the machine, who needs no key.
+        let is_foreign = self.tunnel.is_none()
+            && head.target.starts_with('/')
+            && classify::foreign(head, |it| self.worker.answers_for(it)).is_some();
+        let keyless = self.is_keyless() && !is_foreign;
+        let caller = Caller { presented: &presented, keyless, source: Some(self.peer) };
         self.worker.exchange.refuse(door, &caller, &head.method, &head.target, refusal)
     }
 

@@ -72,16 +72,31 @@ fn the_line_is_written_while_the_stranger_goes_on() {
 }
 
 #[test]
-fn pages_of_other_hosts_share_a_line() {
+fn pages_of_other_sites_share_a_line_whatever_is_wrong_with_what_they_ask() {
     let mut appliance = Appliance::start();
-    for _ in 0..30 {
-        let mut agent = Agent::dial(appliance.address());
-        agent.send("GET /https://localhost/x HTTP/1.1\r\nHost: rebound.example\r\n\r\n");
-        agent.answer("GET").expect_refusal(403, "forbidden").because("host_not_allowed");
+    let own = appliance.address().to_string();
+    let asked = [
+        ("/https://localhost/x", "rebound.example", "", 403),
+        ("/ftp://localhost/x", "rebound.example", "", 400),
+        ("/https://localhost/x", &own, "Sec-Fetch-Site: cross-site", 400),
+        ("/ftp://localhost/x", &own, "Sec-Fetch-Site: same-site", 400),
+        ("/ftp://localhost/x", &own, "Origin: https://page.example", 400),
+    ];
+    for (target, host, field, status) in asked {
+        let field = if field.is_empty() { String::new() } else { format!("{field}\r\n") };
+        for at in 0..30 {
+            let mut agent = Agent::dial(appliance.address());
+            agent.send(format!("GET {target}{at} HTTP/1.1\r\nHost: {host}\r\n{field}\r\n"));
+            assert_eq!(agent.answer("GET").status(), status, "{target} {host} {field}");
+        }
     }
-    let lines = lines(&mut appliance, "host_not_allowed");
-    assert_eq!(sum(&lines), 30);
-    assert!(lines.len() < 10, "{lines:?}");
+    assert!(appliance.end().success());
+    let all = AuditLine::read(&appliance.audit_text());
+    for (reason, times) in [("host_not_allowed", 30), ("invalid_request", 90), ("missing_credential", 30)] {
+        let lines: Vec<_> = all.iter().filter(|it| it.get("reason") == reason).cloned().collect();
+        assert_eq!(sum(&lines), times, "{reason}");
+        assert!(lines.len() < 10 && lines.iter().all(|it| it.get("name") != "local"), "{lines:?}");
+    }
 }
 
 #[test]
