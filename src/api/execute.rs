@@ -69,8 +69,11 @@ pub(crate) async fn run(State(api): State<Api>, visitor: Visitor, request: Reque
     let client = visitor.client();
     let leave = api.exchange().leave(&visitor.principal)?;
     let text = Text::read(&api, request, most(&api)).await?;
-    let (Order { alias, wanted }, held) =
-        if text.is_small() { parse(text)? } else { heavy(move || parse(text)).await.unwrap_or_else(failed)? };
+    let (Order { alias, wanted }, held) = if text.is_small() {
+        parse(text)?
+    } else {
+        heavy(&client, move || parse(text)).await.unwrap_or_else(failed)?
+    };
     let mut inbound = Inbound {
         door: Door::Api,
         presented: Presented { key: visitor.key, alias: Some(alias.into()) },
@@ -86,12 +89,13 @@ pub(crate) async fn run(State(api): State<Api>, visitor: Visitor, request: Reque
         upgrade: false,
     };
     let reply = api.exchange().run(&mut inbound).await.map_err(Failure::on_record)?;
-    let reply = Collected::of(reply, replied::MOST, api.budget().of_large(client)).await.map_err(Failure::on_record)?;
+    let reply =
+        Collected::of(reply, replied::MOST, api.budget().of_large(client.clone())).await.map_err(Failure::on_record)?;
     drop(held);
     if reply.bytes.len() <= SMALL {
         return Ok(render(reply));
     }
-    heavy(move || Ok(render(reply))).await.unwrap_or_else(failed)
+    heavy(&client, move || Ok(render(reply))).await.unwrap_or_else(failed)
 }
 
 /// For work that panicked.

@@ -51,11 +51,13 @@ struct Parts {
     exchange: Arc<Exchange>,
     office: Office,
     log: PathBuf,
-    /// Held while the log is read: however many ask for it, one reads.
-    reading: Arc<Mutex<()>>,
     metrics: Metrics,
     budget: Budget,
 }
+
+/// Held while the audit log is looked at: a filter that nothing fits reads all of it, and more than one core for that would
+/// be taken from those who serve.
+static READING: Mutex<()> = Mutex::const_new(());
 
 /// All metrics of the daemon, as text.
 pub type Metrics = Box<dyn Fn() -> String + Send + Sync>;
@@ -64,7 +66,7 @@ impl Api {
     /// Over the exchange of the same worker, an office for what is no exchange, the audit log at this place, and the
     /// metrics and the memory of all workers.
     pub fn new(exchange: Arc<Exchange>, office: Office, log: PathBuf, metrics: Metrics, budget: Budget) -> Self {
-        Self(Arc::new(Parts { exchange, office, log, reading: Arc::default(), metrics, budget }))
+        Self(Arc::new(Parts { exchange, office, log, metrics, budget }))
     }
 
     /// For the listener. `mcp` answers what comes to `/mcp`; the [`Visitor`] is among the extensions of such a request.
@@ -92,12 +94,12 @@ impl Api {
         Ok(self.0.office.read(look).await?)
     }
 
-    /// Looks at the audit log; one look at a time.
+    /// Looks at the audit log; one look at a time in the whole process.
     pub(crate) async fn log<T: Send + 'static>(
         &self,
         look: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T, Failure> {
-        let (api, turn) = (self.clone(), Arc::clone(&self.0.reading).lock_owned().await);
+        let (api, turn) = (self.clone(), READING.lock().await);
         let looked = spawn_blocking(move || {
             let _turn = turn;
             look(&api.0.log)

@@ -44,9 +44,31 @@ pub enum Client {
     Network(Network),
 }
 
-/// What the holder of one API key has in use, by [`Resource`].
+/// What the holder of one API key has in use.
 #[derive(Debug, Default)]
-pub struct Held([AtomicUsize; 6]);
+pub struct Held {
+    /// By [`Resource`].
+    used: [AtomicUsize; 6],
+    /// Held while one of its pieces of heavy work waits or runs.
+    heavy: Turn,
+}
+
+/// Whose turn it is, in the order of arrival.
+type Turn = tokio::sync::Mutex<()>;
+
+/// The same for all callers without a key.
+static HEAVY_WITHOUT_KEY: Turn = Turn::const_new(());
+
+impl Client {
+    /// Waits until no heavy work of this client waits or runs, so that the work of others never waits for more than one
+    /// piece of it.
+    pub async fn heavy_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        match self {
+            Self::Key(held) => held.heavy.lock().await,
+            Self::Network(_) => HEAVY_WITHOUT_KEY.lock().await,
+        }
+    }
+}
 
 /// The part of a peer that a caller cannot choose: an IPv4 address, an IPv6 /64, this machine, or a user of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -161,7 +183,7 @@ impl Share {
         let of_all = || capacity.all.fetch_update(Relaxed, Relaxed, |it| more(it, most.all)).or(Err(Full::All));
         match &self.client {
             Client::Key(held) => {
-                let held = &held.0[capacity.resource as usize];
+                let held = &held.used[capacity.resource as usize];
                 held.fetch_update(Relaxed, Relaxed, |it| more(it, most.each)).or(Err(Full::Each))?;
                 if let Err(full) = of_all() {
                     held.fetch_sub(units, Relaxed);
@@ -193,7 +215,7 @@ impl Share {
             return;
         }
         match client {
-            Client::Key(held) => drop(held.0[capacity.resource as usize].fetch_sub(units, Relaxed)),
+            Client::Key(held) => drop(held.used[capacity.resource as usize].fetch_sub(units, Relaxed)),
             Client::Network(network) => {
                 let mut networks = capacity.lock(*network);
                 match networks.get_mut(network) {

@@ -16,6 +16,8 @@ use tokio::{
     task::spawn_blocking,
 };
 
+use crate::base::capacity::Client;
+
 /// Admits one piece of heavy work at a time, in the order of arrival: more threads than that would take the processor from
 /// those that serve.
 static HEAVY: Semaphore = Semaphore::const_new(1);
@@ -37,9 +39,10 @@ pub async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-/// Runs work whose time grows with what a caller sent or reads on a thread that serves nobody, once all heavy work that
-/// came before is done. `None` if it panics. Once begun it runs to its end, also when nobody waits for it any more.
-pub async fn heavy<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+/// Runs work whose time grows with what a client sent or reads on a thread that serves nobody. Clients take turns.
+/// `None` if it panics. Once begun it runs to its end, also when nobody waits for it any more.
+pub async fn heavy<T: Send + 'static>(client: &Client, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let _of_client = client.heavy_turn().await;
     let turn = HEAVY.acquire().await.ok()?;
     let work = move || {
         let _turn = turn;
@@ -51,6 +54,7 @@ pub async fn heavy<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
 /// Runs a future whose single steps may be [`heavy`]: it is polled there while `is_heavy`, and here otherwise. What it
 /// spawns runs on the current runtime either way.
 pub async fn heavy_at_times<T: Send + 'static>(
+    client: &Client,
     work: impl Future<Output = T> + Send + 'static,
     is_heavy: impl Fn() -> bool,
 ) -> Option<T> {
@@ -62,7 +66,7 @@ pub async fn heavy_at_times<T: Send + 'static>(
             let polled = work.as_mut().poll(&mut Context::from_waker(&waker));
             (work, polled)
         };
-        let (rest, polled) = if is_heavy() { heavy(step).await? } else { step() };
+        let (rest, polled) = if is_heavy() { heavy(client, step).await? } else { step() };
         if let Poll::Ready(done) = polled {
             return Some(done);
         }
@@ -138,9 +142,19 @@ mod tests {
         thread::{self, ThreadId},
     };
 
-    use tokio::task::yield_now;
+    use tokio::{sync::Mutex, task::yield_now};
 
-    use crate::base::task::{heavy, heavy_at_times};
+    use crate::base::{
+        capacity::Client,
+        task::{heavy, heavy_at_times},
+    };
+
+    /// Held by each test, as the queue of heavy work is that of the process.
+    static ALONE: Mutex<()> = Mutex::const_new(());
+
+    fn client() -> Client {
+        Client::Key(Arc::default())
+    }
 
     fn here() -> ThreadId {
         thread::current().id()
@@ -148,6 +162,7 @@ mod tests {
 
     #[tokio::test]
     async fn steps_run_elsewhere_while_they_are_heavy_and_what_they_spawn_runs_here() {
+        let _alone = ALONE.lock().await;
         let is_heavy = Arc::new(AtomicBool::new(true));
         let flag = Arc::clone(&is_heavy);
         let work = async move {
@@ -158,14 +173,15 @@ mod tests {
             yield_now().await;
             (first, spawned.ok(), here())
         };
-        let (first, spawned, last) = heavy_at_times(work, || is_heavy.load(SeqCst)).await.unwrap();
+        let (first, spawned, last) = heavy_at_times(&client(), work, || is_heavy.load(SeqCst)).await.unwrap();
         assert_ne!(first, here());
         assert_eq!((spawned, last), (Some(here()), here()));
-        assert_eq!(heavy(|| panic!("a bug")).await, None::<()>);
+        assert_eq!(heavy(&client(), || panic!("a bug")).await, None::<()>);
     }
 
     #[tokio::test]
     async fn heavy_work_is_done_one_piece_at_a_time_and_ends_when_nobody_waits() {
+        let _alone = ALONE.lock().await;
         let ((go, wait), (told, order)) = (mpsc::channel::<()>(), mpsc::channel());
         let (first, second) = (told.clone(), told);
         let abandoned = async {
@@ -173,16 +189,34 @@ mod tests {
                 wait.recv().ok();
                 first.send(1).ok();
             };
+            let client = client();
             tokio::select! {
                 biased;
-                _ = heavy(work) => {}
+                _ = heavy(&client, work) => {}
                 () = yield_now() => {}
             }
         };
         abandoned.await;
-        let next = heavy(move || second.send(2).ok());
+        let next = client();
+        let next = heavy(&next, move || second.send(2).ok());
         let (_, done) = tokio::join!(async { go.send(()).ok() }, next);
         assert!(done.is_some());
         assert_eq!(order.iter().collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn clients_take_turns_however_much_work_one_of_them_has() {
+        let _alone = ALONE.lock().await;
+        let ((go, wait), (told, order)) = (mpsc::channel::<()>(), mpsc::channel());
+        let [one, other] = [client(), client()];
+        let piece = |client, number| {
+            let told = told.clone();
+            heavy(client, move || told.send(number).unwrap())
+        };
+        let first = heavy(&one, move || wait.recv().unwrap());
+        // In the order in which they are asked for.
+        let pieces = async { tokio::join!(biased; first, piece(&one, 1), piece(&one, 2), piece(&other, 3)) };
+        tokio::join!(biased; pieces, async { go.send(()).unwrap() });
+        assert_eq!(order.try_iter().collect::<Vec<_>>(), [3, 1, 2]);
     }
 }

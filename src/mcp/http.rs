@@ -73,7 +73,9 @@ async fn answer(mcp: Mcp, sdk: Sdk, request: Request) -> Response {
         return told(StatusCode::FORBIDDEN, &Malformed::unread("what a web page asks is refused"));
     }
     let weight = Weight::default();
-    let (bytes, held) = match checked(&mcp, &parts, body, &weight).await {
+    let visitor = parts.extensions.get::<Visitor>();
+    let client = visitor.map_or_else(|| Client::Network(Network::default()), Visitor::client);
+    let (bytes, held) = match checked(&mcp, &client, &parts, body, &weight).await {
         Ok(checked) => checked,
         Err((status, malformed)) => return told(status, &malformed),
     };
@@ -84,7 +86,7 @@ async fn answer(mcp: Mcp, sdk: Sdk, request: Request) -> Response {
         let response = sdk.handle(http::Request::from_parts(parts, Body::from(bytes))).await;
         response.map(|body| stream(body, ()))
     };
-    let response = heavy_at_times(handled, || weight.is_heavy()).await;
+    let response = heavy_at_times(&client, handled, || weight.is_heavy()).await;
     drop(held);
     response.unwrap_or_else(|| told(StatusCode::INTERNAL_SERVER_ERROR, &Malformed::failed()))
 }
@@ -92,13 +94,12 @@ async fn answer(mcp: Mcp, sdk: Sdk, request: Request) -> Response {
 /// Reads a message before the SDK does, which would quote it. What it takes of the memory it takes until it is answered.
 async fn checked(
     mcp: &Mcp,
+    client: &Client,
     parts: &Parts,
     body: Stream,
     weight: &Weight,
 ) -> Result<(Vec<u8>, Held), (StatusCode, Malformed)> {
-    let visitor = parts.extensions.get::<Visitor>();
-    let client = visitor.map_or_else(|| Client::Network(Network::default()), Visitor::client);
-    let mut held = mcp.budget().of(client, &body.size_hint());
+    let mut held = mcp.budget().of(client.clone(), &body.size_hint());
     if parts.method != http::Method::POST {
         return Ok((Vec::new(), held));
     }
@@ -114,7 +115,7 @@ async fn checked(
     })?;
     weight.set(bytes.len());
     let read = move || message::read(&bytes).map(|_| bytes.to_vec());
-    let read = if weight.is_heavy() { heavy(read).await.unwrap_or(Err(Malformed::failed())) } else { read() };
+    let read = if weight.is_heavy() { heavy(client, read).await.unwrap_or(Err(Malformed::failed())) } else { read() };
     read.map(|bytes| (bytes, held)).map_err(|malformed| (StatusCode::BAD_REQUEST, malformed))
 }
 
