@@ -46,6 +46,7 @@ impl Parts {
             limiter: Limiter::new(Clock.steady()),
             strangers: Strangers::default(),
             open: Capacity::new(Resource::Requests),
+            heads: Capacity::new(Resource::Heads),
             clock: Clock,
             health: Health::default(),
         };

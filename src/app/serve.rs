@@ -24,11 +24,7 @@ use crate::{
         upkeep::Upkeep,
     },
     audit::{Audit, Outcome, Recorder},
-    base::{
-        capacity::{Capacity, Resource},
-        clock::Clock,
-        task::InFlight,
-    },
+    base::{clock::Clock, task::InFlight},
     ca::Ca,
     config::{Config, Loaded, Origin},
     exchange::budget::Budget,
@@ -85,8 +81,8 @@ impl Server {
         let log = config.logging.audit_file.clone();
         let published = Arc::new(Published::new(parts, Arc::new(store), audit.memory().clone(), records, config));
         let scrape = Arc::new(Scrape::new(every, Arc::clone(&ca), Arc::clone(&published)));
-        let (published_too, heads) = (Arc::clone(&published), Capacity::new(Resource::Heads));
-        let plan = Plan { published: published_too, ca, log, scrape, bound, budget: Budget::default(), heads };
+        let published_too = Arc::clone(&published);
+        let plan = Plan { published: published_too, ca, log, scrape, bound, budget: Budget::default() };
         let control = runtime()?;
         let running = within(&control, Running::new)?;
         let running = start(&plan, running, (listener, socket), recorders)?;
@@ -144,7 +140,6 @@ struct Plan {
     scrape: Arc<Scrape>,
     bound: SocketAddr,
     budget: Budget,
-    heads: Arc<Capacity>,
 }
 
 impl Plan {
@@ -161,7 +156,6 @@ impl Plan {
             config: self.published.clients(),
             control: api.service(mcp),
             bound: self.bound,
-            heads: Arc::clone(&self.heads),
             connections: InFlight::default(),
             requests: InFlight::default(),
             unsent: InFlight::default(),

@@ -25,7 +25,7 @@ pub enum Resource {
     Connections,
     /// Open requests and blind tunnels.
     Requests,
-    /// Bytes of request heads that have not arrived completely.
+    /// Bytes of request heads that arrive or are not answered yet.
     Heads,
     /// Bytes of bodies and answers held in memory.
     Bodies,

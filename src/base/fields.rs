@@ -110,6 +110,11 @@ impl Fields {
         });
     }
 
+    /// Bytes of the buffer that the fields were read into, or are kept in.
+    pub fn held(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// All fields in order, without injected ones.
     pub fn iter(&self) -> impl Iterator<Item = Field<'_>> {
         self.index.iter().map(|it| it.of(&self.bytes))

@@ -17,7 +17,7 @@ use crate::{
     audit::{Door, Entry, Recorder},
     base::{
         body::{BodyError, Meter},
-        capacity::{Capacity, Share},
+        capacity::{Capacity, Client, Share},
         clock::Clock,
         fields::{Fields, Known},
         head::{AnswerHead, Framing, Interim},
@@ -29,7 +29,8 @@ use crate::{
         bind::bind,
         check_method,
         forward::{ask_for_websocket, prepare_answer, prepare_request, takes_trailers},
-        identify::{Leave, key_in, permitted},
+        heads,
+        identify::{Leave, client, key_in, permitted},
         live::{Live, Rights, Ticket},
         metrics::{Limit, Metrics},
         open::{Open, without_values},
@@ -65,6 +66,8 @@ pub struct Shared {
     pub strangers: Strangers,
     /// What is open.
     pub open: Arc<Capacity>,
+    /// Bytes of request heads, see [`heads`].
+    pub heads: Arc<Capacity>,
     /// Tells the time.
     pub clock: Clock,
     /// What is not as it should be.
@@ -120,6 +123,7 @@ impl Exchange {
         self.check_loop(&inbound.fields)?;
         let principal = self.identify(snapshot, inbound, entry, now)?;
         let share = share.insert(self.share(config, &principal, inbound.source)?);
+        let _head = self.head(&principal, inbound)?;
         match inbound.leave.take() {
             // The role may be another one by now.
             Some(Leave { .. }) => permitted(&principal, Permission::Execute)?,
@@ -189,6 +193,22 @@ impl Exchange {
     /// `Via` names us.
     pub fn check_loop(&self, fields: &Fields) -> Result<(), Refusal> {
         if self.upstream.has_sent(fields) { Err(Refusal::Loop) } else { Ok(()) }
+    }
+
+    /// A share of the memory for request heads, of which nothing is taken yet.
+    pub fn heads(&self, client: Client) -> Share {
+        self.shared.heads.share(client)
+    }
+
+    /// The memory for the head of this request, if it is not short.
+    fn head(&self, principal: &Principal, inbound: &Inbound<'_>) -> Result<Option<Share>, Refusal> {
+        let bytes = inbound.fields.held();
+        if bytes <= heads::SHORT {
+            return Ok(None);
+        }
+        let mut share = self.heads(client(principal, inbound.source));
+        heads::hold(&mut share, bytes)?;
+        Ok(Some(share))
     }
 
     /// Counts what may happen only so often.

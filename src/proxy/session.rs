@@ -12,14 +12,14 @@ use http::Method;
 use crate::{
     base::{
         body::Body,
-        capacity::{Client, Full, Most, Network, Share},
+        capacity::{Client, Network, Share},
         head::{Framing, RequestHead, Version},
         peer::Peer,
         splice::Line as _,
         target::{Origin, Target},
         task::Piece,
     },
-    exchange::{Recorded, Refusal, Ticket},
+    exchange::{Recorded, Refusal, Ticket, heads},
     http1::{
         Connection, Refused, Shared, Wire,
         connection::HeadError,
@@ -39,11 +39,6 @@ use crate::{
 pub(crate) const PARTING: Duration = Duration::from_secs(2);
 /// Longest time that a connection is read from after its last answer.
 pub(crate) const LINGER: Duration = Duration::from_secs(2);
-
-/// Bytes that a head may take before it has arrived completely, without being counted.
-const SHORT_HEAD: usize = 4 << 10;
-/// Bytes of all heads that have not arrived completely, beyond that, and of those of one client.
-const UNFINISHED: Most = Most { all: 64 << 20, each: 16 << 20 };
 
 /// A client connection.
 #[derive(Debug)]
@@ -133,11 +128,6 @@ impl From<HeadError> for Unread {
     }
 }
 
-/// Grows a share to this many bytes.
-pub(crate) fn hold(share: &mut Share, bytes: usize) -> Result<(), Full> {
-    share.add(bytes.saturating_sub(share.units()), UNFINISHED)
-}
-
 impl Session {
     /// The next head. Silence before its first byte ends the connection quietly, like the client's own end.
     async fn read_head(&self) -> Result<Option<Vec<u8>>, Unread> {
@@ -155,9 +145,9 @@ impl Session {
             if let Poll::Ready(head) = connection.poll_head(cx) {
                 return Poll::Ready(head.map_err(Unread::from));
             }
-            if connection.held() > SHORT_HEAD {
-                let held = held.get_or_insert_with(|| self.worker.heads.share(self.client()));
-                if let Err(full) = hold(held, connection.held()) {
+            if connection.held() > heads::SHORT {
+                let held = held.get_or_insert_with(|| self.worker.exchange.heads(self.client()));
+                if let Err(full) = heads::hold(held, connection.held()) {
                     return Poll::Ready(Err(Unread::Refused(full.into())));
                 }
             }

@@ -26,14 +26,14 @@ use crate::{
         peer::Peer,
         task::{self, InFlight, Piece},
     },
-    exchange::{Caller, Door, Inbound, Refusal, Reply, key_in},
+    exchange::{Caller, Door, Inbound, Refusal, Reply, heads::hold, key_in},
     http1::{Wire, send::SendError},
     http2::{Batched, Incoming, Pump, heads},
     identity::Presented,
     proxy::{
         Limits, Worker, classify,
         dispatch::unless_revoked,
-        session::{Counted, PARTING, Tunnel, hold},
+        session::{Counted, PARTING, Tunnel},
     },
 };
 
@@ -99,7 +99,7 @@ impl Streams {
 
     async fn accept(self: Arc<Self>, mut connection: Served, wire: Batched, limits: &Limits) {
         let mut idle = Idle::new(limits.idle);
-        let mut heads = self.worker.heads.share(Client::Network(Network::of(Some(self.peer))));
+        let mut held = self.worker.exchange.heads(Client::Network(Network::of(Some(self.peer))));
         let mut late = None;
         let mut ending = Ending::default();
         poll_fn(|cx| {
@@ -122,14 +122,14 @@ impl Streams {
                         let (unfinished, deadline) = (wire.unfinished(), late.take());
                         if unfinished > 0 && !ending.at_once {
                             let late = late.insert(deadline.unwrap_or_else(|| Idle::new(limits.head)));
-                            if hold(&mut heads, unfinished).is_err() || late.poll_over(cx).is_ready() {
+                            if hold(&mut held, unfinished).is_err() || late.poll_over(cx).is_ready() {
                                 connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
                                 ending.at_once = true;
                                 idle.restart(LINGER);
                                 continue;
                             }
                         } else {
-                            heads.clear();
+                            held.clear();
                         }
                         if sent && ending.unsent.is_some() && !connection.has_streams() {
                             ending.unsent = None;

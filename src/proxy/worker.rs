@@ -13,7 +13,6 @@ use tokio::sync::Mutex;
 
 use crate::{
     base::{
-        capacity::Capacity,
         host::{Authority, Host},
         service::Service,
         task::InFlight,
@@ -36,8 +35,6 @@ pub struct Worker {
     pub control: Service,
     /// Where the listener is bound.
     pub bound: SocketAddr,
-    /// Bytes of request heads that have not arrived completely, of all workers.
-    pub heads: Arc<Capacity>,
     /// Open connections.
     pub connections: InFlight,
     /// Requests that have not been answered to the end.
