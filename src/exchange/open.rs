@@ -84,7 +84,9 @@ impl Exchange {
         let record = &mut open.entry.record;
         record.status = word.status;
         record.reason = (word.outcome != Outcome::Ok).then(|| word.reason.unwrap_or(word.code));
-        if word.outcome == Outcome::Ok || record.has_name() {
+        // Where the disk has no room to spare, that is for uses.
+        let has_line = record.has_name() && self.recorder.has_room_to_spare();
+        if word.outcome == Outcome::Ok || has_line {
             return open.close(word.outcome);
         }
         let Open { entry, mut tally, share: _share } = open;

@@ -1,5 +1,5 @@
-//! Refusals of callers that are not known. Whoever has no key can be refused as often as it likes, so repeated refusals
-//! share a line of the audit log: the disk is for what known callers do.
+//! Refusals that share a line of the audit log: repeated ones of callers that are not known, who can be refused as often as
+//! they like, and where the disk has no room to spare those of all callers. The disk is for what known callers do.
 
 use std::{
     collections::{HashMap, hash_map::Entry as Place},

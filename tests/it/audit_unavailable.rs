@@ -52,8 +52,8 @@ fn fill_up_to(disk: &Path, left: u64) -> PathBuf {
 }
 
 #[test]
-fn refusals_of_strangers_leave_the_rest_of_the_disk_to_uses() {
-    const TEST: &str = "refusals_of_strangers_leave_the_rest_of_the_disk_to_uses";
+fn refusals_leave_the_rest_of_the_disk_to_uses() {
+    const TEST: &str = "refusals_leave_the_rest_of_the_disk_to_uses";
     if !may_mount() {
         return skip::note(TEST, "may not mount a file system");
     }
@@ -67,12 +67,20 @@ fn refusals_of_strangers_leave_the_rest_of_the_disk_to_uses() {
         Agent::via(&appliance, Way::Path, &origin).get("/nobody").expect_refusal(401, "unauthorized");
     }
     let key = appliance.key("agent").to_owned();
+    for _ in 0..3 {
+        let mut agent = Agent::keyed(&appliance, Way::Path, &origin, &key);
+        agent.ask("GET", "/denied", &[("X-Vultrino-Credential", "nothing")]).expect_refusal(404, "not_found");
+    }
     Agent::keyed(&appliance, Way::Path, &origin, &key).get("/used").expect_origins(200);
     until("the line of the use", || log().contains("/used").then_some(()));
-    assert!(!log().contains("/nobody"), "{}", log());
+    assert!(!log().contains("/nobody") && !log().contains("/denied"), "{}", log());
     fs::remove_file(filler).unwrap();
-    let line = until("the line of the refusals", || log().lines().find(|it| it.contains("/nobody")).map(str::to_owned));
-    assert!(line.contains(" count=5 seq="), "{line}");
+    let line_of = |path: &str| {
+        until("the line of the refusals", || log().lines().find(|it| it.contains(path)).map(str::to_owned))
+    };
+    assert!(line_of("/nobody").contains(" count=5 seq="), "{}", log());
+    let of_key = line_of("/denied");
+    assert!(of_key.contains(" count=3 seq=") && of_key.contains(" name=agent "), "{of_key}");
 }
 
 #[test]
