@@ -85,9 +85,10 @@ impl Failure {
                 if let Some(reason) = error.reason() {
                     details.insert("reason".into(), reason.into());
                 }
-                if let ManageError::HostsNeeded { hosts, header, .. } = &error {
+                if let ManageError::HostsNeeded { hosts, header, reuse, .. } = &error {
                     details.insert("hosts".into(), hosts.clone().into());
                     details.extend(header.as_ref().map(|it| ("header_name".to_owned(), it.clone().into())));
+                    details.extend(reuse.map(|it| ("reuse".to_owned(), it.to_string().into())));
                 }
                 let kind = if error.status() == 400 { INVALID } else { DENIED };
                 (error.status(), kind, error.code(), error.to_string())

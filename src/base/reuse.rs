@@ -1,6 +1,6 @@
 //! After which requests an HTTP/1 connection to an origin may be used again.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -31,6 +31,15 @@ impl FromStr for Reuse {
             "after-body" => Ok(Self::AfterBody),
             other => Err(ReuseError(other.to_owned())),
         }
+    }
+}
+
+impl fmt::Display for Reuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bodyless => "bodyless",
+            Self::AfterBody => "after-body",
+        })
     }
 }
 

@@ -139,8 +139,9 @@ pub fn update(desk: &Desk, caller: &Caller<'_>, alias: &str, update: &Update) ->
             join(&mut credential.bindings, bindings);
         }
         credential.auto = update.auto.unwrap_or(credential.auto);
-        let is_header_given = update.metadata.is_some() || credential.metadata.header_name().is_none();
-        let is_repeated = update.bindings.is_some() && is_header_given;
+        let metadata = &credential.metadata;
+        let is_plain = metadata.header_name().is_none() && metadata.reuse().is_none();
+        let is_repeated = update.bindings.is_some() && (is_plain || update.metadata.is_some());
         if is_repeated {
             credential.placed_by = Some(caller.author());
         }
@@ -154,6 +155,7 @@ pub fn update(desk: &Desk, caller: &Caller<'_>, alias: &str, update: &Update) ->
                 alias: credential.alias.clone(),
                 hosts: credential.bindings.iter().map(ToString::to_string).collect(),
                 header: credential.metadata.header_name().map(str::to_owned),
+                reuse: credential.metadata.reuse(),
             });
         }
         Ok(Some(material.again()?))
@@ -239,10 +241,10 @@ fn is_header_changed(before: &Credential, after: &Credential) -> bool {
     }
 }
 
-/// Whether its connections are used again after requests with a body, as they were not before: with an origin that leaves
-/// bodies unread, a caller could read the secret there.
+/// Whether its connections may be used again after requests with a body, as they were not before: with an origin that leaves
+/// bodies unread, a caller could read the secret there. Where the credential says nothing, `[upstream] reuse` does.
 fn is_reuse_loosened(before: &Credential, after: &Credential) -> bool {
-    after.metadata.reuse() == Some(Reuse::AfterBody) && before.metadata.reuse() != after.metadata.reuse()
+    before.metadata.reuse() != after.metadata.reuse() && after.metadata.reuse() != Some(Reuse::Bodyless)
 }
 
 /// Whether this caller need not be shown where a secret would go: the owner chose that, or the caller did.

@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use crate::{
     audit::{Outcome, Unavailable},
+    base::reuse::Reuse,
     credential::{Alias, AliasError, Kind, MaterialError, MetadataError},
     identity::{AdminError, ApiKey, Permission, key::RandomError},
     manage::expiry::ExpiryError,
@@ -31,25 +32,28 @@ pub enum ManageError {
     Longer(Timestamp),
     /// It would reach places that nobody who knows the secret has chosen.
     #[error(
-        "more hosts, another header or `reuse` for the stored secret of `{0}` need the storage password: `vultrino bind {0} HOST`; \
-         or give a new secret in the same change"
+        "more hosts, another header or looser `reuse` for the stored secret of `{0}` need that secret in the same change; \
+         who has the storage password adds hosts with `vultrino bind {0} HOST`"
     )]
     SecretNeeded(Alias),
     /// Another caller chose where the secret is sent, and may have done so to receive it.
     #[error(
-        "another caller chose where `{alias}` is sent: to {}{}; if the new secret may go there, repeat `hosts`{} in this \
+        "another caller chose where `{alias}` is sent: to {}{}{}; if the new secret may go there, repeat `hosts`{} in this \
          change",
         .hosts.join(", "),
         .header.as_ref().map(|it| format!(", in the header {it}")).unwrap_or_default(),
-        if .header.is_some() { " and `metadata`" } else { "" }
+        .reuse.map(|it| format!(", with `reuse` {it}")).unwrap_or_default(),
+        if .header.is_some() || .reuse.is_some() { " and `metadata`" } else { "" }
     )]
     HostsNeeded {
         /// Which credential.
         alias: Alias,
         /// Where it may be used.
         hosts: Vec<String>,
-        /// The header that its owner named, if any.
+        /// The header that its metadata name, if any.
         header: Option<String>,
+        /// What its metadata say of reuse, if anything.
+        reuse: Option<Reuse>,
     },
     /// The requests of others would use it without naming it.
     #[error(

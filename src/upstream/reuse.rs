@@ -37,6 +37,6 @@ fn challenges(fields: &Fields) -> impl Iterator<Item = &[u8]> {
 }
 
 fn is_of_connection(value: &[u8]) -> bool {
-    let scheme = value.split(|b| *b == b' ').next().unwrap_or_default();
+    let scheme = value.split(|b| matches!(b, b' ' | b'\t')).next().unwrap_or_default();
     scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate")
 }

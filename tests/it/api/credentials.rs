@@ -260,6 +260,10 @@ fn no_call_of_the_api_sends_a_stored_secret_where_its_owner_did_not() {
     }
     assert_eq!(body(&client.get("/v1/credentials/stored"))["hosts"], json!(["localhost:*", "api.example.com"]));
     assert_eq!(body(&patch(json!({ "hosts": ["localhost:*"] })))["hosts"], json!(["localhost:*"]), "fewer may be said");
+    // Without the word of the credential, `[upstream] reuse` decides.
+    let strict = json!({ "metadata": { "reuse": "bodyless" } });
+    assert_eq!(body(&patch(strict))["metadata"], json!({ "reuse": "bodyless" }));
+    patch(json!({ "metadata": {} })).expect_refusal(403, "forbidden").because("secret_needed");
     let anew =
         json!({ "data": { "key": "my-own" }, "hosts": ["evil.example.com"], "metadata": { "header_name": "X-K" } });
     assert_eq!(body(&patch(anew))["hosts"], json!(["evil.example.com"]), "the stored secret is gone");
