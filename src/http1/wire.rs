@@ -25,7 +25,7 @@ use crate::base::{
 /// send no more in each round trip.
 const AMPLE_UNREAD: usize = 512 << 10;
 /// The same where the caller's memory for more is used up.
-const LEAST_UNREAD: usize = 128 << 10;
+const LEAST_UNREAD: usize = 64 << 10;
 /// Memory of the system for what is beyond the least, for all callers and for each.
 const MOST_UNREAD: Most = Most { all: 256 << 20, each: 64 << 20 };
 /// Bytes that wait in the system because the peer does not take them, beside those that are on their way.
@@ -63,8 +63,10 @@ pub struct Socket {
     /// Bytes that were read without a pause.
     at_once: usize,
     reset_on_drop: bool,
-    /// Memory of the system; given back when the connection is closed.
+    /// Memory of the system for more than [`LEAST_UNREAD`]; given back when the connection is closed.
     memory: Option<Share>,
+    /// Whether the system may receive [`AMPLE_UNREAD`].
+    is_ample: bool,
 }
 
 #[derive(Debug)]
@@ -119,17 +121,39 @@ impl Socket {
             Stream::Tcp(it) => Carrier::Tcp(it),
             Stream::Unix(it) => Carrier::Unix(it),
         };
-        Self { carrier, moved: 0, at_once: 0, reset_on_drop: false, memory: None }
+        Self { carrier, moved: 0, at_once: 0, reset_on_drop: false, memory: None, is_ample: false }
     }
 
     /// What a server that is spoken to over TLS passes on to another.
     pub fn within(tls: client::TlsStream<TcpStream>) -> Self {
-        Self { carrier: Carrier::Tls(Box::new(tls)), moved: 0, at_once: 0, reset_on_drop: false, memory: None }
+        Self {
+            carrier: Carrier::Tls(Box::new(tls)),
+            moved: 0,
+            at_once: 0,
+            reset_on_drop: false,
+            memory: None,
+            is_ample: false,
+        }
     }
 
     fn abort(&self) {
         if let Err(error) = self.of_system().set_linger(Some(Duration::ZERO)) {
             tracing::debug!(%error, "a connection could not be set to reset");
+        }
+    }
+
+    /// Where there is no memory for more, the system receives the least from now on.
+    fn claim_unread(&mut self) {
+        let Some(memory) = self.memory.as_mut().filter(|it| self.is_ample && it.units() == 0) else { return };
+        if memory.add(2 * AMPLE_UNREAD, MOST_UNREAD).is_err() {
+            self.is_ample = false;
+            self.receive_at_most(LEAST_UNREAD);
+        }
+    }
+
+    fn receive_at_most(&self, bytes: usize) {
+        if let Err(error) = self.of_system().set_recv_buffer_size(bytes) {
+            tracing::debug!(%error, "what is received cannot be bounded");
         }
     }
 
@@ -216,21 +240,36 @@ impl Wire {
     }
 
     /// Bounds what the system may receive before it is read. `memory` is taken for more than the least, as far as there is
-    /// room, for as long as the connection is open.
-    pub fn bound_unread(&mut self, mut memory: Share) {
-        let ample = memory.add(2 * AMPLE_UNREAD, MOST_UNREAD).is_ok();
-        let bytes = if ample { AMPLE_UNREAD } else { LEAST_UNREAD };
-        let socket = match self {
+    /// room, for as long as the connection is open and in use.
+    pub fn bound_unread(&mut self, memory: Share) {
+        let socket = self.socket_mut();
+        (socket.memory, socket.is_ample) = (Some(memory), true);
+        socket.claim_unread();
+        if socket.is_ample {
+            socket.receive_at_most(AMPLE_UNREAD);
+        }
+    }
+
+    /// Gives the memory back while nobody uses the connection.
+    pub fn release_unread(&mut self) {
+        if let Some(memory) = &mut self.socket_mut().memory {
+            memory.clear();
+        }
+    }
+
+    /// Takes the memory again.
+    pub fn claim_unread(&mut self) {
+        self.socket_mut().claim_unread();
+    }
+
+    fn socket_mut(&mut self) -> &mut Socket {
+        match self {
             Self::Plain(socket) => socket,
             Self::Tls(tls) => match &mut **tls {
                 TlsStream::Client(it) => it.get_mut().0,
                 TlsStream::Server(it) => it.get_mut().0,
             },
-        };
-        if let Err(error) = socket.of_system().set_recv_buffer_size(bytes) {
-            tracing::debug!(%error, "what is received cannot be bounded");
         }
-        socket.memory = Some(memory);
     }
 
     fn socket(&self) -> &Socket {
@@ -358,6 +397,7 @@ mod tests {
         future::poll_fn,
         net::{Ipv4Addr, TcpListener},
         pin::Pin,
+        sync::Arc,
         task::Poll,
     };
 
@@ -367,7 +407,10 @@ mod tests {
         runtime::Builder,
     };
 
-    use crate::http1::wire::{MOST_AT_ONCE, Socket, Stream};
+    use crate::{
+        base::capacity::{Capacity, Client, Resource},
+        http1::wire::{AMPLE_UNREAD, LEAST_UNREAD, MOST_AT_ONCE, MOST_UNREAD, Socket, Stream, Wire},
+    };
 
     #[test]
     fn whoever_sends_much_is_read_in_turns() {
@@ -399,6 +442,39 @@ mod tests {
             }
             assert_eq!(read, sent);
             sending.await.unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_connection_that_nobody_uses_holds_no_memory_for_what_it_receives() {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let capacity = Capacity::new(Resource::Receiving);
+            let client = Client::Key(Arc::default());
+            let mut wires = Vec::new();
+            for _ in 0..MOST_UNREAD.each / (2 * AMPLE_UNREAD) + 1 {
+                let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+                let mut wire = Wire::Plain(Socket::new(Stream::Tcp(peer)));
+                wire.bound_unread(capacity.share(client.clone()));
+                wires.push(wire);
+            }
+            let is_ample = |wire: &Wire| wire.socket().is_ample;
+            let lean = wires.pop().unwrap();
+            assert!(wires.iter().all(is_ample) && !is_ample(&lean));
+            let received = |wire: &Wire| wire.socket().of_system().recv_buffer_size().unwrap();
+            assert_eq!(received(&lean), 2 * LEAST_UNREAD);
+            // In the pool, and out of it again: as far as there is room.
+            let mut last = wires.pop().unwrap();
+            last.release_unread();
+            let mut other = Wire::Plain(Socket::new(Stream::Tcp(
+                TcpStream::connect(listener.local_addr().unwrap()).await.unwrap(),
+            )));
+            other.bound_unread(capacity.share(client.clone()));
+            assert!(is_ample(&other));
+            last.claim_unread();
+            assert!(!is_ample(&last));
+            assert_eq!(received(&last), 2 * LEAST_UNREAD);
         });
     }
 }

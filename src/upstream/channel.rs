@@ -76,7 +76,13 @@ impl Channel {
         inner.reusable = reusable;
         inner.connection.idle.restart(timeout);
         inner.connection.wire.reset_on_drop(true);
+        inner.connection.wire.claim_unread();
         inner.upload = Some(request);
+    }
+
+    /// Gives back what is held for answers, while it waits in the pool.
+    pub fn rest(&self) {
+        self.lock().connection.wire.release_unread();
     }
 
     /// Sends, and waits for the head of an answer, interim or final.

@@ -141,11 +141,14 @@ impl Multiplexed {
             told => told.min(MOST_LEAN_STREAMS),
         };
         let mut load = self.lock();
+        if load.streams >= most {
+            return false;
+        }
         if self.is_ample && load.share.units() == 0 && load.share.add(AMPLE, MOST_AMPLE).is_err() {
             self.retire();
             return false;
         }
-        load.streams < most
+        true
     }
 
     /// An exchange has received much in large frames: those on this connection may receive more at once.

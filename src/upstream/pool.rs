@@ -41,8 +41,8 @@ struct Known {
     idle: Vec<Waiting>,
     /// HTTP/2 connections, also those in use.
     multiplexed: Vec<Arc<Multiplexed>>,
-    /// Whether the origin chose HTTP/1 at the last handshake.
-    http1: bool,
+    /// When the origin last chose HTTP/1.
+    http1: Option<Instant>,
     /// The dial that other requests wait for.
     flight: Option<Arc<Notify>>,
 }
@@ -107,20 +107,20 @@ impl Pool {
     pub fn add(&self, connection: &Arc<Multiplexed>) {
         let mut pool = self.lock();
         let known = pool.entry(connection.key().clone()).or_default();
-        known.http1 = false;
+        known.http1 = None;
         known.multiplexed.push(Arc::clone(connection));
     }
 
     /// Notes that the origin chose HTTP/1: requests no longer wait for each other's dials.
     pub fn prefers_http1(&self, key: &PoolKey) {
-        self.lock().entry(key.clone()).or_default().http1 = true;
+        self.lock().entry(key.clone()).or_default().http1 = Some(Instant::now());
     }
 
     /// Whether to dial or to wait for a dial that is under way.
     pub fn turn(self: &Arc<Self>, key: &PoolKey) -> Turn {
         let mut pool = self.lock();
         let known = pool.entry(key.clone()).or_default();
-        if known.http1 {
+        if known.http1.is_some() {
             return Turn::Dial(None);
         }
         if let Some(landed) = &known.flight {
@@ -148,7 +148,10 @@ impl Pool {
                 known.close_idle();
             }
             known.idle.retain_mut(|it| {
-                let since = *it.since.get_or_insert(now);
+                let since = *it.since.get_or_insert_with(|| {
+                    it.channel.rest();
+                    now
+                });
                 now - since < LONGEST_IDLE && it.channel.is_alive()
             });
             known.multiplexed.retain(|it| it.idle().is_none_or(|idle| idle < LONGEST_IDLE) && it.is_alive());
@@ -158,7 +161,8 @@ impl Pool {
                 *unused -= known.unused();
                 known.close_idle();
             }
-            !known.idle.is_empty() || !known.multiplexed.is_empty() || known.flight.is_some()
+            known.http1 = known.http1.filter(|it| now - *it < LONGEST_IDLE);
+            !known.idle.is_empty() || !known.multiplexed.is_empty() || known.flight.is_some() || known.http1.is_some()
         });
         pool.shrink_to_fit();
     }

@@ -69,8 +69,12 @@ impl Stream {
     pub fn begin(connection: Arc<Multiplexed>, request: &mut Request<'_>) -> Option<Arc<Self>> {
         let Request { target, method, fields, framing, body, timeout, keep_trailer, takes_trailers, .. } = request;
         let head = heads::to_request(method, target, fields, *framing, *takes_trailers)?;
-        let (answer, stream) = connection.sender()?.send_request(head, body.is_empty()).ok()?;
         connection.enter();
+        let begun = connection.sender().and_then(|mut it| it.send_request(head, body.is_empty()).ok());
+        let Some((answer, stream)) = begun else {
+            connection.leave();
+            return None;
+        };
         let body = std::mem::take(body);
         let spare = match &body {
             Body::Empty => Some(Body::Empty),
