@@ -17,6 +17,7 @@ use crate::{
         event::Event,
         read::{Filter, Page, page},
     },
+    base::capacity::Network,
     exchange::{
         Door, Visitor,
         open::{Call, Word},
@@ -93,20 +94,24 @@ pub(crate) async fn query(
     }
     let bad = |_| Failure::invalid("`cursor` must be the `next_cursor` of an answer");
     let before = wanted.cursor.as_deref().map(|it| it.parse::<u64>().map_err(bad)).transpose()?;
-    let asked = filter(wanted)?;
-    note(&api, &visitor)?;
-    let filter = api.read(move |records| trail::view(&visitor.principal, records, asked)).await?;
+    let (asked, principal) = (filter(wanted)?, visitor.principal.clone());
+    let filter = api.read(move |records| trail::view(&principal, records, asked)).await?;
     let look = move |log: &_| {
         let Page { events, next } = page(log, &filter, before, limit.into())?;
         Ok(answer::json(StatusCode::OK, &Records { events, next_cursor: next.map(|it| it.to_string()) }))
     };
-    api.log(look).await
+    let answer = api.log(look).await?;
+    note(&api, &visitor)?;
+    Ok(answer)
 }
 
 /// Records that this caller reads the log: a page that is looked at all the time asks for it again and again.
 fn note(api: &Api, visitor: &Visitor) -> Result<(), Failure> {
     let (exchange, rate) = (api.exchange(), Rate { max: 1, window: READING });
-    let key = LimitKey::of_caller("audit_read", visitor.principal.holder().map(|it| it.key.id));
+    let key = match visitor.principal.holder() {
+        Some(holder) => LimitKey::of_caller("audit_read", Some(holder.key.id)),
+        None => LimitKey::of_stranger("audit_read", Network::of(visitor.arrival.source).as_bytes()),
+    };
     if exchange.limiter().room(&key, rate).is_err() {
         return Ok(());
     }
