@@ -214,12 +214,14 @@ fn decoded(text: &[u8]) -> Vec<u8> {
 }
 
 /// Whether a character is written in more bytes than it takes (RFC 3629 section 3), as `%c0%ae` for a dot. Some servers
-/// read it all the same.
+/// read it all the same, some even where what follows is no continuation byte, as `%c0%2e`.
 fn is_overlong(bytes: &[u8]) -> bool {
     bytes.windows(2).any(|pair| {
         matches!(
             pair,
             [0xc0 | 0xc1, 0x80..=0xbf]
+                | [0xc0, b'.' | b'%']
+                | [0xc1, 0x1c | b'\\']
                 | [0xe0, 0x80..=0x9f]
                 | [0xf0, 0x80..=0x8f]
                 | [0xf8, 0x80..=0x87]
@@ -326,6 +328,9 @@ mod tests {
             "https://h/%f0%80%80%ae./admin",
             "https://h/%fc%80%80%80%80%ae./admin",
             "https://h/%25c0%25ae%25c0%25ae/admin",
+            "https://h/a/%c0%2e%c0%2e/b",
+            "https://h/a/%c0%2e./b",
+            "https://h/a/..%c1%1cb",
             "https://h/user%00",
             "https://h/100%",
             "https://h/a b",
