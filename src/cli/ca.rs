@@ -1,11 +1,15 @@
 //! `vultrino ca`: the certificate that clients must trust.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs::{self, OpenOptions},
+    path::PathBuf,
+};
 
 use clap::Subcommand;
 
 use crate::{
     app,
+    base::trusted::open_own,
     cli::{
         context::{Context, Opened},
         failure::Failure,
@@ -50,7 +54,8 @@ Examples:
   export NODE_EXTRA_CA_CERTS=\"$(vultrino ca path)\"
 
 Where VULTRINO_PASSWORD or its like is set, the file is first compared with the
-store, and replaced with a warning if it differs. Without, nothing is asked.";
+store, and replaced with a warning if it differs. Without, nothing is asked, and a
+file that another user could change is refused.";
 
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     match args.command {
@@ -65,6 +70,8 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
             if context.has_password() || !path.exists() {
                 restored(&context.open()?, context)?;
             }
+            let opened = open_own(OpenOptions::new().read(true), &path);
+            opened.map_err(|source| Failure::File { action: "trust", path: path.clone(), source })?;
             context.output.line(path.display())
         }
     }
