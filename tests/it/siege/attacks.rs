@@ -12,7 +12,7 @@ use std::{
 };
 
 use h2::Reason;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{
     siege::Scene,
@@ -38,7 +38,7 @@ pub(crate) struct Attack {
     pub begin: fn(&Scene, usize) -> Box<dyn Any>,
 }
 
-pub(crate) const ALL: [Attack; 9] = [
+pub(crate) const ALL: [Attack; 11] = [
     Attack { name: "unfinished messages", times: [15, 100], most_mib: [90, 120], begin: unfinished_messages },
     Attack { name: "unread HTTP/2 answers", times: [120, 1536], most_mib: [50, 450], begin: unread_http2 },
     Attack { name: "unread HTTP/1.1 answers", times: [100, 1536], most_mib: [40, 300], begin: unread_http1 },
@@ -46,6 +46,8 @@ pub(crate) const ALL: [Attack; 9] = [
     Attack { name: "unfinished heads", times: [250, 1000], most_mib: [30, 50], begin: unfinished_heads },
     Attack { name: "large messages", times: [8, 400], most_mib: [60, 120], begin: large_messages },
     Attack { name: "many Connection options", times: [50, 20_000], most_mib: [30, 60], begin: connection_options },
+    Attack { name: "large heads", times: [100, 1536], most_mib: [60, 300], begin: large_heads },
+    Attack { name: "reads of the log", times: [100, 20_000], most_mib: [30, 60], begin: reads_of_the_log },
     Attack { name: "made-up keys", times: [100, 20_000], most_mib: [30, 60], begin: made_up_keys },
     Attack { name: "HTTP/2 floods", times: [4, 20_000], most_mib: [30, 60], begin: http2_floods },
 ];
@@ -123,10 +125,15 @@ fn unread_http1(scene: &Scene, times: usize) -> Box<dyn Any> {
 
 /// Asks and does not read.
 fn ask(scene: &Scene, authority: &str) -> Agent {
+    ask_with(scene, authority, "")
+}
+
+/// The same with more field lines.
+fn ask_with(scene: &Scene, authority: &str, more: &str) -> Agent {
     let mut agent = scene.dial(1);
     let (host, key) = (scene.appliance.address(), scene.appliance.key("hostile"));
     let fields = format!("Host: {host}\r\nAuthorization: Bearer {key}\r\nX-Vultrino-Credential: {ALIAS}");
-    agent.send(format!("GET /https://{authority}/ HTTP/1.1\r\n{fields}\r\n\r\n"));
+    agent.send(format!("GET /https://{authority}/ HTTP/1.1\r\n{fields}\r\n{more}\r\n"));
     agent
 }
 
@@ -221,6 +228,42 @@ fn connection_options(scene: &Scene, times: usize) -> Box<dyn Any> {
     Box::new(Busy::asking(scene, times, move |agent, _| {
         agent.try_send(&request)?;
         agent.try_answer("GET").map(drop)
+    }))
+}
+
+/// Requests whose heads are as long as they may be, at an origin of its own that takes them and never answers.
+fn large_heads(scene: &Scene, times: usize) -> Box<dyn Any> {
+    let taken = Arc::<AtomicUsize>::default();
+    let counter = Arc::clone(&taken);
+    let authority = serve(move |mut line| {
+        let counter = Arc::clone(&counter);
+        async move {
+            let (mut head, mut piece) = (Vec::new(), [0; 16 << 10]);
+            while !head.ends_with(b"\r\n\r\n") {
+                match line.read(&mut piece).await? {
+                    0 => return Ok(()),
+                    count => head.extend_from_slice(&piece[..count]),
+                }
+            }
+            counter.fetch_add(1, Ordering::Relaxed);
+            std::future::pending().await
+        }
+    });
+    let long = format!("X-Long: {}\r\n", "y".repeat(60 << 10));
+    let agents: Vec<Agent> = (0..times).map(|_| ask_with(scene, &authority, &long)).collect();
+    until("all have been taken", || (taken.load(Ordering::Relaxed) >= times).then_some(()));
+    Box::new(agents)
+}
+
+/// Reads of the audit log that find nothing: each looks at all of its lines.
+fn reads_of_the_log(scene: &Scene, times: usize) -> Box<dyn Any> {
+    let (host, key) = (scene.appliance.address(), scene.appliance.key("hostile"));
+    let fields = format!("Host: {host}\r\nAuthorization: Bearer {key}");
+    let request = format!("GET /v1/audit?name=nobody HTTP/1.1\r\n{fields}\r\n\r\n");
+    Box::new(Busy::asking(scene, times, move |agent, _| {
+        agent.try_send(&request)?;
+        assert_eq!(agent.try_answer("GET")?.status(), 200);
+        Ok(())
     }))
 }
 

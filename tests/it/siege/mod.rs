@@ -65,7 +65,7 @@ impl Scene {
         let builder = builder.key("hostile", "agents").key("other", "agents");
         // Who attacks needs no more than patience, or other addresses, to get round these.
         let builder = builder.set("limits.header_timeout", "60").set("rate_limits.proxy", "0");
-        let builder = builder.set("rate_limits.auth_failures", "1000000");
+        let builder = builder.set("rate_limits.auth_failures", "1000000").set("rate_limits.management", "0");
         let appliance = adapt(builder).start();
         Self { appliance, origin: Origin::https(), socket, _folder: folder }
     }
