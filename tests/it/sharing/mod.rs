@@ -12,6 +12,8 @@ mod python_server;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]
+mod tickets;
+#[cfg(test)]
 mod unread_bodies;
 
 use std::io;

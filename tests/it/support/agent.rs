@@ -12,7 +12,7 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
@@ -248,6 +248,12 @@ impl Agent {
         }
         let stream = Stream::Tls(Box::new(StreamOwned::new(connection, socket)));
         Ok(Self { stream, ..self })
+    }
+
+    /// How the TLS handshake inside the tunnel went.
+    pub(crate) fn handshake(&self) -> Option<HandshakeKind> {
+        let Stream::Tls(it) = &self.stream else { return None };
+        it.conn.handshake_kind()
     }
 
     /// The target of a request for `path`, as this way spells it.
