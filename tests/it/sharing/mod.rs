@@ -15,6 +15,8 @@ mod sessions;
 mod tickets;
 #[cfg(test)]
 mod unread_bodies;
+#[cfg(test)]
+mod windows;
 
 use std::io;
 
