@@ -1,5 +1,28 @@
 //! What callers share, and that it carries nothing from one to another. The connections to origins come first: an origin
 //! that leaves a body unread reads it as the next request.
+//!
+//! The tests of each row of the table in docs/src/security.md, "What callers share":
+//!
+//! | Row | Tests |
+//! |---|---|
+//! | Connections to origins | `sharing`: `connections`, `lifetime`, `unread_bodies`, `disorder`; `http2_upstream::sharing` |
+//! | TLS sessions with origins | `sharing::sessions` |
+//! | TLS tickets of clients | `ca::a_ticket_is_good_at_its_own_host_and_worth_nothing_at_another`, `sharing::tickets` |
+//! | Certificates of intercepted hosts | `ca::one_host_has_one_configuration_whoever_asks`; in src, `ca::cache` |
+//! | Resolved names | `names`: `every_address_…`, `the_address_that_was_judged_is_the_one_that_is_dialled` |
+//! | Read buffers and pipes | `sharing::disorder` compares every answer and every head as a whole; `blind_bulk` |
+//! | Tables of header compression | `http2_upstream::exchange::a_secret_stands_in_no_table_that_other_requests_share` |
+//! | Memory for bodies and heads | in src, `exchange::budget` and `base::capacity`; `siege` |
+//! | HTTP/2 windows | `sharing::windows`; of receive buffers only their total, in `make siege` |
+//! | Connections and open requests | `crowds` |
+//! | The thread for heavy work | in src, `base::task`; `heavy`, `siege` |
+//! | Rates of requests | `rates`: `a_key_may_ask_only_so_often_…`, `where_a_rate_is_set_callers_without_a_key_share_it` |
+//! | Rates of wrong keys | `access::attempts`; in src, `policy::limit` |
+//! | Rate rules of a policy | `rates::each_credential_has_its_own_count_and_each_key_where_the_rule_says_so` |
+//! | The audit journal and its queue | `audit::faults`, `audit_unavailable` |
+//! | Repeated refusals | `strangers`; in src, `exchange::strangers` |
+//! | Opened secrets | none: nobody can look into the process, which `leaks` shows |
+//! | Metrics and logs | `metrics::labels`, `api::audit::a_key_sees_its_own_records_and_an_admin_all` |
 
 #[cfg(test)]
 mod connections;
