@@ -12,13 +12,10 @@ use crate::{
     base::capacity::{Client, Network},
     exchange::{
         Visitor,
-        budget::Held,
+        budget::{Held, SMALL},
         whole::{self, DEADLINE},
     },
 };
-
-/// Most bytes of a request that changes something.
-pub(crate) use crate::exchange::budget::SMALL;
 
 /// A whole body. It may hold a secret, so it is wiped.
 #[derive(Debug)]
@@ -91,12 +88,9 @@ mod tests {
     use http_body::{Frame, SizeHint};
 
     use crate::{
-        api::{
-            body::{SMALL, Text},
-            failure::Failure,
-        },
+        api::{body::Text, failure::Failure},
         base::capacity::{Client, Network},
-        exchange::budget::Budget,
+        exchange::budget::{Budget, SMALL},
     };
 
     /// Always a byte more.

@@ -14,14 +14,14 @@ use crate::{
         Api,
         answer::{self, Success, time},
         asked::{Asked, Named},
-        body::{SMALL, Text},
+        body::Text,
         failure::{Failure, Problem},
         json,
         material::{self, data_schema, kind_schema},
     },
     base::{host::AuthorityPattern, id::Id},
     credential::{Alias, Credential, Kind, Metadata},
-    exchange::Visitor,
+    exchange::{Visitor, budget::SMALL},
     manage::{Description, ManageError, credentials},
 };
 

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::{
     api::{
         Api, answer,
-        body::{SMALL, Text},
+        body::Text,
         failure::{Failure, Problem},
         json,
         outgoing::Params,
@@ -21,7 +21,7 @@ use crate::{
     base::task::heavy,
     exchange::{
         Door, Inbound, Refusal, Visitor,
-        budget::Held,
+        budget::{Held, SMALL},
         collected::Collected,
         outgoing::{self, Outgoing},
     },

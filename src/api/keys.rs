@@ -13,11 +13,11 @@ use crate::{
         Api,
         answer::{self, Success, time},
         asked::{self, Named},
-        body::{SMALL, Text},
+        body::Text,
         failure::{Failure, Problem},
     },
     base::id::Id,
-    exchange::{Refusal, Visitor},
+    exchange::{Refusal, Visitor, budget::SMALL},
     identity::ApiKey,
     manage::keys,
 };

@@ -11,12 +11,12 @@ use utoipa::ToSchema;
 use crate::{
     api::{
         Api, answer, asked,
-        body::{SMALL, Text},
+        body::Text,
         failure::{Failure, Problem},
     },
     base::{clock::Clock, target::Target},
     credential::Alias,
-    exchange::{Refusal, Visitor},
+    exchange::{Refusal, Visitor, budget::SMALL},
     manage::{ManageError, policies},
     policy::{Action, Examination, Policy, Question, examine, set::Evaluation},
 };

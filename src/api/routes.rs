@@ -21,16 +21,17 @@ use crate::{
     api::{
         Api,
         asking::{Asking, MCP},
-        audit,
-        body::SMALL,
-        credentials, execute,
+        audit, credentials, execute,
         failure::Failure,
         health, keys, metrics, openapi,
         pace::Pace,
         policies, roles, types, visitor,
     },
     base::{service, task::caught},
-    exchange::{Door, Refusal, budget::Held},
+    exchange::{
+        Door, Refusal,
+        budget::{Held, SMALL},
+    },
 };
 
 /// Every path, with its description.

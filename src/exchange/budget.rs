@@ -15,7 +15,7 @@ const ALL: usize = 128 << 20;
 const EACH: usize = ALL / 4;
 /// An eighth of each is kept for small messages, such as revoking a key.
 const RESERVED: usize = 8;
-/// Most bytes of a small message.
+/// Most bytes of a small message, which the serving thread parses and writes itself.
 pub const SMALL: usize = 64 << 10;
 
 /// Shared by all workers. Cheap to clone.

@@ -140,7 +140,7 @@ pub fn key_in(fields: &Fields) -> Option<PresentedKey> {
     own.chain(of_proxy).next()
 }
 
-/// Who what this caller uses is counted for: its key, wherever it calls from, else its network.
+/// The client whose limits the use of this caller counts against: its key, wherever it calls from, else its network.
 pub fn client(principal: &Principal, source: Option<Peer>) -> Client {
     let key = principal.holder().map(|it| Client::Key(Arc::clone(it.held())));
     key.unwrap_or_else(|| Client::Network(Network::of(source)))

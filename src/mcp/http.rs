@@ -21,7 +21,7 @@ use crate::{
     },
     exchange::{
         Visitor,
-        budget::Held,
+        budget::{Held, SMALL},
         open::Word,
         whole::{self, DEADLINE, Unread},
     },
@@ -32,9 +32,6 @@ use crate::{
         server::Server,
     },
 };
-
-/// Longest message and answer, in bytes, that the serving thread parses and writes itself.
-pub(crate) const SMALL: usize = 64 << 10;
 
 /// Whether the next step of a request is [`heavy`]: set before a large message is parsed and before a large answer is
 /// written. Among the extensions of the request.

@@ -9,6 +9,7 @@ use crate::{
     base::task::heavy,
     exchange::{
         Door, Inbound, Refusal, Visitor,
+        budget::SMALL,
         collected::{Collected, Part, Text},
         outgoing::{self, Described, Outgoing},
     },
@@ -16,7 +17,6 @@ use crate::{
     mcp::{
         Mcp,
         failure::Failure,
-        http::SMALL,
         tools::{Told, read},
     },
 };

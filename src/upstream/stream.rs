@@ -47,14 +47,14 @@ struct Inner {
     /// Ends when the origin server is silent for too long.
     idle: Idle,
     timeout: Duration,
-    /// Bytes of its answer that came in large frames.
-    bulk: usize,
+    /// Large frames of its answer that came, up to [`LONG`].
+    large_frames: u8,
 }
 
 /// From how many bytes on a frame is large.
 const LARGE: usize = 4 << 10;
-/// Bytes in large frames that make an answer long.
-const LONG: usize = 32 << 10;
+/// Large frames that make an answer long.
+const LONG: u8 = 8;
 
 #[derive(Debug)]
 enum Answering {
@@ -89,7 +89,7 @@ impl Stream {
             answer: Answering::Awaited(answer),
             idle: Idle::new(*timeout),
             timeout: *timeout,
-            bulk: 0,
+            large_frames: 0,
         };
         Some(Arc::new(Self { inner: Mutex::new(inner), connection }))
     }
@@ -129,9 +129,10 @@ impl Source for Stream {
         let polled = inner.poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && frame.data_ref().is_some_and(|it| it.len() >= LARGE)
+            && inner.large_frames < LONG
         {
-            inner.bulk += LARGE;
-            if inner.bulk == LONG {
+            inner.large_frames += 1;
+            if inner.large_frames == LONG {
                 self.connection.widen();
             }
         }
