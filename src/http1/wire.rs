@@ -395,14 +395,16 @@ impl AsyncWrite for Socket {
 mod tests {
     use std::{
         future::poll_fn,
-        net::{Ipv4Addr, TcpListener},
+        io::Write as _,
+        net::{self, Ipv4Addr, TcpListener},
         pin::Pin,
         sync::Arc,
         task::Poll,
+        thread,
     };
 
     use tokio::{
-        io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf},
+        io::{AsyncRead as _, ReadBuf},
         net::TcpStream,
         runtime::Builder,
     };
@@ -412,17 +414,21 @@ mod tests {
         http1::wire::{AMPLE_UNREAD, LEAST_UNREAD, MOST_AT_ONCE, MOST_UNREAD, Socket, Stream, Wire},
     };
 
+    fn connected(listener: &TcpListener) -> Socket {
+        let stream = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        Socket::new(Stream::Tcp(TcpStream::from_std(stream).unwrap()))
+    }
+
     #[test]
     fn whoever_sends_much_is_read_in_turns() {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-            let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-            let accepted = listener.accept().unwrap().0;
-            accepted.set_nonblocking(true).unwrap();
-            let mut socket = Socket::new(Stream::Tcp(TcpStream::from_std(accepted).unwrap()));
+            let mut socket = connected(&listener);
+            let mut peer = listener.accept().unwrap().0;
             let sent = 3 * MOST_AT_ONCE;
-            let sending = tokio::spawn(async move { peer.write_all(&vec![0; sent]).await });
+            let sending = thread::spawn(move || peer.write_all(&vec![0; sent]));
             let (mut read, mut buffer) = (0, vec![0; 16 << 10]);
             while read < sent {
                 let turn = poll_fn(|cx| {
@@ -441,7 +447,7 @@ mod tests {
                 read += turn;
             }
             assert_eq!(read, sent);
-            sending.await.unwrap().unwrap();
+            sending.join().unwrap().unwrap();
         });
     }
 
@@ -450,27 +456,23 @@ mod tests {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-            let capacity = Capacity::new(Resource::Receiving);
-            let client = Client::Key(Arc::default());
-            let mut wires = Vec::new();
-            for _ in 0..MOST_UNREAD.each / (2 * AMPLE_UNREAD) + 1 {
-                let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-                let mut wire = Wire::Plain(Socket::new(Stream::Tcp(peer)));
+            let (capacity, client) = (Capacity::new(Resource::Receiving), Client::Key(Arc::default()));
+            let bounded = || {
+                let mut wire = Wire::Plain(connected(&listener));
                 wire.bound_unread(capacity.share(client.clone()));
-                wires.push(wire);
-            }
+                wire
+            };
             let is_ample = |wire: &Wire| wire.socket().is_ample;
-            let lean = wires.pop().unwrap();
-            assert!(wires.iter().all(is_ample) && !is_ample(&lean));
             let received = |wire: &Wire| wire.socket().of_system().recv_buffer_size().unwrap();
+            let mut ample: Vec<Wire> = (0..MOST_UNREAD.each / (2 * AMPLE_UNREAD)).map(|_| bounded()).collect();
+            let lean = bounded();
+            assert!(ample.iter().all(is_ample) && !is_ample(&lean));
             assert_eq!(received(&lean), 2 * LEAST_UNREAD);
-            // In the pool, and out of it again: as far as there is room.
-            let mut last = wires.pop().unwrap();
+            // Into the pool, and out of it again when another has taken its place.
+            let mut last = ample.pop().unwrap();
             last.release_unread();
-            let mut other = Wire::Plain(Socket::new(Stream::Tcp(
-                TcpStream::connect(listener.local_addr().unwrap()).await.unwrap(),
-            )));
-            other.bound_unread(capacity.share(client.clone()));
+            assert!(is_ample(&bounded()));
+            let other = bounded();
             assert!(is_ample(&other));
             last.claim_unread();
             assert!(!is_ample(&last));
