@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113 section 6.5.2).
+/// `SETTINGS_INITIAL_WINDOW_SIZE` (RFC 9113 section 6.5.2).
 const WINDOW: u16 = 4;
 
 /// The window of each stream that these settings announce.

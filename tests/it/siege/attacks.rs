@@ -165,7 +165,7 @@ impl Busy {
         let one = |first: usize| {
             let (stop, each) = (Arc::clone(&stop), each());
             thread::spawn(move || {
-                (first..times).step_by(2).take_while(|_| !stop.load(Ordering::Relaxed)).for_each(each)
+                (first..times).step_by(2).take_while(|_| !stop.load(Ordering::Relaxed)).for_each(each);
             })
         };
         let threads = [0, 1].map(one).into();
@@ -291,10 +291,9 @@ fn http2_floods(scene: &Scene, times: usize) -> Box<dyn Any> {
         let (swarm, pieces) = (swarm.clone(), Arc::clone(&pieces));
         move |_| {
             let flood = async {
-                match RawClient::to(&swarm, "localhost:1").await {
-                    Ok(client) => drop(client.flood(pieces.iter().cloned()).await),
-                    // It was sent away before it had said its preface.
-                    Err(_) => {}
+                // It may be sent away before it has said its preface.
+                if let Ok(client) = RawClient::to(&swarm, "localhost:1").await {
+                    drop(client.flood(pieces.iter().cloned()).await);
                 }
             };
             run(flood);
