@@ -12,7 +12,7 @@
 //! | Resolved names | `names`: `every_address_…`, `the_address_that_was_judged_is_the_one_that_is_dialled` |
 //! | Read buffers and pipes | `sharing::disorder` compares every answer and every head as a whole; `blind_bulk` |
 //! | Tables of header compression | `http2_upstream::exchange::a_secret_stands_in_no_table_that_other_requests_share` |
-//! | Memory for bodies and heads | in src, `exchange::budget` and `base::capacity`; `siege` |
+//! | Memory for bodies and heads | `sharing::heads`; in src, `exchange::budget` and `base::capacity`; `siege` |
 //! | HTTP/2 windows | `sharing::windows`; of receive buffers only their total, in `make siege` |
 //! | Connections and open requests | `crowds` |
 //! | The thread for heavy work | in src, `base::task`; `heavy`, `siege` |
@@ -28,6 +28,8 @@
 mod connections;
 #[cfg(test)]
 mod disorder;
+#[cfg(test)]
+mod heads;
 #[cfg(test)]
 mod lifetime;
 #[cfg(test)]
