@@ -16,6 +16,7 @@
 //! | HTTP/2 windows | `sharing::windows`; of receive buffers only their total, in `make siege` |
 //! | Connections and open requests | `crowds` |
 //! | The thread for heavy work | in src, `base::task`; `heavy`, `siege` |
+//! | Reads of the audit log | `siege`: requests of others are served under reads of the log |
 //! | Rates of requests | `rates`: `a_key_may_ask_only_so_often_…`, `where_a_rate_is_set_callers_without_a_key_share_it` |
 //! | Rates of wrong keys | `access::attempts`; in src, `policy::limit` |
 //! | Rate rules of a policy | `rates::each_credential_has_its_own_count_and_each_key_where_the_rule_says_so` |
