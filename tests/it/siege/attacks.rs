@@ -293,7 +293,7 @@ fn http2_floods(scene: &Scene, times: usize) -> Box<dyn Any> {
             let flood = async {
                 // It may be sent away before it has said its preface.
                 if let Ok(client) = RawClient::to(&swarm, "localhost:1").await {
-                    drop(client.flood(pieces.iter().cloned()).await);
+                    client.flood(pieces.iter().cloned()).await;
                 }
             };
             run(flood);
