@@ -123,7 +123,7 @@ impl Exchange {
         self.check_loop(&inbound.fields)?;
         let principal = self.identify(snapshot, inbound, entry, now)?;
         let share = share.insert(self.share(config, &principal, inbound.source)?);
-        let _head = self.head(&principal, inbound)?;
+        let _head = self.hold(&inbound.fields, || client(&principal, inbound.source))?;
         match inbound.leave.take() {
             // The role may be another one by now.
             Some(Leave { .. }) => permitted(&principal, Permission::Execute)?,
@@ -200,13 +200,16 @@ impl Exchange {
         self.shared.heads.share(client)
     }
 
-    /// The memory for the head of this request, if it is not short.
-    fn head(&self, principal: &Principal, inbound: &Inbound<'_>) -> Result<Option<Share>, Refusal> {
-        let bytes = inbound.fields.held();
+    /// The memory for the head of a request, if it is not short: for as long as the request may have to wait.
+    ///
+    /// # Errors
+    /// As much is in use as there may be, for this client or for all.
+    pub fn hold(&self, fields: &Fields, client: impl FnOnce() -> Client) -> Result<Option<Share>, Refusal> {
+        let bytes = fields.held();
         if bytes <= heads::SHORT {
             return Ok(None);
         }
-        let mut share = self.heads(client(principal, inbound.source));
+        let mut share = self.heads(client());
         heads::hold(&mut share, bytes)?;
         Ok(Some(share))
     }

@@ -64,8 +64,14 @@ impl Session {
         let (door, target, presented) =
             match self.aim(&received.head).map_err(|it| self.refuse(self.door(&received.head), &received.head, it))? {
                 Aim::Exchange(door, target, presented) => (door, target, presented),
-                Aim::Control => return Box::pin(self.control(received, responder)).await,
-                Aim::Connect => return Box::pin(self.connect(&received, responder)).await,
+                Aim::Control => {
+                    let _head = self.worker.exchange.hold(&received.head.fields, || self.client())?;
+                    return Box::pin(self.control(received, responder)).await;
+                }
+                Aim::Connect => {
+                    let _head = self.worker.exchange.hold(&received.head.fields, || self.client())?;
+                    return Box::pin(self.connect(&received, responder)).await;
+                }
             };
         let upgrade = classify::asks_for_websocket(&received.head, received.framing);
         let Received { head: RequestHead { method, fields, .. }, framing, body } = received;

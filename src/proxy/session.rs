@@ -166,7 +166,7 @@ impl Session {
         .await
     }
 
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::Network(Network::of(Some(self.peer)))
     }
 

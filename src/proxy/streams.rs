@@ -202,10 +202,10 @@ impl Streams {
         let answered = match read {
             Ok((head, framing)) => {
                 is_short = matches!(framing, Framing::Length(length) if length <= u64::from(WINDOW));
-                let body = if framing == Framing::Length(0) { empty(body).await } else { Ok(body) };
+                let body = if framing == Framing::Length(0) { self.empty(&head, body).await } else { Ok(body) };
                 match body {
                     Ok(body) => self.exchange(head, framing, body, &respond, timeout).await,
-                    Err(refusal) => self.refuse(&head, refusal, &respond, timeout).await,
+                    Err(refusal) => self.refuse(head, refusal, &respond, timeout).await,
                 }
             }
             Err(refused) => {
@@ -232,10 +232,22 @@ impl Streams {
         }
     }
 
-    /// Answers with a refusal of what is not an exchange yet, on the record.
+    /// A body that is to have no byte, once its stream has ended without one: the request would be complete without it.
+    async fn empty(&self, head: &RequestHead, mut body: Body) -> Result<Body, Refusal> {
+        let client = || Client::Network(Network::of(Some(self.peer)));
+        let _head = self.worker.exchange.hold(&head.fields, client)?;
+        match poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            Some(Err(_)) => Err(Refusal::ClientGone),
+            Some(Ok(frame)) if frame.is_data() => Err(Refusal::Invalid("the body is longer than its Content-Length")),
+            Some(Ok(_)) | None => Ok(Body::Empty),
+        }
+    }
+
+    /// Answers with a refusal of what is not an exchange yet, on the record. Its head takes no memory while the answer waits
+    /// for the client.
     async fn refuse(
         &self,
-        head: &RequestHead,
+        head: RequestHead,
         refusal: Refusal,
         respond: &Respond,
         timeout: Duration,
@@ -246,6 +258,7 @@ impl Streams {
         let keyless = worker.config.load().is_keyless(self.peer);
         let caller = Caller { presented, keyless, source: Some(self.peer) };
         let refusal = worker.exchange.refuse(Door::Connect, &caller, &head.method, &head.target, refusal);
+        drop(head);
         respond.refuse(&refusal, timeout).await
     }
 
@@ -260,7 +273,7 @@ impl Streams {
         let (exchange, door, source) = (&self.worker.exchange, Door::Connect, Some(self.peer));
         let target = match classify::classify_inside(&head, &self.tunnel.origin) {
             Ok(target) => target,
-            Err(refusal) => return self.refuse(&head, refusal, respond, timeout).await,
+            Err(refusal) => return self.refuse(head, refusal, respond, timeout).await,
         };
         let RequestHead { method, fields, .. } = head;
         let keyless = self.worker.config.load().is_keyless(self.peer);
@@ -290,15 +303,6 @@ impl Streams {
                 unless_revoked(&watch, pin!(respond.send(&head, framing, body, timeout))).await
             }
         }
-    }
-}
-
-/// A body that is to have no byte, once its stream has ended without one: the request would be complete without it.
-async fn empty(mut body: Body) -> Result<Body, Refusal> {
-    match poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        Some(Err(_)) => Err(Refusal::ClientGone),
-        Some(Ok(frame)) if frame.is_data() => Err(Refusal::Invalid("the body is longer than its Content-Length")),
-        Some(Ok(_)) | None => Ok(Body::Empty),
     }
 }
 

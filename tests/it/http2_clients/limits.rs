@@ -1,10 +1,16 @@
 //! What one connection may take: streams at once, and time in which nothing moves.
 
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
 use h2::Reason;
+use tokio::sync::Notify;
 
 use crate::support::{
     Appliance, Http2Client, Http2Origin, Origin,
-    frames::{ACK, END_STREAM, GOAWAY, HEADERS, PING, SETTINGS, block, frame, head, last},
+    frames::{ACK, CONTINUATION, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, SETTINGS, block, frame, head, last},
     http2_client::{Asked, RawClient, answer, head as head_of, run},
     http2_origin::send,
     origin::{Rest, judge},
@@ -50,6 +56,66 @@ fn a_head_without_an_end_is_not_waited_for() {
         assert_eq!(end.reason, Reason::ENHANCE_YOUR_CALM);
     });
     assert!(origin.heads().is_empty());
+}
+
+/// A head of 60 KiB in frames, whose body is to be empty and has not ended.
+fn long_head(stream: u32, authority: &str) -> Vec<u8> {
+    let long = "y".repeat(60 << 10);
+    let fields = [(":method", "POST"), (":scheme", "https"), (":authority", authority), (":path", "/long")];
+    let section = block(&[&fields[..], &[("content-length", "0"), ("x-long", &long)]].concat());
+    let mut kind = HEADERS;
+    let mut pieces = section.chunks(16 << 10).peekable();
+    let mut bytes = Vec::new();
+    while let Some(piece) = pieces.next() {
+        let flags = if pieces.peek().is_none() { END_HEADERS } else { 0 };
+        bytes.extend(frame(std::mem::replace(&mut kind, CONTINUATION), flags, stream, piece));
+    }
+    bytes
+}
+
+#[test]
+fn heads_of_requests_that_wait_for_the_end_of_no_body_use_up_the_share_of_their_client() {
+    const STREAMS: u32 = 100;
+    // What is beyond 16 MiB.
+    const LEAST: usize = 4 * STREAMS as usize - (16 << 20) / (60 << 10);
+    let appliance = Appliance::start();
+    let origin = Http2Origin::start();
+    let (swarm, authority) = (Swarm::of_http2(&appliance, None), origin.authority());
+    run(async {
+        let waiting = async || {
+            let mut client = RawClient::to(&swarm, &authority).await.unwrap();
+            client.until(|it| it.kind == SETTINGS && it.flags & ACK == 0).await.unwrap();
+            for at in 0..STREAMS {
+                // It is sent away if there is no room for a head that arrives.
+                if client.write(&long_head(2 * at + 1, &authority)).await.is_err() {
+                    break;
+                }
+            }
+            client
+        };
+        let mut clients = [waiting().await, waiting().await, waiting().await, waiting().await];
+        let (refused, enough) = (AtomicUsize::new(0), Notify::new());
+        let read = async |client: &mut RawClient| {
+            loop {
+                // Those that wait have no answer.
+                if client.until(|it| it.kind == HEADERS).await.is_err() {
+                    return enough.notify_one();
+                }
+                if refused.fetch_add(1, Ordering::Relaxed) + 1 >= LEAST {
+                    enough.notify_one();
+                }
+            }
+        };
+        let [a, b, c, d] = &mut clients;
+        tokio::select! {
+            () = enough.notified() => (),
+            () = async { tokio::join!(read(a), read(b), read(c), read(d)); } => (),
+        }
+        // A head that is short takes nothing of it.
+        let short = || Http2Client::to(&appliance, &authority).get("/short").expect_origins(200);
+        thread::scope(|scope| drop(scope.spawn(short).join().unwrap()));
+    });
+    assert_eq!(origin.heads().len(), 1);
 }
 
 #[test]
