@@ -1,16 +1,24 @@
 //! A tunnel that was opened becomes TLS with a certificate of ours, and then a session like any other.
 
-use std::{io, sync::Mutex};
+use std::{
+    io,
+    pin::Pin,
+    sync::Mutex,
+    task::{Context, Poll, ready},
+};
 
 use http::Method;
 use rustls::{AlertDescription, server::Acceptor};
-use tokio::io::AsyncWriteExt as _;
-use tokio_rustls::{LazyConfigAcceptor, TlsStream, server};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio_rustls::{LazyConfigAcceptor, StartHandshake, TlsStream, server};
 
 use crate::{
-    base::peer::Peer,
+    base::{
+        capacity::{Client, Full, Network, Share},
+        peer::Peer,
+    },
     ca,
-    exchange::{Caller, Door, Refusal},
+    exchange::{Caller, Door, Refusal, heads::hold},
     http1::{Connection, Shared, Wire, wire::Socket},
     proxy::{
         Worker,
@@ -51,10 +59,13 @@ impl Session {
 /// The server name is looked at before anything is signed.
 async fn handshake(worker: &Worker, tcp: Socket, tunnel: &Tunnel, peer: Peer) -> io::Result<server::TlsStream<Socket>> {
     let host = &tunnel.origin.authority.host;
-    let mut start = match LazyConfigAcceptor::new(Acceptor::default(), tcp).await {
-        Ok(start) => start,
+    let memory = worker.exchange.heads(Client::Network(Network::of(Some(peer))));
+    let hello = Hello { tcp, memory, read: 0 };
+    let mut start = match LazyConfigAcceptor::new(Acceptor::default(), hello).await {
+        Ok(StartHandshake { accepted, io: Hello { tcp, .. }, .. }) => StartHandshake::from_parts(accepted, tcp),
         Err(error) => {
-            refuse(worker, tunnel, peer, Refusal::Invalid("no TLS"));
+            let full = error.get_ref().and_then(|it| it.downcast_ref::<Full>());
+            refuse(worker, tunnel, peer, full.map_or(Refusal::Invalid("no TLS"), |it| (*it).into()));
             return Err(error);
         }
     };
@@ -66,6 +77,37 @@ async fn handshake(worker: &Worker, tcp: Socket, tunnel: &Tunnel, peer: Peer) ->
     }
     let config = worker.ca.server_config(host).map_err(io::Error::other)?;
     start.into_stream(config).await
+}
+
+/// A connection whose `ClientHello` has not arrived completely: what has is kept, and counted like a request head.
+struct Hello {
+    tcp: Socket,
+    memory: Share,
+    read: usize,
+}
+
+impl AsyncRead for Hello {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.tcp).poll_read(cx, buf))?;
+        self.read += buf.filled().len() - before;
+        let read = self.read;
+        Poll::Ready(hold(&mut self.memory, read).map_err(io::Error::other))
+    }
+}
+
+impl AsyncWrite for Hello {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
 }
 
 fn refuse(worker: &Worker, tunnel: &Tunnel, peer: Peer, refusal: Refusal) {

@@ -7,11 +7,12 @@ use crate::{
     sharing::{SECRETS, two_callers},
     support::{
         Agent, Origin, Way,
+        audit_line::AuditLine,
         frames::{ACK, CONTINUATION, END_HEADERS, END_STREAM, GOAWAY, HEADERS, SETTINGS, block, frame},
         http2_client::RawClient,
         skip,
         swarm::{Swarm, may_open, runtime},
-        wait::PATIENCE,
+        wait::{PATIENCE, until},
     },
 };
 
@@ -83,4 +84,40 @@ fn a_client_whose_http2_heads_do_not_end_uses_up_its_own_share() {
         let answered = all.iter().filter(|it| it.as_ref().is_ok_and(|it| it.kind == HEADERS)).count();
         assert!(answered > most / 2, "{answered} of {most}");
     });
+}
+
+/// A `ClientHello` without its end, in records (RFC 8446 sections 4 and 5.1).
+fn unfinished_hello() -> Vec<u8> {
+    const LENGTH: u16 = 60_000;
+    let [high, low] = LENGTH.to_be_bytes();
+    let message = [&[1, 0, high, low][..], &vec![3; usize::from(LENGTH) - 1]].concat();
+    let record = |piece: &[u8]| {
+        let [high, low] = u16::try_from(piece.len()).unwrap().to_be_bytes();
+        [&[22, 3, 1, high, low], piece].concat()
+    };
+    message.chunks(16 << 10).flat_map(record).collect()
+}
+
+#[test]
+fn a_client_whose_client_hellos_do_not_end_uses_up_its_own_share() {
+    let hello = unfinished_hello();
+    let appliance = two_callers().set("limits.handshake_timeout", "60").set("rate_limits.proxy", "0").start();
+    let (origin, bearer) = (Origin::https(), format!("Bearer {}", appliance.key("ann")));
+    let begun = |_| {
+        let mut agent = Agent::dial(appliance.address());
+        agent.connect("localhost:1", &[("Proxy-Authorization", &bearer)]).unwrap();
+        drop(agent.try_send(&hello));
+        agent
+    };
+    let all: Vec<Agent> = (0..SHARE / hello.len() + MORE).map(begun).collect();
+    until("those beyond are refused, on the record", || {
+        let lines = AuditLine::read(&appliance.audit_text());
+        let refused = lines.iter().filter(|it| it.action == "connect" && it.get("reason") == "client_limit").count();
+        (refused >= MORE).then_some(())
+    });
+    // What is short takes nothing of it.
+    Agent::keyed(&appliance, Way::Tunnel, &origin, appliance.key("bob"))
+        .ask("GET", "/", &[("X-Vultrino-Credential", SECRETS[1].0)])
+        .expect_origins(200);
+    drop(all);
 }
