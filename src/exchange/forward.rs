@@ -25,7 +25,7 @@ const MOST_OPTIONS: usize = 32;
 /// request line.
 ///
 /// # Errors
-/// `Connection` has more than [`MOST_OPTIONS`] options.
+/// `Connection` has more than 32 options.
 pub fn prepare_request<'a>(fields: &mut Fields, config: &'a Config, overrides: bool) -> Result<Stripped<'a>, Refusal> {
     let options = connection_options(fields).ok_or(Refusal::Invalid("Connection has more than 32 options"))?;
     let stripped = Stripped { options, config, overrides };
@@ -88,7 +88,7 @@ impl Config {
 /// but for answers without a body, where it is about another answer (RFC 9110 section 8.6).
 ///
 /// # Errors
-/// `Connection` has more than [`MOST_OPTIONS`] options.
+/// `Connection` has more than 32 options.
 pub fn prepare_answer(head: &mut AnswerHead, framing: Framing) -> Result<(), Refusal> {
     let options = connection_options(&head.fields).ok_or(Refusal::BadAnswer)?;
     let keeps_length = framing == Framing::None && head.status >= 200 && head.status != 204;
