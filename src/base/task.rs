@@ -207,11 +207,11 @@ mod tests {
     #[tokio::test]
     async fn clients_take_turns_however_much_work_one_of_them_has() {
         let _alone = ALONE.lock().await;
-        let ((go, wait), (told, order)) = (mpsc::channel::<()>(), mpsc::channel());
+        let ((go, wait), (done, order)) = (mpsc::channel::<()>(), mpsc::channel());
         let [one, other] = [client(), client()];
         let piece = |client, number| {
-            let told = told.clone();
-            heavy(client, move || told.send(number).unwrap())
+            let done = done.clone();
+            heavy(client, move || done.send(number).unwrap())
         };
         let first = heavy(&one, move || wait.recv().unwrap());
         // In the order in which they are asked for.

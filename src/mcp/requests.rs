@@ -93,8 +93,8 @@ pub(crate) async fn run(
         biased;
         answer = work => {
             let answer = answer.map_err(recorded)?;
-            let told = if answer.bytes.len() > SMALL { heavy(&visitor.client(), move || tell(answer, part)).await } else { Some(tell(answer, part)) };
-            told.ok_or_else(|| recorded(Refusal::Internal))
+            let answer = if answer.bytes.len() > SMALL { heavy(&visitor.client(), move || tell(answer, part)).await } else { Some(tell(answer, part)) };
+            answer.ok_or_else(|| recorded(Refusal::Internal))
         }
         () = gone => Err(recorded(Refusal::ClientGone)),
     }
