@@ -3,6 +3,7 @@
 
 use std::{
     io::{self, IoSlice},
+    mem::MaybeUninit,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
@@ -53,6 +54,20 @@ impl Batched {
     /// Bytes that have moved so far, either way.
     pub fn moved(&self) -> u64 {
         self.lock().wire.moved()
+    }
+
+    /// Reads and forgets what the peer still sends. Ready when it has ended its side, or when more than `most` bytes have
+    /// moved in all.
+    pub fn poll_rest(&self, most: u64, cx: &mut Context<'_>) -> Poll<()> {
+        let wire = &mut self.lock().wire;
+        let mut bytes = [MaybeUninit::uninit(); 4 << 10];
+        while wire.moved() <= most {
+            let mut read = ReadBuf::uninit(&mut bytes);
+            if ready!(Pin::new(&mut *wire).poll_read(cx, &mut read)).is_err() || read.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(())
     }
 
     /// Bytes of a field section that has begun to come and has not come completely; 0 if there is none.

@@ -51,7 +51,9 @@ const WAITING: usize = 32_768;
 const MOST_ABANDONED: usize = 200;
 /// Longest time for which a connection on which something is always going on is not told that the server will end.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Longest time that the last frames may take to leave, or the rest of a short request to come.
+/// Most bytes that are read and forgotten once the connection has ended on our side.
+const MOST_FORGOTTEN: u64 = 256 << 10;
+/// Longest time that the last frames may take to leave, the rest of a short request to come, or the client to end its side.
 const LINGER: Duration = Duration::from_secs(2);
 
 type Served = server::Connection<Batched, Bytes>;
@@ -102,7 +104,7 @@ impl Streams {
         let mut held = self.worker.exchange.heads(Client::Network(Network::of(Some(self.peer))));
         let mut late = None;
         let mut ending = Ending::default();
-        poll_fn(|cx| {
+        let ended = poll_fn(|cx| {
             loop {
                 let malformed = wire.is_malformed();
                 self.look_for_an_end(&mut connection, malformed, &mut idle, &mut ending, cx);
@@ -114,9 +116,9 @@ impl Streams {
                     }
                     Poll::Ready(Some(Err(error))) => {
                         tracing::debug!(%error, peer = %self.peer, "an HTTP/2 connection ended");
-                        return Poll::Ready(());
+                        return Poll::Ready(true);
                     }
-                    Poll::Ready(None) => return Poll::Ready(()),
+                    Poll::Ready(None) => return Poll::Ready(true),
                     Poll::Pending => {
                         let sent = wire.send(cx);
                         let (unfinished, deadline) = (wire.unfinished(), late.take());
@@ -134,7 +136,7 @@ impl Streams {
                         if sent && ending.unsent.is_some() && !connection.has_streams() {
                             ending.unsent = None;
                         } else if ending.at_once {
-                            return idle.poll_over(cx);
+                            return idle.poll_over(cx).map(|()| false);
                         } else {
                             return Poll::Pending;
                         }
@@ -143,6 +145,12 @@ impl Streams {
             }
         })
         .await;
+        drop((connection, held));
+        if ended {
+            // A reset would take the last frames away before the client has read them.
+            let most = wire.moved() + MOST_FORGOTTEN;
+            drop(tokio::time::timeout(LINGER, poll_fn(|cx| wire.poll_rest(most, cx))).await);
+        }
     }
 
     /// Says once that the connection will end, and why. What is `malformed` ends it at once.

@@ -1,6 +1,7 @@
 //! Streams and connections that end before their time, by the client, the origin server, or us.
 
 use std::{
+    io,
     net::TcpStream,
     sync::{Arc, Mutex, mpsc},
     thread,
@@ -12,7 +13,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::support::{
     Appliance, Credential, Http2Client, Http2Origin, Origin,
-    frames::{END_STREAM, Frame, GOAWAY, bare},
+    frames::{END_STREAM, Frame, GOAWAY, PING, bare, frame},
     http2_client::{Asked, RawClient, answer, head, piece, run},
     http2_origin::send,
     origin::{Rest, break_off, judge},
@@ -231,6 +232,23 @@ fn a_connection_that_says_nothing_ends_and_one_with_a_stream_does_not() {
     go.notify_one();
     run(answer(asked.response)).unwrap().expect_origins(200);
     busy.ended().expect("it ends in good order");
+}
+
+#[test]
+fn a_client_that_writes_when_the_connection_ends_is_not_reset() {
+    let appliance = Appliance::builder().set("limits.idle_timeout", "1").start();
+    let origin = Http2Origin::start();
+    let swarm = Swarm::of_http2(&appliance, None);
+    run(async {
+        let mut client = RawClient::to(&swarm, &origin.authority()).await.unwrap();
+        client.until(|it| it.kind == GOAWAY).await.unwrap();
+        let end = client.next().await.expect_err("nothing follows a farewell");
+        assert_eq!(end.kind(), io::ErrorKind::UnexpectedEof, "{end}");
+        // The second of them would fail: the system answers the first one with a reset once the socket is closed.
+        for _ in 0..2 {
+            client.write(&frame(PING, 0, 0, &[0; 8])).await.expect("somebody reads it");
+        }
+    });
 }
 
 #[test]
