@@ -27,7 +27,7 @@ use crate::{
         task::{self, InFlight, Piece},
     },
     exchange::{Caller, Door, Inbound, Refusal, Reply, heads::hold, key_in},
-    http1::{Wire, send::SendError},
+    http1::{Wire, connection::MOST_FORGOTTEN, send::SendError},
     http2::{Batched, Incoming, Pump, heads},
     identity::Presented,
     proxy::{
@@ -51,8 +51,6 @@ const WAITING: usize = 32_768;
 const MOST_ABANDONED: usize = 200;
 /// Longest time for which a connection on which something is always going on is not told that the server will end.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Most bytes that are read and forgotten once the connection has ended on our side.
-const MOST_FORGOTTEN: u64 = 256 << 10;
 /// Longest time that the last frames may take to leave, the rest of a short request to come, or the client to end its side.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -148,7 +146,7 @@ impl Streams {
         drop((connection, held));
         if ended {
             // A reset would take the last frames away before the client has read them.
-            let most = wire.moved() + MOST_FORGOTTEN;
+            let most = wire.moved() + MOST_FORGOTTEN as u64;
             drop(tokio::time::timeout(LINGER, poll_fn(|cx| wire.poll_rest(most, cx))).await);
         }
     }

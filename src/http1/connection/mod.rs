@@ -34,7 +34,7 @@ const READ_AHEAD: usize = 16_384;
 /// From how many bytes on the rest of a body is long; so much of it is read at once.
 const BULK: usize = 32_768;
 /// Most bytes that are read only so that the peer can read our last answer.
-const MOST_FORGOTTEN: usize = 1 << 20;
+pub const MOST_FORGOTTEN: usize = 1 << 20;
 
 thread_local! {
     /// Every connection reads into this; only what it could not use at once is copied, so an idle one owns no buffer.
