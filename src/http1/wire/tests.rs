@@ -16,7 +16,10 @@ use tokio::{
 
 use crate::{
     base::capacity::{Capacity, Client, Resource},
-    http1::wire::{AMPLE_UNREAD, LEAST_UNREAD, MOST_AT_ONCE, MOST_UNREAD, Socket, Stream, Wire},
+    http1::wire::{
+        Socket, Stream, Wire,
+        socket::{AMPLE_UNREAD, LEAST_UNREAD, MOST_AT_ONCE, MOST_UNREAD},
+    },
 };
 
 fn connected(listener: &TcpListener) -> Socket {
