@@ -22,6 +22,7 @@ python=(
 mcp_1=mcp==1.30.0
 npm=(
     undici@6.29.1
+    undici-7@npm:undici@7.30.2
     axios@1.21.1
     axios-old@npm:axios@0.27.2
     ws@8.23.0

@@ -8,7 +8,7 @@ use crate::{
     base::{
         body::{Body, Meter},
         fields::Fields,
-        host::Host,
+        host::{Host, Scheme},
         peer::Peer,
         target::Origin,
     },
@@ -51,8 +51,11 @@ impl Exchange {
         if self.upstream.forbids(&origin.authority) {
             return Err(Refusal::Address);
         }
-        // Also those that are used only by name: a field inside the tunnel may name them.
-        let bound = snapshot.usable_at(origin).any(|it| principal.reaches(&it.alias));
+        // Clients that tunnel everything speak HTTP in clear inside, too. Also credentials that are used only by name count:
+        // a field inside the tunnel may name them.
+        let in_clear = Origin::new(Scheme::Http, origin.authority.clone());
+        let reaches = |origin| snapshot.usable_at(origin).any(|it| principal.reaches(&it.alias));
+        let bound = reaches(origin) || reaches(&in_clear);
         if !bound && !ports.contains(&origin.authority.port) {
             return Err(Refusal::Port);
         }

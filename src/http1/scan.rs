@@ -71,8 +71,8 @@ impl Default for Scan {
     }
 }
 
-/// What tokens are made of (RFC 9110 section 5.6.2).
-fn is_tchar(byte: u8) -> bool {
+/// Whether this may stand in a token (RFC 9110 section 5.6.2).
+pub(crate) fn is_tchar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

@@ -1,9 +1,9 @@
-//! A tunnel that was opened becomes TLS with a certificate of ours, and then a session like any other.
+//! A tunnel that was opened becomes TLS with a certificate of ours, or stays in clear, and then a session like any other.
 
 use std::{
     io,
     pin::Pin,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     task::{Context, Poll, ready},
 };
 
@@ -15,11 +15,13 @@ use tokio_rustls::{LazyConfigAcceptor, StartHandshake, TlsStream, server};
 use crate::{
     base::{
         capacity::{Client, Full, Network, Share},
+        host::Scheme,
         peer::Peer,
+        target::Origin,
     },
     ca,
     exchange::{Caller, Door, Refusal, heads::hold},
-    http1::{Connection, Shared, Wire, wire::Socket},
+    http1::{Connection, Shared, Wire, scan::is_tchar, wire::Socket},
     proxy::{
         Worker,
         session::{Session, Tunnel},
@@ -31,29 +33,39 @@ use crate::{
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 
 impl Session {
-    /// The session inside the tunnel, if the client speaks TLS and accepts our certificate. If it speaks HTTP/2 there, that
-    /// is served here to its end.
-    pub(crate) async fn intercept(self, tunnel: Tunnel) -> Option<Self> {
+    /// The session inside the tunnel, if the client speaks HTTP in clear there, or TLS and accepts our certificate. If it
+    /// speaks HTTP/2 there, that is served here to its end.
+    pub(crate) async fn intercept(self, mut tunnel: Tunnel) -> Option<Self> {
         let Self { worker, connection, peer, counted, .. } = self;
         let Wire::Plain(tcp) = connection.into_inner()?.into_wire()? else { return None };
         let limits = worker.config.load().limits;
-        let tls = match tokio::time::timeout(limits.handshake, handshake(&worker, tcp, &tunnel, peer)).await {
-            Ok(Ok(tls)) => tls,
+        let wire = match tokio::time::timeout(limits.handshake, begin(&worker, tcp, &tunnel, peer)).await {
+            Ok(Ok(wire)) => wire,
             Ok(Err(error)) => {
                 explain(&error, &tunnel, peer);
                 return None;
             }
             Err(_) => return None,
         };
-        let speaks_http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
-        let wire = Wire::Tls(Box::new(TlsStream::Server(tls)));
-        if speaks_http2 {
+        if wire.is_http2() {
             Streams::new(worker, peer, tunnel, counted).serve(wire).await;
             return None;
+        }
+        if let Wire::Plain(_) = wire {
+            tunnel.origin = Arc::new(Origin::new(Scheme::Http, tunnel.origin.authority.clone()));
         }
         let connection = Shared::new(Connection::new(wire, limits.idle));
         Some(Self { worker, connection, peer, tunnel: Some(tunnel), counted, near: Mutex::default() })
     }
+}
+
+/// What the client speaks, by its first byte: a method begins with a character of a token, a TLS record does not.
+async fn begin(worker: &Worker, tcp: Socket, tunnel: &Tunnel, peer: Peer) -> io::Result<Wire> {
+    if tcp.peek().await?.is_some_and(is_tchar) {
+        return Ok(Wire::Plain(tcp));
+    }
+    let tls = handshake(worker, tcp, tunnel, peer).await?;
+    Ok(Wire::Tls(Box::new(TlsStream::Server(tls))))
 }
 
 /// The server name is looked at before anything is signed.

@@ -126,7 +126,7 @@ fn which_tunnels_are_looked_into_is_told_by_the_mode_and_by_what_the_caller_may_
         "pinned.localhost",
     ];
     for (mode, all, none) in
-        [("\"all\"", "ttttbbt", "ttttbbt"), ("\"bound\"", "ttbbbbb", "bbbbbbb"), ("\"off\"", "bbbbbbb", "bbbbbbb")]
+        [("\"all\"", "ttttbbt", "ttttbbt"), ("\"bound\"", "tttbbbb", "bbbbbbb"), ("\"off\"", "bbbbbbb", "bbbbbbb")]
     {
         let appliance = start(mode);
         for (key, expected) in [("all", all), ("none", none)] {

@@ -26,6 +26,7 @@ mod browsers;
 mod ca;
 #[cfg(test)]
 mod choosing;
+mod clear_tunnels;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! CONNECT and what follows it: only TLS, only to the host that was named, and every request inside is judged.
+//! CONNECT and what follows it: TLS or HTTP in clear, only to the host that was named, and every request inside is judged.
 
 use std::{thread, time::Duration};
 
@@ -224,21 +224,22 @@ fn only_ports_of_the_web_and_of_bindings_are_reached() {
 }
 
 #[test]
-fn what_is_not_tls_goes_nowhere() {
+fn what_is_neither_tls_nor_http_goes_nowhere() {
     let appliance = Appliance::start();
     let origin = Origin::https();
     for bytes in [
         "SSH-2.0-OpenSSH_9.6\r\n".to_owned(),
-        format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", origin.authority()),
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
         "\0\0\0\0\0\0\0\0\0\0\0\0".to_owned(),
         "\u{16}\u{3}\u{1}\u{0}\u{5}hello, this is no hello".to_owned(),
-        "EHLO mail\r\n".to_owned(),
+        "EHLO mail\r\n\r\n".to_owned(),
     ] {
         let mut agent = Agent::dial(appliance.address());
         agent.connect(&origin.authority(), &[]).unwrap();
         drop(agent.try_send(&bytes));
         let rest = agent.rest();
-        assert!(rest.is_empty() || rest[0] == 0x15, "{bytes:?} was answered {rest:?}: no alert of TLS");
+        let refused = rest.is_empty() || rest[0] == 0x15 || rest.starts_with(b"HTTP/1.1 400 ");
+        assert!(refused, "{bytes:?} was answered {rest:?}: neither an alert of TLS nor a refusal");
     }
     let mut agent = Agent::via(&appliance, Way::Tunnel, &origin);
     agent.get("/next").expect_origins(200);

@@ -58,9 +58,7 @@ fn appliance() -> Appliance {
 #[test]
 fn a_websocket_opens_in_each_way_with_the_credential_and_loses_no_byte() {
     let appliance = appliance();
-    for (way, tls) in
-        [(Way::Path, true), (Way::Absolute, true), (Way::Tunnel, true), (Way::Path, false), (Way::Absolute, false)]
-    {
+    for (way, tls) in WAYS.into_iter().flat_map(|way| [(way, true), (way, false)]) {
         let origin = if tls { Origin::https_with(echo) } else { Origin::http_with(echo) };
         let mut agent = Agent::via(&appliance, way, &origin);
         ask(&mut agent, "/socket", "not to be lost");

@@ -7,8 +7,9 @@ use std::{
     time::Duration,
 };
 
+use rustix::net::{RecvFlags, recv};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
     task::yield_now,
 };
@@ -100,6 +101,21 @@ impl Socket {
             memory: None,
             is_ample: false,
         }
+    }
+
+    /// Waits for the next byte of a client and leaves it there; `None` if the client has ended its side.
+    ///
+    /// # Errors
+    /// The connection has failed, or is one to a server.
+    pub async fn peek(&self) -> io::Result<Option<u8>> {
+        let mut byte = [0];
+        let peek = || Ok(recv(&*self.of_system(), &mut byte, RecvFlags::PEEK)?.0);
+        let count = match &self.carrier {
+            Carrier::Tcp(it) => it.async_io(Interest::READABLE, peek).await?,
+            Carrier::Unix(it) => it.async_io(Interest::READABLE, peek).await?,
+            Carrier::Tls(_) => return Err(io::ErrorKind::Unsupported.into()),
+        };
+        Ok(byte.first().copied().filter(|_| count > 0))
     }
 
     /// Bytes that have moved so far, either way.

@@ -10,7 +10,7 @@ mod origin;
 mod packages;
 mod python;
 mod reverse_proxies;
-mod seat;
+pub(crate) mod seat;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -35,7 +35,7 @@ pub(crate) enum Way {
     Path,
     /// `GET https://host/path`, in clear to the proxy.
     Absolute,
-    /// `CONNECT host:port`, then TLS, then `GET /path`.
+    /// `CONNECT host:port`, then TLS unless the origin speaks none, then `GET /path`.
     Tunnel,
 }
 
@@ -125,7 +125,9 @@ impl Agent {
         if way == Way::Tunnel {
             let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
             agent.connect(authority, fields)?;
-            agent = agent.start_tls(&appliance.ca_file(), host).unwrap();
+            if scheme == "https" {
+                agent = agent.start_tls(&appliance.ca_file(), host).unwrap();
+            }
         }
         Ok(agent)
     }
@@ -207,7 +209,9 @@ impl Agent {
         if way == Way::Tunnel {
             let authority = agent.authority.clone();
             agent.connect(&authority, &[])?;
-            agent = agent.start_tls(&appliance.ca_file(), "localhost").unwrap();
+            if origin.scheme() == "https" {
+                agent = agent.start_tls(&appliance.ca_file(), "localhost").unwrap();
+            }
         }
         Ok(agent)
     }
