@@ -40,7 +40,7 @@ use crate::{
         lines::{self, Line, Out},
         stdio::DRAIN,
     },
-    upstream::{self, Answer, Guard, Memory, Request, Tenant, Upstream, tls},
+    upstream::{Answer, Connector, Guard, Memory, Request, Tenant, Upstream, tls},
 };
 
 /// Longest time without a byte of an answer. The daemon has its own, shorter ones.
@@ -90,16 +90,9 @@ pub fn run(daemon: Daemon, key: Option<Secret>) -> Result<(), AppError> {
         // Whoever wrote the URL meant it, wherever it leads.
         let anywhere = vec![Ipv4Net::default().into(), Ipv6Net::default().into()];
         let guard = Arc::new(Guard::new(anywhere, Vec::new()));
-        let config = upstream::Config {
-            allow_private: Vec::new(),
-            ca_file: None,
-            connect_timeout: Duration::from_secs(10),
-            proxy: None,
-            no_proxy: Vec::new(),
-            // The daemon reads every body to its end.
-            reuse: Reuse::AfterBody,
-        };
-        let upstream = Upstream::new(&config, guard, trusted, None, Memory::default());
+        let connector = Connector::new(Arc::default(), guard, trusted, None, Duration::from_secs(10));
+        // The daemon reads every body to its end.
+        let upstream = Upstream::new(connector, Reuse::AfterBody, Memory::default());
         let bridge = Bridge { upstream, daemon, key, version: Mutex::default() };
         let (out, written) = lines::write(io::stdout())?;
         Arc::new(bridge).pass(out).await?;

@@ -19,7 +19,7 @@ use crate::{
     policy::Limiter,
     safe::Safe,
     store::{FileStore, Records},
-    upstream::{self, Guard, Hop, Memory, Upstream, tls},
+    upstream::{self, Connector, Guard, Hop, Memory, Resolver, Upstream, tls},
 };
 
 /// The shared half of the data plane.
@@ -31,6 +31,7 @@ pub struct Parts {
     tls: Arc<ClientConfig>,
     hop: Option<Arc<Hop>>,
     upstream: upstream::Config,
+    resolver: Arc<Resolver>,
     memory: Memory,
 }
 
@@ -60,6 +61,7 @@ impl Parts {
             tls,
             hop: hop.map(Arc::new),
             upstream,
+            resolver: Arc::default(),
             memory: Memory::default(),
         })
     }
@@ -67,7 +69,9 @@ impl Parts {
     /// One worker's exchange. To be called on its runtime.
     pub fn exchange(&self, recorder: Recorder) -> Exchange {
         let (guard, tls) = (Arc::clone(&self.guard), Arc::clone(&self.tls));
-        let upstream = Upstream::new(&self.upstream, guard, tls, self.hop.clone(), self.memory.clone());
+        let (resolver, timeout) = (Arc::clone(&self.resolver), self.upstream.connect_timeout);
+        let connector = Connector::new(resolver, guard, tls, self.hop.clone(), timeout);
+        let upstream = Upstream::new(connector, self.upstream.reuse, self.memory.clone());
         Exchange::new(Arc::clone(&self.snapshot), Arc::clone(&self.shared), upstream, recorder)
     }
 

@@ -33,6 +33,8 @@ pub enum Resource {
     Windows,
     /// Bytes that the system may receive of origin servers before we read them.
     Receiving,
+    /// Threads that ask the system for the addresses of a name.
+    Lookups,
 }
 
 /// Who uses it.
@@ -48,7 +50,7 @@ pub enum Client {
 #[derive(Debug, Default)]
 pub struct Held {
     /// By [`Resource`].
-    used: [AtomicUsize; 6],
+    used: [AtomicUsize; 7],
     /// Held while one of its pieces of heavy work waits or runs.
     heavy: Turn,
 }

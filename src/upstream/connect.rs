@@ -1,8 +1,12 @@
 //! Resolve, check, dial that address, verify TLS.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
-use hickory_resolver::net::NetError;
 use rustix::io::Errno;
 use rustls::{
     ClientConfig,
@@ -14,6 +18,7 @@ use tokio_rustls::{TlsConnector, TlsStream};
 
 use crate::{
     base::{
+        capacity::Client,
         host::{Authority, Host, Scheme},
         target::Origin,
     },
@@ -24,6 +29,7 @@ use crate::{
     upstream::{
         guard::Guard,
         hop::Hop,
+        race,
         resolve::{ResolveError, Resolver},
         tls,
     },
@@ -32,7 +38,7 @@ use crate::{
 /// Opens connections to origin servers.
 #[derive(Debug)]
 pub struct Connector {
-    resolver: Resolver,
+    resolver: Arc<Resolver>,
     guard: Arc<Guard>,
     tls: Arc<ClientConfig>,
     http1_only: Arc<ClientConfig>,
@@ -49,6 +55,15 @@ pub enum Versions {
     Both,
     /// HTTP/1.1, and then what it is upgraded to, which no parent proxy need understand.
     Upgrade,
+}
+
+/// For whom a connection is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct OnBehalf<'a> {
+    /// Whose share of the threads that resolve names it takes.
+    pub client: &'a Client,
+    /// What the request has come through (`Via`), for the parent proxy.
+    pub via: &'a [&'a [u8]],
 }
 
 /// A connection, ready for the version of HTTP that was agreed on.
@@ -98,7 +113,7 @@ impl DialError {
     pub fn is_exhaustion(&self) -> bool {
         let system = match self {
             Self::Connect(error) => error,
-            Self::Resolve(ResolveError::Dns(NetError::Io(error))) => error.as_ref(),
+            Self::Resolve(ResolveError::System(error)) => error,
             _ => return false,
         };
         matches!(Errno::from_io_error(system), Some(Errno::MFILE | Errno::NFILE))
@@ -106,10 +121,16 @@ impl DialError {
 }
 
 impl Connector {
-    /// A connector with its own resolver; `hop` is the parent proxy.
-    pub fn new(guard: Arc<Guard>, tls: Arc<ClientConfig>, hop: Option<Arc<Hop>>, timeout: Duration) -> Self {
+    /// A connector; `hop` is the parent proxy.
+    pub fn new(
+        resolver: Arc<Resolver>,
+        guard: Arc<Guard>,
+        tls: Arc<ClientConfig>,
+        hop: Option<Arc<Hop>>,
+        timeout: Duration,
+    ) -> Self {
         let http1_only = tls::http1_only(&tls);
-        Self { resolver: Resolver::from_system(), guard, tls, http1_only, hop, timeout }
+        Self { resolver, guard, tls, http1_only, hop, timeout }
     }
 
     /// Whether this is refused whatever its name stands for.
@@ -122,36 +143,47 @@ impl Connector {
         self.hop.as_deref()
     }
 
-    /// A connection to this origin, or for it to the parent proxy; `via` is what the request has come through.
+    /// A connection to this origin, or for it to the parent proxy.
     ///
     /// # Errors
     /// See [`DialError`].
-    pub async fn dial(&self, origin: &Origin, versions: Versions, via: &[&[u8]]) -> Result<Dialled, DialError> {
-        let dialled = tokio::time::timeout(self.timeout, self.dial_slowly(origin, versions, via));
+    pub async fn dial(
+        &self,
+        origin: &Origin,
+        versions: Versions,
+        on_behalf: &OnBehalf<'_>,
+    ) -> Result<Dialled, DialError> {
+        let dialled = tokio::time::timeout(self.timeout, self.dial_slowly(origin, versions, on_behalf));
         dialled.await.or(Err(DialError::Timeout))?
     }
 
-    /// A connection to what listens there, for bytes that are not ours to read; `via` as in [`Connector::dial`].
+    /// A connection to what listens there, for bytes that are not ours to read.
     ///
     /// # Errors
     /// See [`DialError`].
-    pub async fn dial_blind(&self, to: &Authority, via: &[&[u8]]) -> Result<Wire, DialError> {
-        let connected = tokio::time::timeout(self.timeout, self.connect(to, via)).await.or(Err(DialError::Timeout))?;
+    pub async fn dial_blind(&self, to: &Authority, on_behalf: &OnBehalf<'_>) -> Result<Wire, DialError> {
+        let connected = tokio::time::timeout(self.timeout, self.connect(to, on_behalf)).await;
+        let connected = connected.or(Err(DialError::Timeout))?;
         Ok(Wire::Plain(connected?))
     }
 
     /// In clear the parent proxy gets requests in absolute form, as every proxy takes them; many open tunnels to port 443
     /// alone. What is upgraded takes a tunnel (RFC 6455 section 4.1).
-    async fn dial_slowly(&self, origin: &Origin, versions: Versions, via: &[&[u8]]) -> Result<Dialled, DialError> {
+    async fn dial_slowly(
+        &self,
+        origin: &Origin,
+        versions: Versions,
+        on_behalf: &OnBehalf<'_>,
+    ) -> Result<Dialled, DialError> {
         let authority = &origin.authority;
         if origin.scheme == Scheme::Http
             && versions != Versions::Upgrade
             && let Some(hop) = self.hop_to(authority)?
         {
-            let wire = Wire::Plain(self.reach_parent(hop).await?);
+            let wire = Wire::Plain(self.reach_parent(hop, on_behalf).await?);
             return Ok(Dialled { wire, hop: Some(Arc::clone(hop)) });
         }
-        let socket = self.connect(authority, via).await?;
+        let socket = self.connect(authority, on_behalf).await?;
         let wire = match origin.scheme {
             Scheme::Http => Wire::Plain(socket),
             Scheme::Https => {
@@ -166,11 +198,12 @@ impl Connector {
     }
 
     /// A connection to what listens there, straight or through the parent proxy, on which nothing has been said.
-    async fn connect(&self, to: &Authority, via: &[&[u8]]) -> Result<Socket, DialError> {
-        match self.hop_to(to)? {
-            Some(hop) => hop.tunnel(self.reach_parent(hop).await?, to, via).await,
-            None => Ok(Socket::new(Stream::Tcp(connect(&self.addresses(to).await?).await?))),
+    async fn connect(&self, to: &Authority, on_behalf: &OnBehalf<'_>) -> Result<Socket, DialError> {
+        if let Some(hop) = self.hop_to(to)? {
+            return hop.tunnel(self.reach_parent(hop, on_behalf).await?, to, on_behalf.via).await;
         }
+        let addresses = self.addresses(to, on_behalf.client).await?;
+        Ok(Socket::new(Stream::Tcp(self.race(&to.host, addresses).await?)))
     }
 
     /// The parent proxy, if this lies behind it. It resolves names, so only an address that is spelled out can be judged here.
@@ -179,30 +212,41 @@ impl Connector {
         if self.guard.forbids(to) { Err(DialError::Blocked) } else { Ok(Some(hop)) }
     }
 
-    async fn reach_parent(&self, hop: &Hop) -> Result<Socket, DialError> {
-        self.reach_parent_itself(hop).await.map_err(|it| DialError::Parent(Box::new(it)))
+    async fn reach_parent(&self, hop: &Hop, on_behalf: &OnBehalf<'_>) -> Result<Socket, DialError> {
+        self.reach_parent_itself(hop, on_behalf).await.map_err(|it| DialError::Parent(Box::new(it)))
     }
 
-    async fn reach_parent_itself(&self, hop: &Hop) -> Result<Socket, DialError> {
+    async fn reach_parent_itself(&self, hop: &Hop, on_behalf: &OnBehalf<'_>) -> Result<Socket, DialError> {
         let Authority { host, port } = hop.authority();
-        let found = self.resolver.resolve(host).await?;
+        let found = self.resolver.resolve(host, on_behalf.client).await?;
         let addresses = found.into_iter().map(|ip| SocketAddr::new(ip, *port));
         let addresses: Vec<_> = addresses.filter(|it| self.guard.permits_parent(*it)).collect();
         if addresses.is_empty() {
             return Err(DialError::Blocked);
         }
-        hop.start(connect(&addresses).await?).await
+        hop.start(self.race(host, addresses).await?).await
+    }
+
+    /// A connection to one of these addresses of the host, which have passed the guard.
+    async fn race(&self, host: &Host, addresses: Vec<SocketAddr>) -> Result<TcpStream, DialError> {
+        let is_choice = addresses.len() > 1;
+        let (tcp, address) = race::connect(addresses).await.map_err(DialError::Connect)?;
+        if is_choice {
+            self.resolver.prefer(host, address.ip());
+        }
+        tcp.set_nodelay(true).and_then(|()| bound_unsent(&tcp)).map_err(DialError::Connect)?;
+        Ok(tcp)
     }
 
     /// One bad address refuses all: which of them would be dialled must not be the name's choice.
     /// The two addresses of `localhost` come from ourselves, so there the permitted one is enough.
-    async fn addresses(&self, of: &Authority) -> Result<Vec<SocketAddr>, DialError> {
+    async fn addresses(&self, of: &Authority, client: &Client) -> Result<Vec<SocketAddr>, DialError> {
         if !Guard::permits_name(&of.host) {
             return Err(DialError::Blocked);
         }
-        let found = self.resolver.resolve(&of.host).await?;
+        let found = self.resolver.resolve(&of.host, client).await?;
         let all = found.len();
-        let local = found.iter().all(std::net::IpAddr::is_loopback);
+        let local = found.iter().all(IpAddr::is_loopback);
         let permitted: Vec<_> =
             found.into_iter().map(|ip| SocketAddr::new(ip, of.port)).filter(|it| self.guard.permits(*it)).collect();
         if permitted.is_empty() || (permitted.len() < all && !local) {
@@ -212,25 +256,10 @@ impl Connector {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the addresses have passed the guard")]
-async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, DialError> {
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(tcp) => {
-                tcp.set_nodelay(true).and_then(|()| bound_unsent(&tcp)).map_err(DialError::Connect)?;
-                return Ok(tcp);
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(DialError::Connect(last))
-}
-
 pub(crate) fn server_name(host: &Host) -> Result<ServerName<'static>, InvalidDnsNameError> {
     match host {
         Host::Name(name) => ServerName::try_from(name.to_string()),
-        Host::V4(ip) => Ok(ServerName::from(std::net::IpAddr::V4(*ip))),
-        Host::V6(ip) => Ok(ServerName::from(std::net::IpAddr::V6(*ip))),
+        Host::V4(ip) => Ok(ServerName::from(IpAddr::V4(*ip))),
+        Host::V6(ip) => Ok(ServerName::from(IpAddr::V6(*ip))),
     }
 }

@@ -14,6 +14,7 @@ pub mod multiplexed;
 pub mod parent;
 pub mod pool;
 pub mod pseudonym;
+pub mod race;
 pub mod resolve;
 pub mod reuse;
 pub mod send;
@@ -23,10 +24,11 @@ pub mod tls;
 
 pub use crate::http1::send::KeepTrailer;
 pub use bypass::Bypass;
-pub use connect::{Connector, DialError};
+pub use connect::{Connector, DialError, OnBehalf};
 pub use guard::Guard;
 pub use hop::Hop;
 pub use parent::Parent;
+pub use resolve::Resolver;
 pub use send::{Answer, Connections, Failure, Memory, Request, Upstream};
 pub use tenant::Tenant;
 

@@ -3,7 +3,6 @@
 use std::{future::poll_fn, io, ops::AddAssign, sync::Arc, time::Duration};
 
 use http::Method;
-use rustls::ClientConfig;
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
@@ -22,12 +21,9 @@ use crate::{
     http1::{Refused, send::KeepTrailer},
     http2::incoming::into_io,
     upstream::{
-        Config,
         channel::Channel,
-        connect::{Connector, DialError, Dialled, Versions},
+        connect::{Connector, DialError, Dialled, OnBehalf, Versions},
         flight::Flight,
-        guard::Guard,
-        hop::Hop,
         lane::Lane,
         multiplexed::Multiplexed,
         pool::{Found, Pool, Turn},
@@ -162,17 +158,10 @@ pub enum Failure {
 }
 
 impl Upstream {
-    /// A way out with an empty pool. Must be used on one runtime only.
-    pub fn new(
-        config: &Config,
-        guard: Arc<Guard>,
-        tls: Arc<ClientConfig>,
-        hop: Option<Arc<Hop>>,
-        memory: Memory,
-    ) -> Self {
-        let connector = Connector::new(guard, tls, hop, config.connect_timeout);
+    /// A way out with an empty pool; `reuse` holds where the credential says nothing. Must be used on one runtime only.
+    pub fn new(connector: Connector, reuse: Reuse, memory: Memory) -> Self {
         let [dials, failed_dials, reuses] = Default::default();
-        Self { connector, pool: Arc::default(), reuse: config.reuse, memory, dials, failed_dials, reuses }
+        Self { connector, pool: Arc::default(), reuse, memory, dials, failed_dials, reuses }
     }
 
     /// Sends a request and waits for the head of its answer. A connection that proves dead is replaced once, if the
@@ -205,7 +194,7 @@ impl Upstream {
     pub async fn tunnel(&self, to: &Authority, client: &Client, fields: &Fields) -> Result<Side, DialError> {
         self.dials.one();
         let via: Vec<&[u8]> = fields.all(Known::Via).collect();
-        let dialled = Box::pin(self.connector.dial_blind(to, &via)).await;
+        let dialled = Box::pin(self.connector.dial_blind(to, &OnBehalf { client, via: &via })).await;
         let mut wire = dialled.inspect_err(|error| self.note_failed(error))?;
         wire.bound_unread(self.memory.receiving.share(client.clone()));
         Ok(Side::new(wire, Vec::new()))
@@ -322,7 +311,7 @@ impl Upstream {
     ) -> Result<Dialled, Failure> {
         self.dials.one();
         let via: Vec<&[u8]> = fields.all(Known::Via).collect();
-        let dialled = self.connector.dial(to, versions, &via).await;
+        let dialled = self.connector.dial(to, versions, &OnBehalf { client, via: &via }).await;
         let mut dialled = dialled.inspect_err(|error| self.note_failed(error))?;
         dialled.wire.bound_unread(self.memory.receiving.share(client.clone()));
         Ok(dialled)

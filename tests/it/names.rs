@@ -1,16 +1,26 @@
 //! A name is resolved once a dial, every address behind it is judged, and the one that was judged is the one dialled.
 
 use std::{
-    net::IpAddr,
+    fs,
+    io::{self, Read as _, Write as _},
+    net::{IpAddr, SocketAddr, TcpListener},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
+use socket2::{Domain, Type};
+
 use crate::support::{
-    Agent, Answer, Appliance, Origin, Way,
+    Agent, Answer, Appliance, Credential, Origin, Way,
     appliance::Builder,
-    names::{Names, Record, Reply, may_mount},
+    names::{Names, Record, Reply, may_mount, wrapper},
     parent::Parent,
     skip,
+    wait::until,
 };
 
 fn address(text: &str) -> Record {
@@ -36,6 +46,53 @@ fn knowing(
     let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
     let appliance = change(Appliance::builder().without_credentials()).through(&wrapper).start();
     Some((appliance, names))
+}
+
+/// An address that swallows what would open a connection to it: its queue is full, and stays so.
+struct Swallowing {
+    _listener: socket2::Socket,
+    _queued: Vec<socket2::Socket>,
+}
+
+impl Swallowing {
+    fn at(address: SocketAddr) -> Self {
+        let stream = || socket2::Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let listener = stream();
+        listener.set_reuse_address(true).unwrap();
+        listener.bind(&address.into()).unwrap();
+        listener.listen(0).unwrap();
+        let queued = (0..4).map(|_| {
+            let socket = stream();
+            socket.set_nonblocking(true).unwrap();
+            drop(socket.connect(&address.into()));
+            socket
+        });
+        let queued = queued.collect();
+        let full = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200));
+        assert!(full.is_err_and(|it| it.kind() == io::ErrorKind::TimedOut), "the queue is not full");
+        Self { _listener: listener, _queued: queued }
+    }
+}
+
+/// Answers each request on a connection of its own, at this address; counts them.
+fn answering_at(address: SocketAddr) -> Arc<AtomicUsize> {
+    let listener = TcpListener::bind(address).unwrap();
+    let count = Arc::<AtomicUsize>::default();
+    let counted = Arc::clone(&count);
+    thread::spawn(move || {
+        for mut socket in listener.incoming().map_while(Result::ok) {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let mut head = [0; 4096];
+            drop(socket.read(&mut head));
+            drop(socket.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"));
+        }
+    });
+    count
+}
+
+/// A port that is free at both addresses.
+fn port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[track_caller]
@@ -104,8 +161,15 @@ fn the_address_that_was_judged_is_the_one_that_is_dialled() {
     get(&appliance, "rebound.test", origin.port()).expect_origins(200);
     let lookups = names.asked().iter().filter(|it| *it == "A rebound.test").count();
     assert_eq!(lookups, 1, "{:?}", names.asked());
-    get(&appliance, "rebound.test", origin.port()).expect_refusal(403, "forbidden");
-    assert_eq!(origin.connections(), 1);
+    // Until the name is asked for again, the first address goes on to be judged.
+    until("the other address is judged", || {
+        let before = origin.connections();
+        let answer = get(&appliance, "rebound.test", origin.port());
+        (answer.status() != 200).then(|| {
+            answer.expect_refusal(403, "forbidden");
+            assert_eq!(origin.connections(), before);
+        })
+    });
 }
 
 #[test]
@@ -156,4 +220,153 @@ fn a_parent_proxy_is_the_one_that_is_asked_for_names() {
     let origin = Origin::http();
     get(&appliance, "inside.test", origin.port()).expect_origins(200);
     assert_eq!((names.asked(), parent.connections()), (vec![], 1));
+}
+
+#[test]
+fn an_address_that_swallows_connections_delays_the_next_by_a_moment() {
+    let reply = |name: &str, six: bool, _| match (name, six) {
+        ("two.test" | "parent.test", false) => records(&["127.0.0.1", "127.0.0.9"]),
+        _ => records(&[]),
+    };
+    let port = port();
+    let [dead, alive] = ["127.0.0.1", "127.0.0.9"].map(|ip| SocketAddr::new(ip.parse().unwrap(), port));
+    let test = "an_address_that_swallows_connections_delays_the_next_by_a_moment";
+    let blind =
+        |it: Builder| it.set("proxy.tunnel_hosts", "[\"two.test\"]").set("proxy.connect_ports", &format!("[{port}]"));
+    let Some((appliance, _names)) = knowing(test, reply, blind) else { return };
+    let (swallowing, served) = (Swallowing::at(dead), answering_at(alive));
+    get(&appliance, "two.test", port).expect_origins(200);
+    let mut agent = Agent::dial(appliance.address());
+    agent.connect(&format!("two.test:{port}"), &[]).unwrap();
+    agent.send("GET / HTTP/1.1\r\nHost: two.test\r\n\r\n");
+    agent.answer("GET").expect_origins(200);
+    assert_eq!(served.load(Ordering::SeqCst), 2);
+    // The one that worked is tried first from then on, also when the other has come to life.
+    drop(swallowing);
+    let other = answering_at(dead);
+    get(&appliance, "two.test", port).expect_origins(200);
+    assert_eq!((served.load(Ordering::SeqCst), other.load(Ordering::SeqCst)), (3, 0));
+    let parent = format!("\"http://parent.test:{port}\"");
+    drop(other);
+    let Some((appliance, _names)) = knowing(test, reply, |it| it.set("upstream.proxy", &parent)) else { return };
+    get(&appliance, "anything.test", 80).expect_origins(200);
+}
+
+#[test]
+fn what_is_written_into_the_hosts_file_and_resolv_conf_counts_seconds_later() {
+    let test = "what_is_written_into_the_hosts_file_and_resolv_conf_counts_seconds_later";
+    let reply = |name: &str, six: bool, _| match (name, six) {
+        ("served.test", false) => records(&["127.0.0.1"]),
+        _ => Reply::Error(3),
+    };
+    let Some(names) = may_mount().then(|| Names::start(reply)).flatten() else {
+        return skip::note(test, "may neither mount a file nor have port 53");
+    };
+    let wrapper = wrapper("", "");
+    let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
+    let appliance = Appliance::builder().without_credentials().through(&wrapper).start();
+    let port = port();
+    let [first, second] = ["127.0.0.1", "127.0.0.9"].map(|ip| answering_at(SocketAddr::new(ip.parse().unwrap(), port)));
+    let comes_to = |host: &str, count: &AtomicUsize| {
+        until(host, || {
+            let before = count.load(Ordering::SeqCst);
+            let answer = get(&appliance, host, port);
+            (answer.status() == 200 && count.load(Ordering::SeqCst) > before).then_some(())
+        });
+    };
+    for host in ["listed.test", "served.test"] {
+        get(&appliance, host, port).expect_refusal(502, "upstream_error");
+    }
+    fs::write(appliance.home().join("hosts"), "127.0.0.1 localhost # other.test\n127.0.0.1\tlisted.test Alias.Test\n")
+        .unwrap();
+    comes_to("listed.test", &first);
+    comes_to("alias.test", &first);
+    fs::write(appliance.home().join("hosts"), "127.0.0.9 listed.test\n").unwrap();
+    comes_to("listed.test", &second);
+    fs::write(appliance.home().join("resolv.conf"), names.resolv_conf()).unwrap();
+    comes_to("served.test", &first);
+    // The hosts file has the first word.
+    fs::write(appliance.home().join("hosts"), "127.0.0.9 served.test\n").unwrap();
+    comes_to("served.test", &second);
+}
+
+#[test]
+fn every_name_that_a_binding_may_have_is_resolved_as_the_system_does() {
+    const SEARCHED: &str = "mysvc.myns.svc.cluster.test";
+    let reply = |name: &str, six: bool, _| match (name, six) {
+        (
+            "my_service.test"
+            | "1a_2.test"
+            | "_x.test"
+            | "xn--zz.test"
+            | "a--b.test"
+            | "whole.test"
+            | SEARCHED
+            | "single.svc.cluster.test",
+            false,
+        ) => records(&["127.0.0.1"]),
+        // Somebody else's, in a zone that is searched.
+        ("whole.test.svc.cluster.test" | "failing.test.svc.cluster.test", false) => records(&["127.0.0.2"]),
+        ("failing.test", _) => Reply::Error(2),
+        _ => Reply::Error(3),
+    };
+    let test = "every_name_that_a_binding_may_have_is_resolved_as_the_system_does";
+    let Some(names) = may_mount().then(|| Names::start(reply)).flatten() else {
+        return skip::note(test, "may neither mount a file nor have port 53");
+    };
+    // As in a pod of Kubernetes.
+    let wrapper = wrapper(&format!("{}search svc.cluster.test\noptions ndots:5\n", names.resolv_conf()), "");
+    let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
+    let appliance = Appliance::builder().without_credentials().through(&wrapper).start();
+    let origin = Origin::http();
+    for host in
+        ["my_service.test", "1a_2.test", "_x.test", "xn--zz.test", "a--b.test", "mysvc.myns", "single", "whole.test"]
+    {
+        get(&appliance, host, origin.port()).expect_origins(200);
+    }
+    for host in ["nowhere.test", "failing.test"] {
+        get(&appliance, host, origin.port()).expect_refusal(502, "upstream_error");
+    }
+    let asked = names.asked();
+    assert!(!asked.iter().any(|it| it.contains("whole.test.svc")), "{asked:?}");
+    assert!(!asked.iter().any(|it| it.contains("failing.test.svc")), "{asked:?}");
+    assert!(asked.iter().any(|it| *it == format!("A {SEARCHED}")), "{asked:?}");
+}
+
+#[test]
+fn whoever_asks_for_dead_names_takes_no_thread_of_others() {
+    let reply = |name: &str, six: bool, _| match (name, six) {
+        ("good.test", false) => records(&["127.0.0.1"]),
+        ("good.test", true) => records(&[]),
+        _ => Reply::Silence,
+    };
+    let test = "whoever_asks_for_dead_names_takes_no_thread_of_others";
+    let Some(names) = may_mount().then(|| Names::start(reply)).flatten() else {
+        return skip::note(test, "may neither mount a file nor have port 53");
+    };
+    let wrapper = wrapper(&names.resolv_conf().replace("timeout:1", "timeout:30"), "");
+    let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
+    let appliance = Appliance::builder()
+        .server()
+        .set("proxy.unmatched", "\"forward\"")
+        .credential(Credential::key("k", "of-k", &["localhost:*"]))
+        .role("agent", "execute", "")
+        .key("hostile", "agent")
+        .key("other", "agent")
+        .through(&wrapper)
+        .start();
+    let origin = Origin::http();
+    let ask = |key: &str, host: &str| {
+        let mut agent = Agent::to(&appliance, Way::Absolute, "http", &format!("{host}:{}", origin.port()));
+        let shown = format!("Bearer {}", appliance.key(key));
+        let head = agent.head("GET", "/", &[("Proxy-Authorization", &shown)]);
+        agent.send(head);
+        agent
+    };
+    let hostile: Vec<Agent> = (0..300).map(|at| ask("hostile", &format!("dead-{at}.test"))).collect();
+    until("as many names are asked for as may be", || (names.asked().len() >= 64).then_some(()));
+    ask("other", "good.test").answer("GET").expect_origins(200);
+    for mut agent in hostile {
+        agent.answer("GET").expect_refusal(502, "upstream_error");
+    }
 }

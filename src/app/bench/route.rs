@@ -19,13 +19,16 @@ use crate::{
         BenchError, Plan,
         client::{PATIENCE, begin, message},
     },
-    base::target::Target,
+    base::{
+        capacity::{Client, Network},
+        target::Target,
+    },
     http1::{
         Connection, Wire,
         wire::{Socket, Stream},
     },
     upstream::{
-        Connector, Guard, Hop,
+        Connector, Guard, Hop, OnBehalf,
         connect::{Versions, server_name},
         tls,
     },
@@ -85,7 +88,7 @@ impl Route {
             proxy: plan.proxy,
             connect: connect(plan),
             request: request(plan, way),
-            connector: Connector::new(guard, trusted, hop, plan.upstream.connect_timeout),
+            connector: Connector::new(Arc::default(), guard, trusted, hop, plan.upstream.connect_timeout),
             of_proxy: Arc::new(of_proxy),
         })
     }
@@ -98,7 +101,11 @@ impl Route {
     /// A connection on which requests can be sent.
     pub(crate) async fn dial(&self) -> Result<Connection, BenchError> {
         let wire = match self.way {
-            Way::Direct => self.connector.dial(&self.target.origin, Versions::Http1, &[]).await?.wire,
+            Way::Direct => {
+                let client = &Client::Network(Network::default());
+                let on_behalf = OnBehalf { client, via: &[] };
+                self.connector.dial(&self.target.origin, Versions::Http1, &on_behalf).await?.wire
+            }
             Way::Path | Way::Absolute => self.reach()?,
             Way::Intercepted => self.tunnel().await?,
         };

@@ -10,6 +10,7 @@
 //! | TLS tickets of clients | `ca::a_ticket_is_good_at_its_own_host_and_worth_nothing_at_another`, `sharing::tickets` |
 //! | Certificates of intercepted hosts | `ca::one_host_has_one_configuration_whoever_asks`; in src, `ca::cache` |
 //! | Resolved names | `names`: `every_address_…`, `the_address_that_was_judged_is_the_one_that_is_dialled` |
+//! | Threads that resolve names | `names::whoever_asks_for_dead_names_takes_no_thread_of_others` |
 //! | Read buffers and pipes | `sharing::disorder` compares every answer and every head as a whole; `blind_bulk` |
 //! | Tables of header compression | `http2_upstream::exchange::a_secret_stands_in_no_table_that_other_requests_share` |
 //! | Memory for bodies and heads | `sharing::heads`; in src, `exchange::budget` and `base::capacity`; `siege` |

@@ -53,7 +53,9 @@ impl Names {
                 let before = asked.iter().filter(|it| **it == text).count();
                 asked.push(text);
                 drop(asked);
-                if let Some(answer) = answer(&buffer[..length], kind, &reply(&name, kind == AAAA, before)) {
+                let first = reply(&name, kind == AAAA, before);
+                let follow = |name: &str| reply(name, kind == AAAA, 0);
+                if let Some(answer) = answer(&buffer[..length], kind, &first, &follow) {
                     // Whoever asked may be gone.
                     drop(socket.send_to(&answer, peer));
                 }
@@ -67,14 +69,14 @@ impl Names {
         self.asked.lock().unwrap().clone()
     }
 
-    /// The program that makes a process know no other name server, then becomes that process.
+    /// What a process that knows no other name server has in `resolv.conf`.
+    pub(crate) fn resolv_conf(&self) -> String {
+        format!("nameserver {}\noptions timeout:1 attempts:1\n", self.address.ip())
+    }
+
+    /// A [`wrapper`] with this name server and an empty hosts file.
     pub(crate) fn wrapper(&self) -> Vec<String> {
-        let script = format!(
-            "printf 'nameserver {}\\noptions timeout:1 attempts:1\\n' > resolv.conf && : > hosts && \
-             mount --bind resolv.conf /etc/resolv.conf && mount --bind hosts /etc/hosts && exec \"$0\" \"$@\"",
-            self.address.ip()
-        );
-        ["unshare", "--mount", "sh", "-c", &script].map(str::to_owned).into()
+        wrapper(&self.resolv_conf(), "")
     }
 }
 
@@ -82,6 +84,18 @@ impl Drop for Names {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
     }
+}
+
+/// The program that gives a process these files for `/etc/resolv.conf` and `/etc/hosts`, then becomes that process. Both lie
+/// in its working directory, where they may be written anew.
+pub(crate) fn wrapper(resolv_conf: &str, hosts: &str) -> Vec<String> {
+    let script = format!(
+        "printf '{}' > resolv.conf && printf '{}' > hosts && mount --bind resolv.conf /etc/resolv.conf && \
+         mount --bind hosts /etc/hosts && exec \"$0\" \"$@\"",
+        resolv_conf.replace('\n', "\\n"),
+        hosts.replace('\n', "\\n"),
+    );
+    ["unshare", "--mount", "sh", "-c", &script].map(str::to_owned).into()
 }
 
 /// Whether a process may be given mounts of its own.
@@ -111,20 +125,22 @@ fn question(message: &[u8]) -> Option<(String, u16)> {
     Some((labels.join("."), u16::from_be_bytes([kind[0], kind[1]])))
 }
 
-fn answer(message: &[u8], kind: u16, reply: &Reply) -> Option<Vec<u8>> {
+/// Like a resolver's answer: with what an alias stands for.
+fn answer(message: &[u8], kind: u16, reply: &Reply, follow: &dyn Fn(&str) -> Reply) -> Option<Vec<u8>> {
     let (code, records) = match reply {
         Reply::Silence => return None,
         Reply::Error(code) => (*code, &[][..]),
         Reply::Records(records) => (0, &**records),
     };
     let end = 12 + message[12..].iter().position(|b| *b == 0)? + 5;
-    let fitting: Vec<(u16, Vec<u8>)> = records.iter().filter_map(|it| data(it, kind)).collect();
+    // The name in the question.
+    let fitting = chain(&[0xc0, 12], records, kind, follow, 8);
     let mut out = message[..2].to_vec();
     out.extend_from_slice(&[0x81, 0x80 | code, 0, 1, 0, u8::try_from(fitting.len()).ok()?, 0, 0, 0, 0]);
     out.extend_from_slice(&message[12..end]);
-    for (kind, data) in fitting {
-        // The name as in the question, class IN, no time to live.
-        out.extend_from_slice(&[0xc0, 12]);
+    for (owner, kind, data) in fitting {
+        // Class IN, no time to live.
+        out.extend_from_slice(&owner);
         out.extend_from_slice(&kind.to_be_bytes());
         out.extend_from_slice(&[0, 1, 0, 0, 0, 0]);
         out.extend_from_slice(&u16::try_from(data.len()).ok()?.to_be_bytes());
@@ -133,14 +149,35 @@ fn answer(message: &[u8], kind: u16, reply: &Reply) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// The records of a kind and what their aliases lead to, each with its owner.
+fn chain(
+    owner: &[u8],
+    records: &[Record],
+    kind: u16,
+    follow: &dyn Fn(&str) -> Reply,
+    deep: usize,
+) -> Vec<(Vec<u8>, u16, Vec<u8>)> {
+    let mut all: Vec<_> =
+        records.iter().filter_map(|it| data(it, kind)).map(|(kind, data)| (owner.to_vec(), kind, data)).collect();
+    for record in records {
+        if let (Record::Alias(name), true) = (record, deep > 0)
+            && let Reply::Records(next) = follow(name)
+        {
+            all.extend(chain(&encoded(name), &next, kind, follow, deep - 1));
+        }
+    }
+    all
+}
+
+fn encoded(name: &str) -> Vec<u8> {
+    let labels = name.split('.').flat_map(|it| [&[u8::try_from(it.len()).unwrap_or(0)], it.as_bytes()].concat());
+    labels.chain([0]).collect()
+}
+
 fn data(record: &Record, kind: u16) -> Option<(u16, Vec<u8>)> {
     match record {
         Record::Address(IpAddr::V4(it)) => (kind == A).then(|| (A, it.octets().to_vec())),
         Record::Address(IpAddr::V6(it)) => (kind == AAAA).then(|| (AAAA, it.octets().to_vec())),
-        Record::Alias(name) => {
-            let labels =
-                name.split('.').flat_map(|it| [&[u8::try_from(it.len()).unwrap_or(0)], it.as_bytes()].concat());
-            Some((CNAME, labels.chain([0]).collect()))
-        }
+        Record::Alias(name) => Some((CNAME, encoded(name))),
     }
 }
