@@ -126,11 +126,13 @@ fn check_host(fields: &Fields, version: Version) -> Result<(), Refused> {
         (None, _) => return Err(Refused::Malformed("the Host field is missing")),
         (Some(_), Some(_)) => return Err(Refused::Malformed("the Host field stands twice")),
     };
-    match std::str::from_utf8(host).map(Authority::check) {
-        // By the grammar a disguised address is a name; whoever takes the host for something judges that.
-        Ok(Ok(()) | Err(HostError::Disguised)) => Ok(()),
-        _ => Err(Refused::Malformed("the Host field is not a host and port")),
-    }
+    if is_host(host) { Ok(()) } else { Err(Refused::Malformed("the Host field is not a host and port")) }
+}
+
+/// Whether this is a host and perhaps a port. By the grammar a disguised address is a name; whoever takes the host for
+/// something judges that.
+pub fn is_host(value: &[u8]) -> bool {
+    matches!(std::str::from_utf8(value).map(Authority::check), Ok(Ok(()) | Err(HostError::Disguised)))
 }
 
 fn refuse(error: httparse::Error) -> Refused {

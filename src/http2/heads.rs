@@ -7,27 +7,30 @@ use crate::{
     base::{
         fields::{Fields, Known},
         head::{AnswerHead, Framing, RequestHead, Version},
+        host::{Authority, Scheme},
         target::{LONGEST_TARGET, Target},
     },
     http1::{
         Refused, framing,
-        head::{LONGEST_NAME, MOST_FIELDS, check_values},
+        head::{LONGEST_NAME, MOST_FIELDS, check_values, is_host},
         scan::LONGEST_HEAD,
     },
 };
 
-/// Reads a request head. `:authority` becomes the first `Host` field; a `Host` that was sent too stands behind it, for the
-/// caller to compare. `ends` tells that no body follows.
+/// Reads a request head. The authority becomes its one `Host` field: `:authority`, or `host` where that is absent (RFC 9113
+/// section 8.3.1). `ends` tells that no body follows.
 ///
 /// # Errors
-/// A scheme other than `https`, no authority, values that RFC 9113 section 8.2.1 forbids, and what HTTP/1 refuses too.
+/// A scheme other than `https`, no authority, two that differ, several `host` fields, values that RFC 9113 section 8.2.1
+/// forbids, and what HTTP/1 refuses too.
 pub fn request(parts: request::Parts, ends: bool) -> Result<(RequestHead, Framing), Refused> {
     let request::Parts { method, uri, headers, .. } = parts;
-    let authority = uri.authority().ok_or(Refused::Malformed("the authority is missing"))?.as_str();
+    let authority = authority(&uri, &headers)?;
     let target = if method == Method::CONNECT && uri.scheme().is_none() {
-        authority
+        uri.authority().ok_or(Refused::Malformed("the authority is missing"))?.as_str()
     } else {
-        if uri.scheme_str() != Some("https") {
+        // h2 has read the scheme, but keeps it only beside an authority.
+        if uri.authority().is_some() && uri.scheme_str() != Some("https") {
             return Err(Refused::Malformed("the scheme is another than that of the connection"));
         }
         uri.path_and_query().ok_or(Refused::Malformed("the path is missing"))?.as_str()
@@ -37,9 +40,6 @@ pub fn request(parts: request::Parts, ends: bool) -> Result<(RequestHead, Framin
     }
     if !target.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Refused::Malformed("the path holds bytes outside visible ASCII"));
-    }
-    if headers.get_all(header::HOST).iter().nth(1).is_some() {
-        return Err(Refused::Malformed("the Host field is repeated"));
     }
     let fields = fields(&headers, Some(authority))?;
     let head = RequestHead { method, target: target.into(), version: Version::Http2, fields };
@@ -99,6 +99,28 @@ pub fn to_response(head: &AnswerHead, framing: Framing) -> Option<Response<()>> 
     Some(response)
 }
 
+/// Whom a request is for.
+fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<&'a [u8], Refused> {
+    let mut hosts = headers.get_all(header::HOST).iter().map(HeaderValue::as_bytes);
+    match (uri.authority(), hosts.next(), hosts.next()) {
+        (_, Some(_), Some(_)) => Err(Refused::Malformed("the Host field is repeated")),
+        (None, None, _) => Err(Refused::Malformed("the authority is missing")),
+        (None, Some(host), None) if is_host(host) => Ok(host),
+        (None, Some(_), None) => Err(Refused::Malformed("the Host field is not a host and port")),
+        (Some(authority), Some(host), None) if !names_the_same(authority.as_str(), host) => {
+            Err(Refused::Malformed("the authority and the Host field differ"))
+        }
+        (Some(authority), ..) => Ok(authority.as_str().as_bytes()),
+    }
+}
+
+/// Whether both are the same host and port.
+fn names_the_same(authority: &str, host: &[u8]) -> bool {
+    let parse = |text: &str| Authority::parse(text, Scheme::Https.default_port()).ok();
+    authority.as_bytes() == host
+        || std::str::from_utf8(host).is_ok_and(|host| parse(authority).is_some_and(|it| parse(host) == Some(it)))
+}
+
 /// The fields that `keep` says.
 pub(crate) fn only(fields: &HeaderMap, keep: impl Fn(&HeaderName, &HeaderValue) -> bool) -> HeaderMap {
     let kept = fields.iter().filter(|(name, value)| keep(name, value));
@@ -115,24 +137,25 @@ fn write_length(headers: &mut HeaderMap, framing: Framing) {
     }
 }
 
-/// Cookies that were split into several fields become one again (RFC 9113 section 8.2.3).
-fn fields(headers: &HeaderMap, authority: Option<&str>) -> Result<Fields, Refused> {
+/// Behind the authority, where there is one, as `Host`. Cookies that were split into several fields become one again (RFC
+/// 9113 section 8.2.3).
+fn fields(headers: &HeaderMap, authority: Option<&[u8]>) -> Result<Fields, Refused> {
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     let longest = headers.keys().map(|name| name.as_str().len()).max().unwrap_or(0);
     if size > LONGEST_HEAD || headers.len() > MOST_FIELDS || longest > LONGEST_NAME {
         return Err(Refused::TooLarge);
     }
-    let room = size + authority.map_or(0, str::len) + 32;
+    let room = size + authority.map_or(0, <[u8]>::len) + 32;
     let mut fields = Fields::over(Vec::with_capacity(room), headers.len() + 2);
     if let Some(authority) = authority {
-        fields.append("Host", authority.as_bytes());
+        fields.append("Host", authority);
     }
     for (name, value) in headers {
         let value = value.as_bytes();
         if value.trim_ascii().len() != value.len() {
             return Err(Refused::Malformed("a field value has blanks at its ends"));
         }
-        if name != header::COOKIE {
+        if name != header::COOKIE && !(name == header::HOST && authority.is_some()) {
             fields.append(name.as_str(), value);
         }
     }

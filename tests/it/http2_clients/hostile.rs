@@ -104,8 +104,20 @@ fn heads_that_break_the_rules_do_not_arrive() {
         (vec![(":authority", "a b")], REFUSED),
         (vec![(":authority", "")], REFUSED),
         (vec![(":authority", NONE)], MALFORMED),
-        (vec![(":authority", NONE), ("host", &authority)], MALFORMED),
-        (vec![("host", &elsewhere)], MISDIRECTED),
+        (vec![(":authority", NONE), ("host", &elsewhere)], MISDIRECTED),
+        (vec![(":authority", NONE), ("host", "localhost")], MISDIRECTED),
+        (vec![(":authority", NONE), ("host", &user)], MALFORMED),
+        (vec![(":authority", NONE), ("host", "")], MALFORMED),
+        (vec![(":authority", NONE), ("host", "a/b")], MALFORMED),
+        (vec![(":authority", NONE), ("host", &authority), ("host", &authority)], MALFORMED),
+        (vec![(":authority", NONE), ("host", &authority), ("host", &elsewhere)], MALFORMED),
+        (vec![(":authority", NONE), ("host", &authority), (":method", "TRACE")], Fate::Status(405)),
+        (vec![("host", &elsewhere)], MALFORMED),
+        (vec![("host", "localhost")], MALFORMED),
+        (vec![("host", &user)], MALFORMED),
+        (vec![("host", "")], MALFORMED),
+        (vec![(":authority", &elsewhere), ("host", &authority)], MALFORMED),
+        (vec![(":authority", &elsewhere), ("host", &elsewhere)], MISDIRECTED),
         (vec![("host", &authority), ("host", &authority)], MALFORMED),
         (vec![(":scheme", "http")], MALFORMED),
         (vec![(":scheme", "ftp")], MALFORMED),
@@ -129,7 +141,16 @@ fn heads_that_break_the_rules_do_not_arrive() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(origin.connections(), 0, "{:#?}", origin.seen());
-    for fields in [&[][..], &[("host", &*authority)], &[(":authority", &upper)], &[("te", "trailers")]] {
+    let good = [
+        &[][..],
+        &[("host", &*authority)],
+        &[("host", &upper)],
+        &[(":authority", &upper)],
+        &[(":authority", NONE), ("host", &authority)],
+        &[(":authority", NONE), ("host", &upper)],
+        &[("te", "trailers")],
+    ];
+    for fields in good {
         assert_eq!(fate(&swarm, &authority, &request(&authority, fields)), Fate::Status(200), "{fields:?}");
     }
     for request in origin.requests() {
