@@ -67,7 +67,8 @@ fn arrives(head: &RequestHead, target: &Target) {
     let method = head.method.as_str().to_ascii_uppercase();
     assert!(!["TRACE", "TRACK", "CONNECT"].contains(&&*method), "{method} goes up");
     let (path, host) = (target.path_and_query(), target.origin.host_field());
-    let written = write::request(&head.method, path, host, [&Fields::default()], Framing::None, false);
+    let written =
+        write::request(&head.method, path, host, [&Fields::default()], Framing::None, write::Ending::default());
     let read = head::request(written).unwrap();
     if path == "*" {
         return assert_eq!(head.method, Method::OPTIONS);

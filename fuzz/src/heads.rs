@@ -176,7 +176,7 @@ fn rewrite_request(head: &RequestHead, framing: Framing) {
     if is_full(&fields) {
         return;
     }
-    let written = write::request(&head.method, &head.target, host, [&fields], framing, false);
+    let written = write::request(&head.method, &head.target, host, [&fields], framing, write::Ending::default());
     assert_eq!(find(&written).map(<[u8]>::len), Some(written.len()), "more than one head was written");
     let again = head::request(written).unwrap();
     assert_eq!((&again.method, &again.target), (&head.method, &head.target));

@@ -67,7 +67,7 @@ fn in_http1(method: &Method, path: &str, fields: &Fields, framing: Framing) {
     if is_full(&fields) {
         return;
     }
-    let written = write::request(method, path, "origin.example", [&fields], framing, false);
+    let written = write::request(method, path, "origin.example", [&fields], framing, write::Ending::default());
     assert_eq!(find(&written).map(<[u8]>::len), Some(written.len()), "more than one head was written");
     let read = head::request(written).unwrap();
     assert_eq!((&read.method, &*read.target), (method, path));

@@ -60,7 +60,6 @@ pub fn read(described: Described) -> Result<Outgoing, Refusal> {
     let (target, fields) = (target(&url, &query)?, fields(&headers)?);
     let (framing, body) = match body {
         Some(text) => (Framing::Length(text.len() as u64), Body::Full(Bytes::from(text))),
-        None if matches!(method, Method::POST | Method::PUT | Method::PATCH) => (Framing::Length(0), Body::Empty),
         None => (Framing::None, Body::Empty),
     };
     let body = if framing == Framing::Length(0) { Body::Empty } else { body };

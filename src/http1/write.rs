@@ -12,15 +12,23 @@ use crate::base::{
 /// Room that a small body finds behind a head, so that both leave in one write.
 pub const ROOM_FOR_BODY: usize = 4_096;
 
-/// A request head, with `Connection: close` where this is the last request. `fields` hold neither `Host` nor framing; both
-/// are written here.
+/// How a request head ends: with what is for this connection alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Ending {
+    /// Whether this is the last request.
+    pub last: bool,
+    /// Whether trailers are taken (`TE: trailers`).
+    pub trailers: bool,
+}
+
+/// A request head. `fields` hold neither `Host` nor framing; both are written here.
 pub fn request<const N: usize>(
     method: &Method,
     target: &str,
     host: &str,
     fields: [&Fields; N],
     framing: Framing,
-    last: bool,
+    ending: Ending,
 ) -> Vec<u8> {
     let fields_len: usize = fields.iter().map(|it| it.written_len()).sum();
     let room = method.as_str().len() + target.len() + host.len() + fields_len + 128;
@@ -32,7 +40,13 @@ pub fn request<const N: usize>(
         some.write(&mut out);
     }
     write_framing(&mut out, framing);
-    out.extend_from_slice(if last { b"Connection: close\r\n\r\n" } else { b"\r\n" });
+    let ending: &[u8] = match (ending.last, ending.trailers) {
+        (false, false) => b"\r\n",
+        (true, false) => b"Connection: close\r\n\r\n",
+        (false, true) => b"TE: trailers\r\nConnection: TE\r\n\r\n",
+        (true, true) => b"TE: trailers\r\nConnection: close, TE\r\n\r\n",
+    };
+    out.extend_from_slice(ending);
     out
 }
 

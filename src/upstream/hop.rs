@@ -21,7 +21,7 @@ use crate::{
         head,
         scan::Scan,
         wire::{Socket, Stream},
-        write,
+        write::{self, Ending},
     },
     upstream::{
         bypass::Bypass,
@@ -101,8 +101,14 @@ impl Hop {
             passed.append("Via", member);
         }
         let authority = to.to_string();
-        let head =
-            write::request(&Method::CONNECT, &authority, &authority, [&passed, &self.fields], Framing::None, false);
+        let head = write::request(
+            &Method::CONNECT,
+            &authority,
+            &authority,
+            [&passed, &self.fields],
+            Framing::None,
+            Ending::default(),
+        );
         socket.write_all(&Zeroizing::new(head)).await.map_err(DialError::Connect)?;
         socket.flush().await.map_err(DialError::Connect)?;
         for _ in 0..=MOST_INTERIM {

@@ -13,7 +13,10 @@ use crate::{
         fields::Fields,
         head::{AnswerHead, Framing},
     },
-    http1::{send::Outgoing, write},
+    http1::{
+        send::Outgoing,
+        write::{self, Ending},
+    },
     upstream::{
         channel::Channel,
         hop::Hop,
@@ -101,13 +104,13 @@ impl Lane {
 }
 
 fn outgoing(request: &mut Request<'_>, hop: Option<&Hop>, reusable: bool) -> Outgoing {
-    let Request { target, method, fields, framing, body, keep_trailer, .. } = request;
+    let Request { target, method, fields, framing, body, keep_trailer, takes_trailers, upgrade, .. } = request;
     let host = target.origin.host_field();
-    // Its `Connection` says `Upgrade`.
-    let last = !reusable && !request.upgrade;
+    // The `Connection` of an upgrade says `Upgrade`.
+    let ending = Ending { last: !reusable && !*upgrade, trailers: *takes_trailers && !*upgrade };
     let head = match hop {
-        None => write::request(method, target.path_and_query(), host, [*fields], *framing, last),
-        Some(hop) => write::request(method, &target.absolute_form(), host, [*fields, hop.fields()], *framing, last),
+        None => write::request(method, target.path_and_query(), host, [*fields], *framing, ending),
+        Some(hop) => write::request(method, &target.absolute_form(), host, [*fields, hop.fields()], *framing, ending),
     };
     let outgoing = Outgoing::new(head, *framing, std::mem::take(body)).keeping(keep_trailer.clone());
     let is_secret = |it: &Fields| it.injected().next().is_some();

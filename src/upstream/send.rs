@@ -170,6 +170,9 @@ impl Upstream {
     /// # Errors
     /// See [`Failure`].
     pub async fn send(&self, mut request: Request<'_>) -> Result<Answer, Failure> {
+        if request.framing == Framing::None && anticipates_content(request.method) {
+            request.framing = Framing::Length(0);
+        }
         let again = may_repeat(&request);
         request.reuse.get_or_insert(self.reuse);
         let origin = Arc::clone(&request.target.origin);
@@ -353,6 +356,12 @@ impl Upstream {
         Err(Failure::Unexpected("it sends too many interim answers"))
     }
 }
+/// Whether origins expect to be told the length of the content even where there is none (RFC 9110 section 8.6); some answer
+/// 411 else.
+fn anticipates_content(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
+}
+
 
 /// Only an idempotent request (RFC 9110 section 9.2.2) of which no body byte can have arrived.
 fn may_repeat(request: &Request<'_>) -> bool {

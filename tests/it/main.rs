@@ -143,3 +143,5 @@ mod upstream_answers;
 mod upstream_tls;
 #[cfg(test)]
 mod weak_tls;
+mod versions;
+#[cfg(test)]

@@ -22,7 +22,9 @@ pub fn head(c: &mut Criterion) {
     let framed = framing::of_request(&read).unwrap();
     group.bench_function("write a request", |b| {
         let fields = [black_box(&read.fields)];
-        b.iter(|| write::request(&read.method, &read.target, "api.example.com", fields, framed, false));
+        b.iter(|| {
+            write::request(&read.method, &read.target, "api.example.com", fields, framed, write::Ending::default())
+        });
     });
     let read = codec::answer(answer.clone()).unwrap();
     let framed = framing::of_answer(&read, &http::Method::POST).unwrap();
