@@ -18,10 +18,10 @@ pub fn target(bytes: &[u8]) {
     assert_eq!(read.as_ref().map(parts), slow, "the readers disagree about a URL");
     if let Some(target) = &read {
         unambiguous(target);
-        assert_eq!(Target::parse_near(text, Some(&target.origin)).as_ref(), Ok(target));
-        assert_eq!(Target::parse_path_style(&format!("/{text}"), None).as_ref(), Ok(target));
+        assert_eq!(Target::parse_near(&Method::GET, text, Some(&target.origin)).as_ref(), Ok(target));
+        assert_eq!(Target::parse_path_style(&Method::GET, &format!("/{text}"), None).as_ref(), Ok(target));
     }
-    let path_style = Target::parse_path_style(text, None).ok();
+    let path_style = Target::parse_path_style(&Method::GET, text, None).ok();
     let slow = text
         .strip_prefix('/')
         .and_then(|it| it.split_once(":/"))

@@ -50,27 +50,28 @@ impl Target {
     /// # Errors
     /// Everything that is no plain `http` or `https` URL.
     pub fn parse(url: &str) -> Result<Self, TargetError> {
-        Self::parse_near(url, None)
+        Self::parse_near(&Method::GET, url, None)
     }
 
-    /// The same; what is for the origin `near` shares it.
+    /// The same for a request with this method: `OPTIONS` of a URL without a path asks for `*`, the server as a whole (RFC
+    /// 9112 section 3.2.4). What is for the origin `near` shares it.
     ///
     /// # Errors
     /// The same.
-    pub fn parse_near(url: &str, near: Option<&Arc<Origin>>) -> Result<Self, TargetError> {
+    pub fn parse_near(method: &Method, url: &str, near: Option<&Arc<Origin>>) -> Result<Self, TargetError> {
         let (scheme, rest) = url.split_once("://").ok_or(TargetError::Scheme)?;
-        Self::new(Scheme::parse(scheme).ok_or(TargetError::Scheme)?, rest, near)
+        Self::new(method, Scheme::parse(scheme).ok_or(TargetError::Scheme)?, rest, near)
     }
 
     /// Reads a path-style target, `/https://host/path`: a slash, the scheme, a colon and one or two slashes
-    /// (reverse proxies in front of us collapse two to one). What is for the origin `near` shares it.
+    /// (reverse proxies in front of us collapse two to one). Otherwise as [`Target::parse_near`].
     ///
     /// # Errors
     /// Any other spelling.
-    pub fn parse_path_style(path: &str, near: Option<&Arc<Origin>>) -> Result<Self, TargetError> {
+    pub fn parse_path_style(method: &Method, path: &str, near: Option<&Arc<Origin>>) -> Result<Self, TargetError> {
         let (scheme, rest) = path.strip_prefix('/').and_then(|it| it.split_once(":/")).ok_or(TargetError::Scheme)?;
         let rest = rest.strip_prefix('/').unwrap_or(rest);
-        Self::new(Scheme::parse(scheme).ok_or(TargetError::Scheme)?, rest, near)
+        Self::new(method, Scheme::parse(scheme).ok_or(TargetError::Scheme)?, rest, near)
     }
 
     /// An origin-form path under an authority that is already known: a request inside a tunnel.
@@ -91,13 +92,17 @@ impl Target {
         &self.path
     }
 
-    /// As a proxy is asked for it (RFC 9112 section 3.2.2). What `*` asks of has no path there.
-    pub fn absolute_form(&self) -> String {
-        let path = if &*self.path == "*" { "" } else { &self.path };
-        format!("{}{path}", self.origin)
+    /// The same as a URL has it: `*` is no path there.
+    pub fn path_in_url(&self) -> &str {
+        if &*self.path == "*" { "" } else { &self.path }
     }
 
-    fn new(scheme: Scheme, rest: &str, near: Option<&Arc<Origin>>) -> Result<Self, TargetError> {
+    /// As a proxy is asked for it (RFC 9112 section 3.2.2).
+    pub fn absolute_form(&self) -> String {
+        format!("{}{}", self.origin, self.path_in_url())
+    }
+
+    fn new(method: &Method, scheme: Scheme, rest: &str, near: Option<&Arc<Origin>>) -> Result<Self, TargetError> {
         let rest = without_fragment(rest);
         let end = rest.find(['/', '?', '\\']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
@@ -106,6 +111,9 @@ impl Target {
             Some(near) => Arc::clone(near),
             None => Arc::new(Origin::new(scheme, Authority::parse(authority, scheme.default_port())?)),
         };
+        if path.is_empty() && *method == Method::OPTIONS {
+            return Ok(Self { origin, path: "*".into() });
+        }
         let path: Box<str> = if path.starts_with('/') { path.into() } else { format!("/{path}").into() };
         check_path(&path)?;
         Ok(Self { origin, path })
@@ -348,11 +356,11 @@ mod tests {
     #[test]
     fn path_style_has_exactly_one_grammar() {
         for path in ["/https://h/x", "/https:/h/x", "/HTTPS://H/x"] {
-            assert_eq!(Target::parse_path_style(path, None).unwrap().to_string(), "https://h/x");
+            assert_eq!(Target::parse_path_style(&Method::GET, path, None).unwrap().to_string(), "https://h/x");
         }
         for path in ["/https%3A%2F%2Fh/x", "/https:\\\\h\\x", "/https:h/x", "/https:///h/x", "///h", "//h", "https://h"]
         {
-            assert!(Target::parse_path_style(path, None).is_err(), "{path}");
+            assert!(Target::parse_path_style(&Method::GET, path, None).is_err(), "{path}");
         }
     }
 
@@ -366,7 +374,7 @@ mod tests {
             ("https://api.github.com:8443@evil.test/", false),
             ("http://api.github.com:8443/user", false),
         ] {
-            let (shared, own) = (Target::parse_near(url, Some(&near)), Target::parse(url));
+            let (shared, own) = (Target::parse_near(&Method::GET, url, Some(&near)), Target::parse(url));
             assert_eq!(shared, own, "{url}");
             assert_eq!(shared.is_ok_and(|it| Arc::ptr_eq(&it.origin, &near)), shares, "{url}");
         }
@@ -377,5 +385,16 @@ mod tests {
         let origin = Arc::new(Origin::new(Scheme::Https, Authority::parse("h", 443).unwrap()));
         assert!(Target::within(Arc::clone(&origin), &Method::OPTIONS, "*").is_ok());
         assert!(Target::within(origin, &Method::GET, "*").is_err());
+        for (method, url, path) in [
+            (Method::OPTIONS, "https://h", "*"),
+            (Method::OPTIONS, "https://h:8443#x", "*"),
+            (Method::OPTIONS, "https://h/", "/"),
+            (Method::OPTIONS, "https://h?", "/?"),
+            (Method::GET, "https://h", "/"),
+        ] {
+            assert_eq!(Target::parse_near(&method, url, None).unwrap().path_and_query(), path, "{method} {url}");
+            let path_style = Target::parse_path_style(&method, &format!("/{url}"), None);
+            assert_eq!(path_style.unwrap().path_and_query(), path, "{method} {url}");
+        }
     }
 }

@@ -66,7 +66,7 @@ Examples:
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     app::harden().map_err(app::AppError::from)?;
     let (alias, url) = aim(args)?;
-    let target = Target::parse(&url)
+    let target = Target::parse_near(&args.method, &url, None)
         .map_err(|error| Failure::usage(format!("the URL cannot be used: {error}"), "write it as https://host/path"))?;
     let headers = args.headers.iter().map(|it| header(it)).collect::<Result<Vec<_>, _>>()?;
     let body = args.data.as_deref().map_or(Ok(Vec::new()), body)?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::Method;
 use memchr::memmem;
 
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
         fields::{Field, Fields, Known, is_twin},
         head::{AnswerHead, Framing},
     },
-    exchange::{Config, Refusal},
+    exchange::{Config, Door, Inbound, Refusal},
     identity::presented,
     upstream::KeepTrailer,
 };
@@ -18,15 +19,50 @@ use crate::{
 /// three.
 const MOST_OPTIONS: usize = 32;
 
-/// Strips a request of what is for us or for this connection only. Runs before anything is injected, so that a client
+/// Strips a request of what is for us or for this connection only, and counts this hop. Runs before anything is injected, so that a client
 /// cannot name the injected field in `Connection` to have it removed.
 ///
 /// With `overrides`, fields that ask the origin server for another method or URL go too: a policy judged those of the
 /// request line.
 ///
 /// # Errors
-/// `Connection` has more than 32 options.
-pub fn prepare_request<'a>(fields: &mut Fields, config: &'a Config, overrides: bool) -> Result<Stripped<'a>, Refusal> {
+/// `Connection` has more than 32 options; see [`count_hop`].
+pub fn prepare_request<'a>(
+    inbound: &mut Inbound<'_>,
+    config: &'a Config,
+    overrides: bool,
+) -> Result<Stripped<'a>, Refusal> {
+    // Elsewhere the request begins with us: that is no hop.
+    if inbound.method == Method::OPTIONS && matches!(inbound.door, Door::Path | Door::Forward | Door::Connect) {
+        count_hop(&mut inbound.fields)?;
+    }
+    strip(&mut inbound.fields, config, overrides)
+}
+
+/// Lowers `Max-Forwards` by one (RFC 9110 section 7.6.2). For `OPTIONS`; `TRACE` is never forwarded.
+///
+/// # Errors
+/// It is 0, so we are the last recipient; it is repeated or no plain number.
+fn count_hop(fields: &mut Fields) -> Result<(), Refusal> {
+    const NAME: &str = "Max-Forwards";
+    let (value, repeated) = {
+        let mut values = fields.named(NAME);
+        (values.next(), values.next().is_some())
+    };
+    let Some(value) = value else { return Ok(()) };
+    if repeated {
+        return Err(Refusal::Invalid("the Max-Forwards field is repeated"));
+    }
+    let text = std::str::from_utf8(value).ok().filter(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit()));
+    let text = text.ok_or(Refusal::Invalid("Max-Forwards is not a plain number"))?;
+    // So many hops as do not fit are as good as these.
+    let left = text.parse().unwrap_or(u64::MAX).checked_sub(1).ok_or(Refusal::LastRecipient)?;
+    fields.retain(|it| !it.name.eq_ignore_ascii_case(NAME.as_bytes()));
+    fields.append(NAME, left.to_string().as_bytes());
+    Ok(())
+}
+
+fn strip<'a>(fields: &mut Fields, config: &'a Config, overrides: bool) -> Result<Stripped<'a>, Refusal> {
     let options = connection_options(fields).ok_or(Refusal::Invalid("Connection has more than 32 options"))?;
     let stripped = Stripped { options, config, overrides };
     fields.retain(|it| goes_up(it) && !stripped.takes(it.known, it.name) && !presented::holds_a_key(it.value));
@@ -154,7 +190,7 @@ mod tests {
         for (name, value) in lines {
             fields.append(name, value.as_bytes());
         }
-        forward::prepare_request(&mut fields, &config, false).unwrap();
+        forward::strip(&mut fields, &config, false).unwrap();
         fields.inject("Authorization", "", Secret::from(String::from("ours")));
         let mut out = Vec::new();
         fields.write(&mut out);

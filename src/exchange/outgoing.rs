@@ -57,7 +57,7 @@ pub struct Outgoing {
 pub fn read(described: Described) -> Result<Outgoing, Refusal> {
     let Described { method, url, headers, query, body } = described;
     let method: Method = method.parse().or(Err(Refusal::Invalid("`method` is no HTTP method")))?;
-    let (target, fields) = (target(&url, &query)?, fields(&headers)?);
+    let (target, fields) = (target(&method, &url, &query)?, fields(&headers)?);
     let (framing, body) = match body {
         Some(text) => (Framing::Length(text.len() as u64), Body::Full(Bytes::from(text))),
         None => (Framing::None, Body::Empty),
@@ -74,7 +74,7 @@ pub fn name_ourselves(fields: &mut Fields) {
 }
 
 /// With the query where it belongs: what is judged is all of it.
-fn target(url: &str, query: &BTreeMap<String, String>) -> Result<Target, Refusal> {
+fn target(method: &Method, url: &str, query: &BTreeMap<String, String>) -> Result<Target, Refusal> {
     let mut whole = url.split('#').next().unwrap_or_default().to_owned();
     for (at, (name, value)) in query.iter().enumerate() {
         whole.push(if at == 0 && !whole.contains('?') { '?' } else { '&' });
@@ -85,7 +85,7 @@ fn target(url: &str, query: &BTreeMap<String, String>) -> Result<Target, Refusal
     if whole.len() > LONGEST_TARGET {
         return Err(Refusal::UriTooLong);
     }
-    Target::parse(&whole).map_err(Refusal::from)
+    Target::parse_near(method, &whole, None).map_err(Refusal::from)
 }
 
 /// Percent-encodes all but what RFC 3986 section 2.3 leaves alone.

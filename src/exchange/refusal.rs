@@ -80,6 +80,8 @@ pub enum Refusal {
     HeadersTooLarge,
     /// An expectation other than `100-continue`.
     Expectation,
+    /// `OPTIONS` with `Max-Forwards: 0`: we answer as the last recipient (RFC 9110 section 7.6.2). Not an error.
+    LastRecipient,
     /// The origin server cannot be reached. One text for every cause: it must not tell open ports from closed ones.
     Unreachable,
     /// The parent proxy wants to be shown something else.
@@ -102,6 +104,9 @@ pub enum Refusal {
 
 /// Status, code, and error type in `Proxy-Status` (RFC 9209 section 2.3).
 type Kind = (u16, &'static str, &'static str);
+
+/// For `Allow`. Others are forwarded too, but for CONNECT, TRACE and TRACK.
+const METHODS: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 const DISGUISED: TargetError = TargetError::Authority(HostError::Disguised);
 
@@ -167,6 +172,7 @@ impl Refusal {
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::ClientGone => Outcome::ClientAbort,
+            Self::LastRecipient => Outcome::Ok,
             Self::Unreachable | Self::ParentUnauthorized | Self::BadAnswer | Self::Timeout => Outcome::UpstreamError,
             Self::Revoked => Outcome::RevokedMidstream,
             Self::Internal | Self::AuditUnavailable | Self::Overloaded => Outcome::Error,
@@ -200,6 +206,10 @@ impl Refusal {
     pub fn answer(&self) -> (AnswerHead, Vec<u8>) {
         let (status, code, error) = self.kind();
         let mut head = AnswerHead::new(status);
+        if *self == Self::LastRecipient {
+            head.fields.append("Allow", METHODS);
+            return (head, Vec::new());
+        }
         head.fields.append("Content-Type", b"application/json");
         head.fields.append("Cache-Control", b"no-store");
         head.fields.append("X-Content-Type-Options", b"nosniff");
@@ -213,7 +223,7 @@ impl Refusal {
             }
             Self::AuditUnavailable | Self::Overloaded | Self::Crowding => head.fields.append("Retry-After", b"1"),
             Self::RateLimited(it) => tell_rate(&mut head, it),
-            Self::Method => head.fields.append("Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+            Self::Method => head.fields.append("Allow", METHODS),
             _ => {}
         }
         let mut body = json!({ "error": code, "message": self.message() });
@@ -267,6 +277,7 @@ impl Refusal {
             Self::UriTooLong => "The request-target is too long",
             Self::HeadersTooLarge => "The header section is too large",
             Self::Expectation => "The only expectation that can be met is 100-continue",
+            Self::LastRecipient => "The request was not to be forwarded",
             Self::Unreachable => "Failed to connect to target server",
             Self::ParentUnauthorized => {
                 "The proxy in [upstream] proxy does not take the user and password that stand there"
@@ -334,6 +345,7 @@ impl Refusal {
             Self::UriTooLong => (414, "uri_too_long", INVALID),
             Self::HeadersTooLarge => (431, "headers_too_large", INVALID),
             Self::Expectation => (417, "expectation_failed", INVALID),
+            Self::LastRecipient => (200, "ok", ""),
             Self::Unreachable => (502, "upstream_error", "destination_unavailable"),
             Self::ParentUnauthorized => (502, "upstream_error", "proxy_configuration_error"),
             Self::BadAnswer => (502, "upstream_error", "http_protocol_error"),

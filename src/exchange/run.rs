@@ -144,7 +144,7 @@ impl Exchange {
         let tenant = snapshot.tenant(&principal, known.as_deref());
         let reuse = known.as_ref().and_then(|it| it.credential().metadata.reuse());
         let takes_trailers = takes_trailers(&inbound.fields);
-        let stripped = prepare_request(&mut inbound.fields, config, permit.strips_overrides())?;
+        let stripped = prepare_request(inbound, config, permit.strips_overrides())?;
         if inbound.upgrade {
             ask_for_websocket(&mut inbound.fields);
         }
@@ -330,7 +330,7 @@ impl Interim for EndToEnd<'_> {
 
 fn note(entry: &mut Entry, inbound: &Inbound<'_>) {
     let origin = &inbound.target.origin;
-    let path = inbound.target.path_and_query();
+    let path = inbound.target.path_in_url();
     let path = if presented::holds_a_key(path.as_bytes()) { "/..." } else { path };
     entry.record.set_source(inbound.source.and_then(Peer::address));
     entry.record.set_method(inbound.method.as_str());

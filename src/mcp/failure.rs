@@ -156,6 +156,7 @@ fn meaning(refusal: &Refusal) -> (&'static str, String) {
         | R::UriTooLong
         | R::HeadersTooLarge
         | R::Expectation
+        | R::LastRecipient
         | R::ClientGone => told("invalid_request", "Correct it and call again."),
     }
 }

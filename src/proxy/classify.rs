@@ -34,11 +34,14 @@ pub fn classify(head: &RequestHead, near: Option<&Arc<Origin>>) -> Result<Ingres
     let target = &*head.target;
     check_method(&head.method)?;
     if !target.starts_with('/') {
-        return Ok(Ingress::Forward(Target::parse_near(target, near)?));
+        return Ok(Ingress::Forward(Target::parse_near(&head.method, target, near)?));
     }
     // A reverse proxy in front of us may leave its own prefix.
     let path = target.strip_prefix("/proxy").filter(|it| is_url_like(it)).unwrap_or(target);
-    if is_url_like(path) { Ok(Ingress::Path(Target::parse_path_style(path, near)?)) } else { Ok(Ingress::Control) }
+    if !is_url_like(path) {
+        return Ok(Ingress::Control);
+    }
+    Ok(Ingress::Path(Target::parse_path_style(&head.method, path, near)?))
 }
 
 /// The target of a request inside the tunnel to `origin`.
@@ -53,7 +56,7 @@ pub fn classify_inside(head: &RequestHead, origin: &Arc<Origin>) -> Result<Targe
     if head.target.starts_with('/') || &*head.target == "*" {
         return Ok(Target::within(Arc::clone(origin), &head.method, &head.target)?);
     }
-    let target = Target::parse(&head.target)?;
+    let target = Target::parse_near(&head.method, &head.target, Some(origin))?;
     if target.origin == *origin { Ok(target) } else { Err(Refusal::Misdirected) }
 }
 
@@ -185,6 +188,8 @@ mod tests {
             ("GET /proxy/health", Ok("control")),
             ("GET http://h/x", Ok("forward http://h/x")),
             ("GET https://h", Ok("forward https://h/")),
+            ("OPTIONS https://h", Ok("forward https://h*")),
+            ("OPTIONS /http:/h", Ok("path http://h*")),
             ("CONNECT good:443", Ok("connect good:443")),
             ("CONNECT good", Err(400)),
             ("CONNECT u@good:443", Err(400)),
@@ -215,6 +220,7 @@ mod tests {
             ("GET /x", "GOOD:443", Ok("https://good/x")),
             ("GET https://good/x", "good", Ok("https://good/x")),
             ("OPTIONS *", "good", Ok("https://good*")),
+            ("OPTIONS https://good", "good", Ok("https://good*")),
             ("GET /x", "evil", Err(Refusal::Misdirected)),
             ("GET /x", "good:8443", Err(Refusal::Misdirected)),
             ("GET https://evil/x", "good", Err(Refusal::Misdirected)),

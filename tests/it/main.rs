@@ -70,6 +70,8 @@ mod instructions;
 #[cfg(test)]
 mod interim;
 #[cfg(test)]
+mod last_recipient;
+#[cfg(test)]
 mod leaks;
 #[cfg(test)]
 mod limits;

@@ -113,7 +113,11 @@ impl Alternative {
         if self.scheme != origin.scheme || self.port.is_some_and(|port| port != origin.authority.port) {
             return false;
         }
-        let path_and_query = target.path_and_query();
+        // What asks for the server as a whole is judged as what asks for its root.
+        let path_and_query = match target.path_and_query() {
+            "*" => "/",
+            other => other,
+        };
         let (path, query) = match memchr(b'?', path_and_query.as_bytes()) {
             Some(at) => (&path_and_query[..at], Some(&path_and_query[at + 1..])),
             None => (path_and_query, None),
