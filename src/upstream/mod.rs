@@ -9,6 +9,7 @@ pub mod connect;
 pub mod flight;
 pub mod guard;
 pub mod hop;
+pub mod interim;
 pub mod lane;
 pub mod multiplexed;
 pub mod parent;

@@ -24,6 +24,7 @@ use crate::{
         channel::Channel,
         connect::{Connector, DialError, Dialled, OnBehalf, Versions},
         flight::Flight,
+        interim::Interims,
         lane::Lane,
         multiplexed::Multiplexed,
         pool::{Found, Pool, Turn},
@@ -31,8 +32,6 @@ use crate::{
     },
 };
 
-/// Most interim answers before a final one.
-const MOST_INTERIM: usize = 16;
 /// How long a request waits for what others dial before it dials itself.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
@@ -170,10 +169,10 @@ impl Upstream {
     /// # Errors
     /// See [`Failure`].
     pub async fn send(&self, mut request: Request<'_>) -> Result<Answer, Failure> {
+        let again = may_repeat(&request);
         if request.framing == Framing::None && anticipates_content(request.method) {
             request.framing = Framing::Length(0);
         }
-        let again = may_repeat(&request);
         request.reuse.get_or_insert(self.reuse);
         let origin = Arc::clone(&request.target.origin);
         let key = PoolKey { origin, tenant: std::mem::take(&mut request.tenant) };
@@ -329,11 +328,11 @@ impl Upstream {
     }
 
     async fn exchange(&self, lane: Lane, request: &mut Request<'_>) -> Result<Answer, Failure> {
-        for passed in 0..=MOST_INTERIM {
+        let mut interims = Interims::default();
+        loop {
             let answer = poll_fn(|cx| lane.poll_answer(cx, request.method)).await;
             let (head, framing) = match answer {
-                // What was answered, even if not finally, is not asked again.
-                Err(Failure::Gone(_) | Failure::Unprocessed(_)) if passed > 0 => {
+                Err(Failure::Gone(_) | Failure::Unprocessed(_)) if interims.have_begun() => {
                     return Err(Failure::Unexpected("it ends after an interim one"));
                 }
                 Err(Failure::Unprocessed(_)) if !lane.gives_back(request) => {
@@ -347,21 +346,21 @@ impl Upstream {
                 101 if request.upgrade => return lane.switch(head),
                 101 => return Err(Failure::Unexpected("it switches protocols unasked")),
                 _ => {
+                    interims.add(&head, Instant::now())?;
                     if let Some(interim) = &mut request.interim {
                         interim.pass(head).await;
                     }
                 }
             }
         }
-        Err(Failure::Unexpected("it sends too many interim answers"))
     }
 }
+
 /// Whether origins expect to be told the length of the content even where there is none (RFC 9110 section 8.6); some answer
 /// 411 else.
 fn anticipates_content(method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
-
 
 /// Only an idempotent request (RFC 9110 section 9.2.2) of which no body byte can have arrived.
 fn may_repeat(request: &Request<'_>) -> bool {

@@ -144,6 +144,6 @@ mod upstream_answers;
 #[cfg(test)]
 mod upstream_tls;
 #[cfg(test)]
-mod weak_tls;
 mod versions;
 #[cfg(test)]
+mod weak_tls;
