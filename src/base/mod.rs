@@ -9,6 +9,7 @@ pub mod count;
 pub mod fields;
 pub mod glob;
 pub mod head;
+pub mod head_memory;
 pub mod histogram;
 pub mod host;
 pub mod id;

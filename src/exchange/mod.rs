@@ -8,7 +8,6 @@ pub mod bind;
 pub mod budget;
 pub mod collected;
 pub mod forward;
-pub mod heads;
 pub mod health;
 pub mod identify;
 pub mod inbound;

@@ -20,6 +20,7 @@ use crate::{
         capacity::{Capacity, Client, Share},
         clock::Clock,
         fields::{Fields, Known},
+        head_memory,
         head::{AnswerHead, Framing, Interim},
         peer::Peer,
     },
@@ -29,7 +30,6 @@ use crate::{
         bind::bind,
         check_method,
         forward::{ask_for_websocket, prepare_answer, prepare_request, takes_trailers},
-        heads,
         identify::{Leave, client, key_in, permitted},
         live::{Live, Rights, Ticket},
         metrics::{Limit, Metrics},
@@ -66,7 +66,7 @@ pub struct Shared {
     pub strangers: Strangers,
     /// What is open.
     pub open: Arc<Capacity>,
-    /// Bytes of request heads, see [`heads`].
+    /// Bytes of heads, see [`head_memory`].
     pub heads: Arc<Capacity>,
     /// Tells the time.
     pub clock: Clock,
@@ -206,11 +206,11 @@ impl Exchange {
     /// As much is in use as there may be, for this client or for all.
     pub fn hold(&self, fields: &Fields, client: impl FnOnce() -> Client) -> Result<Option<Share>, Refusal> {
         let bytes = fields.held();
-        if bytes <= heads::SHORT {
+        if bytes <= head_memory::SHORT {
             return Ok(None);
         }
         let mut share = self.heads(client());
-        heads::hold(&mut share, bytes)?;
+        head_memory::hold(&mut share, bytes)?;
         Ok(Some(share))
     }
 

@@ -15,12 +15,13 @@ use tokio_rustls::{LazyConfigAcceptor, StartHandshake, TlsStream, server};
 use crate::{
     base::{
         capacity::{Client, Full, Network, Share},
+        head_memory::hold,
         host::Scheme,
         peer::Peer,
         target::Origin,
     },
     ca,
-    exchange::{Caller, Door, Refusal, heads::hold},
+    exchange::{Caller, Door, Refusal},
     http1::{Connection, Shared, Wire, scan::is_tchar, wire::Socket},
     proxy::{
         Worker,

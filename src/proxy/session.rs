@@ -14,12 +14,13 @@ use crate::{
         body::Body,
         capacity::{Client, Network, Share},
         head::{Framing, RequestHead, Version},
+        head_memory,
         peer::Peer,
         splice::Line as _,
         target::{Origin, Target},
         task::Piece,
     },
-    exchange::{Recorded, Refusal, Ticket, heads},
+    exchange::{Recorded, Refusal, Ticket},
     http1::{
         Connection, Refused, Shared, Wire,
         connection::HeadError,
@@ -145,9 +146,9 @@ impl Session {
             if let Poll::Ready(head) = connection.poll_head(cx) {
                 return Poll::Ready(head.map_err(Unread::from));
             }
-            if connection.held() > heads::SHORT {
+            if connection.held() > head_memory::SHORT {
                 let held = held.get_or_insert_with(|| self.worker.exchange.heads(self.client()));
-                if let Err(full) = heads::hold(held, connection.held()) {
+                if let Err(full) = head_memory::hold(held, connection.held()) {
                     return Poll::Ready(Err(Unread::Refused(full.into())));
                 }
             }

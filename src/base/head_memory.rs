@@ -1,4 +1,5 @@
-//! The memory of request heads: while they arrive, and until their requests are answered.
+//! The memory of heads: of requests while they arrive and until they are answered, of answers from their first byte until
+//! they have been passed on.
 
 use crate::base::capacity::{Full, Most, Share};
 
