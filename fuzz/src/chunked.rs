@@ -81,7 +81,7 @@ pub fn slow(bytes: &[u8]) -> Option<Decoded> {
         return Some((body, Vec::new(), at + 2));
     }
     let (lines, length) = reference::head(rest).filter(|(lines, length)| lines.len() <= 32 && *length <= 8192)?;
-    let mut trailers: Vec<_> = reference::trailers(&lines)?
+    let mut trailers: Vec<_> = reference::fields(&lines)?
         .iter()
         .map(|(name, value)| (String::from_utf8_lossy(name).to_ascii_lowercase(), value.to_vec()))
         .filter(|(name, _)| slow_may_trail(name))

@@ -87,7 +87,7 @@ pub fn slow_request(bytes: &[u8]) -> Option<Slow<'_>> {
     if !reference::is_token(method) || target.is_empty() || !target.iter().all(u8::is_ascii_graphic) {
         return None;
     }
-    let fields = reference::fields(rest)?;
+    let fields = reference::fields(rest).filter(|it| it.len() <= head::MOST_FIELDS)?;
     match &reference::values(&fields, "host")[..] {
         [] if is_1_0 => {}
         // Who takes it for something judges what it is.

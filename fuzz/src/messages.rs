@@ -78,6 +78,13 @@ async fn read(connection: &mut Connection, by: usize) -> Read {
 fn slow(bytes: &[u8]) -> Read {
     let (mut read, mut at) = (Read::default(), 0);
     while at < bytes.len() {
+        // One empty line may stand between two messages.
+        if at > 0 && bytes[at..].starts_with(b"\r\n") {
+            at += 2;
+            if at == bytes.len() {
+                break;
+            }
+        }
         let Some(head) = heads::slow_request(&bytes[at..]) else { return read };
         let rest = &bytes[at + head.length..];
         let body = match head.framing {

@@ -34,15 +34,8 @@ pub fn head(bytes: &[u8]) -> Option<(Vec<&[u8]>, usize)> {
     Some((lines, end))
 }
 
-/// At most a hundred fields, each a token, a colon and a value of visible bytes, blanks and tabs.
+/// Each a token, a colon and a value of visible bytes, blanks and tabs.
 pub fn fields<'a>(lines: &[&'a [u8]]) -> Option<Lines<'a>> {
-    let short = lines.len() <= 100
-        && lines.iter().all(|line| line.iter().position(|it| *it == b':').is_none_or(|it| it <= 256));
-    short.then(|| trailers(lines)).flatten()
-}
-
-/// As [`fields`], without its limits.
-pub fn trailers<'a>(lines: &[&'a [u8]]) -> Option<Lines<'a>> {
     lines.iter().map(|line| field(line)).collect()
 }
 

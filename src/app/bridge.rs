@@ -49,6 +49,8 @@ const PATIENCE: Duration = Duration::from_mins(10);
 const LONGEST_VALUE: usize = 1024;
 const NO_KEY: &str =
     "The API key in VULTRINO_API_KEY is missing or not valid. Ask the person who runs Vultrino for one.";
+/// Most bytes of the fields of an answer's head.
+const MOST_HEAD: usize = 64 << 10;
 /// Most bytes of an answer: several times what a tool gives.
 const MOST: usize = 24 << 20;
 
@@ -217,6 +219,7 @@ impl Bridge {
             framing: Framing::Length(body.len() as u64),
             body: Body::Full(body),
             timeout: PATIENCE,
+            longest_head: MOST_HEAD,
             takes_trailers: false,
             keep_trailer: None,
             interim: None,

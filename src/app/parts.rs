@@ -56,13 +56,13 @@ impl Parts {
         let hop = upstream.proxy.as_ref().map(|it| Hop::new(Arc::clone(it), upstream.no_proxy.clone(), &tls));
         Ok(Self {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            memory: Memory::new(Arc::clone(&shared.heads)),
             shared: Arc::new(shared),
             guard: Arc::new(Guard::new(upstream.allow_private.clone(), vec![own])),
             tls,
             hop: hop.map(Arc::new),
             upstream,
             resolver: Arc::default(),
-            memory: Memory::default(),
         })
     }
 
@@ -133,6 +133,7 @@ fn of_requests(config: &Config) -> exchange::Config {
             .collect(),
         max_body_size: config.server.max_body_size,
         timeout: config.server.timeout,
+        longest_answer_head: limits.answer_header_bytes as usize,
         requests: Most { all: limits.requests as usize, each: limits.requests_per_client() as usize },
         rate_limits: RateLimits {
             proxy: rates.proxy(config.server.mode),

@@ -25,7 +25,7 @@ pub enum Resource {
     Connections,
     /// Open requests and blind tunnels.
     Requests,
-    /// Bytes of request heads that arrive or are not answered yet.
+    /// Bytes of heads that arrive or are held until they are answered or passed on.
     Heads,
     /// Bytes of bodies and answers held in memory.
     Bodies,

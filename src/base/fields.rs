@@ -110,9 +110,9 @@ impl Fields {
         });
     }
 
-    /// Bytes of the buffer that the fields were read into, or are kept in.
+    /// Bytes of memory that they take.
     pub fn held(&self) -> usize {
-        self.bytes.capacity()
+        self.bytes.capacity() + self.index.capacity() * size_of::<Span>()
     }
 
     /// All fields in order, without injected ones.
@@ -209,19 +209,20 @@ impl Fields {
     }
 
     /// The same as a map, for HTTP/2. What is secret in it is marked: it is not kept in the tables of header compression
-    /// that other requests share (RFC 7541 section 7.1). `None` where a name or a value has no place in one.
+    /// that other requests share (RFC 7541 section 7.1). `None` where a name or a value has no place in one, or they are too
+    /// many.
     pub fn to_map(&self) -> Option<HeaderMap> {
-        let mut map = HeaderMap::with_capacity(self.index.len() + self.injected.len());
+        let mut map = HeaderMap::try_with_capacity(self.index.len() + self.injected.len()).ok()?;
         for field in self.iter() {
             let mut value = HeaderValue::from_bytes(field.value).ok()?;
             value.set_sensitive(field.known == Known::Authorization || field.name.eq_ignore_ascii_case(b"cookie"));
-            map.append(HeaderName::from_bytes(field.name).ok()?, value);
+            map.try_append(HeaderName::from_bytes(field.name).ok()?, value).ok()?;
         }
         for Injected { name, scheme, secret } in &self.injected {
             let whole = Zeroizing::new([scheme.as_bytes(), secret.expose()].concat());
             let mut value = HeaderValue::from_bytes(&whole).ok()?;
             value.set_sensitive(true);
-            map.append(HeaderName::from_bytes(name.as_bytes()).ok()?, value);
+            map.try_append(HeaderName::from_bytes(name.as_bytes()).ok()?, value).ok()?;
         }
         Some(map)
     }

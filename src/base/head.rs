@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use http::Method;
 
-use crate::base::fields::Fields;
+use crate::base::{capacity::Share, fields::Fields};
 
 /// Longest method that is forwarded, in bytes.
 pub const LONGEST_METHOD: usize = 32;
@@ -44,13 +44,16 @@ pub struct AnswerHead {
     pub version: Version,
     /// Its fields.
     pub fields: Fields,
+    /// Of the memory for heads, where they are long.
+    pub memory: Option<Share>,
 }
 
 impl AnswerHead {
     /// An answer of our own.
     pub fn new(status: u16) -> Self {
         let reason = http::StatusCode::from_u16(status).ok().and_then(|it| it.canonical_reason()).unwrap_or("");
-        Self { status, reason: reason.as_bytes().into(), version: Version::Http11, fields: Fields::default() }
+        let (version, fields, memory) = (Version::Http11, Fields::default(), None);
+        Self { status, reason: reason.as_bytes().into(), version, fields, memory }
     }
 }
 

@@ -8,8 +8,10 @@ use crate::config::server::seconds;
 
 /// What a journal of audit records has room for.
 const MOST_REQUESTS: u32 = 50_000;
-/// What the codec of HTTP/1 reads at most.
+/// What the codec of HTTP/1 reads at most of a request.
 const MOST_HEADER_BYTES: u32 = 65_536;
+/// Sixteen of them are what one client may hold.
+const MOST_ANSWER_HEADER_BYTES: u32 = 1 << 20;
 
 /// The section.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
@@ -33,6 +35,9 @@ pub struct Limits {
     /// Most bytes of a request's header fields.
     #[serde(deserialize_with = "header_bytes")]
     pub header_bytes: u32,
+    /// Most bytes of an answer's header fields.
+    #[serde(deserialize_with = "answer_header_bytes")]
+    pub answer_header_bytes: u32,
     /// From the first byte of a request's head to its last.
     #[serde(deserialize_with = "seconds")]
     pub header_timeout: Duration,
@@ -76,6 +81,7 @@ impl Default for Limits {
             requests_per_client: None,
             streams: 100,
             header_bytes: MOST_HEADER_BYTES,
+            answer_header_bytes: 256 << 10,
             header_timeout: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
@@ -107,8 +113,17 @@ fn requests<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
 }
 
 fn header_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
-    match u32::deserialize(from)? {
-        it @ 1024..=MOST_HEADER_BYTES => Ok(it),
-        _ => Err(de::Error::custom(format_args!("from 1024 to {MOST_HEADER_BYTES} bytes"))),
+    bytes(from, MOST_HEADER_BYTES)
+}
+
+fn answer_header_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    bytes(from, MOST_ANSWER_HEADER_BYTES)
+}
+
+fn bytes<'de, D: Deserializer<'de>>(from: D, most: u32) -> Result<u32, D::Error> {
+    let bytes = u32::deserialize(from)?;
+    if !(1024..=most).contains(&bytes) {
+        return Err(de::Error::custom(format_args!("from 1024 to {most} bytes")));
     }
+    Ok(bytes)
 }

@@ -68,6 +68,7 @@ transport = "stdio"
 # requests_per_client = 1536    # of one key, or address without a key
 # streams = 100                 # HTTP/2 streams of a connection
 # header_bytes = 65536          # of a request; less is possible
+# answer_header_bytes = 262144  # of an answer
 # header_timeout = 10           # seconds from the first byte of a head to its last
 # handshake_timeout = 10        # seconds for TLS, after CONNECT
 # idle_timeout = 75             # seconds between two requests

@@ -60,6 +60,8 @@ pub struct Config {
     pub max_body_size: Option<u64>,
     /// For silence of an origin server.
     pub timeout: Duration,
+    /// Most bytes of the fields of an answer's head.
+    pub longest_answer_head: usize,
     /// How many requests may be open at once.
     pub requests: Most,
     /// How often callers may call.

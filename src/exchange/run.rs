@@ -6,7 +6,6 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -20,8 +19,8 @@ use crate::{
         capacity::{Capacity, Client, Share},
         clock::Clock,
         fields::{Fields, Known},
-        head_memory,
         head::{AnswerHead, Framing, Interim},
+        head_memory,
         peer::Peer,
     },
     credential::Credential,
@@ -161,7 +160,7 @@ impl Exchange {
             takes_trailers,
             keep_trailer: keep,
             interim,
-            ..request(inbound, share, meter, config.timeout)
+            ..request(inbound, share, meter, config)
         };
         let answer = self.upstream.send(request).await;
         let mut answer = answer.map_err(|failure| refuse(&failure))?;
@@ -337,14 +336,15 @@ fn note(entry: &mut Entry, inbound: &Inbound<'_>) {
     entry.set_url(origin.scheme.as_str(), origin.host_field(), path);
 }
 
-fn request<'a>(inbound: &'a mut Inbound<'_>, share: &'a Share, meter: &Arc<Meter>, timeout: Duration) -> Request<'a> {
+fn request<'a>(inbound: &'a mut Inbound<'_>, share: &'a Share, meter: &Arc<Meter>, config: &Config) -> Request<'a> {
     Request {
         target: &inbound.target,
         method: &inbound.method,
         fields: &inbound.fields,
         framing: inbound.framing,
         body: std::mem::take(&mut inbound.body).metered(meter),
-        timeout,
+        timeout: config.timeout,
+        longest_head: config.longest_answer_head,
         tenant: Tenant::default(),
         client: share.client(),
         reuse: None,
@@ -370,6 +370,7 @@ pub(crate) fn refuse(failure: &Failure) -> Refusal {
         Failure::Dial(_) => Refusal::Unreachable,
         Failure::Gone(_) | Failure::Unprocessed(_) | Failure::Answer(_) | Failure::Unexpected(_) => Refusal::BadAnswer,
         Failure::Timeout => Refusal::Timeout,
+        Failure::Full(full) => (*full).into(),
         Failure::Request(BodyError::TooLarge) => Refusal::TooLarge,
         Failure::Request(_) => Refusal::ClientGone,
     }

@@ -1,21 +1,28 @@
 //! The chunked transfer coding (RFC 9112 section 7.1), read strictly.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use smallvec::SmallVec;
 
 use crate::{base::fields::Known, http1::scan::Scan};
 
 /// Longest line with a chunk's size and extensions.
 const LONGEST_SIZE_LINE: usize = 512;
-/// Longest trailer section, in bytes.
+/// Longest trailer section of a request, in bytes.
 const LONGEST_TRAILERS: usize = 8_192;
-/// Most fields in a trailer section.
+/// Most fields in a trailer section of a request.
 const MOST_TRAILERS: usize = 32;
+/// Longest trailer section of an answer, in bytes, where its head may not be shorter.
+const LONGEST_ANSWER_TRAILERS: usize = 65_536;
 
 /// Decodes one message. Chunk extensions are dropped, as RFC 9112 section 7.1.1 permits.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Decoder {
     state: State,
     scan: Scan,
+    /// Whether blanks may stand behind a size (RFC 9112 section 7.1.1), as some origin servers send them.
+    blanks: bool,
+    longest_trailers: usize,
+    most_trailers: usize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -40,7 +47,22 @@ pub enum Step {
     End(usize, HeaderMap),
 }
 
+/// Of a request.
+impl Default for Decoder {
+    fn default() -> Self {
+        let (longest_trailers, most_trailers) = (LONGEST_TRAILERS, MOST_TRAILERS);
+        Self { state: State::default(), scan: Scan::default(), blanks: false, longest_trailers, most_trailers }
+    }
+}
+
 impl Decoder {
+    /// Of an answer whose head may have `longest_head` bytes of fields.
+    pub fn of_answer(longest_head: usize) -> Self {
+        let longest_trailers = longest_head.min(LONGEST_ANSWER_TRAILERS);
+        // No field is shorter than four bytes.
+        Self { blanks: true, longest_trailers, most_trailers: longest_trailers / 4, ..Self::default() }
+    }
+
     /// Looks at the bytes that follow what was taken so far.
     ///
     /// # Errors
@@ -98,7 +120,9 @@ impl Decoder {
         };
         let line = input[..end].strip_suffix(b"\r").ok_or("a chunk's size line ends without CR")?;
         let digits = line.iter().take_while(|b| b.is_ascii_hexdigit()).count();
-        check_extensions(&line[digits..])?;
+        let blanks = |it: &&u8| self.blanks && matches!(it, b' ' | b'\t');
+        let behind = digits + line[digits..].iter().take_while(blanks).count();
+        check_extensions(&line[behind..])?;
         let size = (1..=16).contains(&digits).then(|| std::str::from_utf8(&line[..digits]).ok()).flatten();
         let size = size.and_then(|it| u64::from_str_radix(it, 16).ok()).filter(|it| i64::try_from(*it).is_ok());
         self.state = match size.ok_or("a chunk's size is not a plain hexadecimal number")? {
@@ -115,8 +139,10 @@ impl Decoder {
             _ => {}
         }
         match self.scan.advance(input).or(Err("the trailer section is malformed"))? {
-            Some(end) if end <= LONGEST_TRAILERS => Ok(Step::End(end, parse_trailers(&input[..end])?)),
-            None if input.len() <= LONGEST_TRAILERS => Ok(Step::More),
+            Some(end) if end <= self.longest_trailers => {
+                Ok(Step::End(end, parse_trailers(&input[..end], self.most_trailers)?))
+            }
+            None if input.len() <= self.longest_trailers => Ok(Step::More),
             _ => Err("the trailer section is too long"),
         }
     }
@@ -131,15 +157,18 @@ fn check_extensions(text: &[u8]) -> Result<(), &'static str> {
 }
 
 /// Keeps the trailers that cannot change what was already decided about the message (RFC 9110 section 6.5.1).
-fn parse_trailers(section: &[u8]) -> Result<HeaderMap, &'static str> {
-    let mut slots = [httparse::EMPTY_HEADER; MOST_TRAILERS];
+fn parse_trailers(section: &[u8], most: usize) -> Result<HeaderMap, &'static str> {
+    // No line holds more than one.
+    let lines = memchr::memchr_iter(b'\n', section).count();
+    let mut slots = SmallVec::<[_; MOST_TRAILERS]>::from_elem(httparse::EMPTY_HEADER, lines.min(most));
     let Ok(httparse::Status::Complete((_, fields))) = httparse::parse_headers(section, &mut slots) else {
         return Err("a trailer is malformed");
     };
     let mut trailers = HeaderMap::with_capacity(fields.len());
     for field in fields.iter().filter(|it| may_trail(it.name)) {
         let name = HeaderName::from_bytes(field.name.as_bytes()).or(Err("a trailer's name is no token"))?;
-        trailers.append(name, HeaderValue::from_bytes(field.value).or(Err("a trailer's value is malformed"))?);
+        let value = HeaderValue::from_bytes(field.value).or(Err("a trailer's value is malformed"))?;
+        trailers.try_append(name, value).or(Err("there are too many trailers"))?;
     }
     Ok(trailers)
 }
@@ -167,8 +196,16 @@ mod tests {
     use crate::http1::chunked::{Decoder, Step};
 
     /// Decodes with a buffer that grows by `by` bytes at a time; what is left over comes back too.
-    fn decode(mut wire: &[u8], by: usize) -> Result<(Vec<u8>, HeaderMap, usize), &'static str> {
-        let (mut decoder, mut body, mut have) = (Decoder::default(), Vec::new(), 0);
+    fn decode(wire: &[u8], by: usize) -> Result<(Vec<u8>, HeaderMap, usize), &'static str> {
+        decode_with(Decoder::default(), wire, by)
+    }
+
+    fn decode_with(
+        mut decoder: Decoder,
+        mut wire: &[u8],
+        by: usize,
+    ) -> Result<(Vec<u8>, HeaderMap, usize), &'static str> {
+        let (mut body, mut have) = (Vec::new(), 0);
         loop {
             match decoder.step(&wire[..have])? {
                 Step::More | Step::Data(_) if have == wire.len() && have == 0 => return Err("incomplete"),
@@ -197,6 +234,29 @@ mod tests {
             assert_eq!(trailers["x-sum"], "7");
             assert_eq!(rest, 3);
         }
+    }
+
+    #[test]
+    fn answers_may_have_blanks_behind_a_size_and_more_trailers() {
+        let answer = |wire: &[u8], by| decode_with(Decoder::of_answer(262_144), wire, by);
+        for size in ["2 ", "2\t", "2  \t ", "2 ;a=b", "2; a = \"b\" ", "2 ; a"] {
+            let wire = format!("{size}\r\nab\r\n0 \r\n\r\n");
+            for by in 1..wire.len() {
+                assert_eq!(answer(wire.as_bytes(), by).unwrap().0, b"ab", "{size:?}");
+                assert!(decode(wire.as_bytes(), by).is_err(), "{size:?}");
+            }
+        }
+        for size in [" 2", "2 2", "2 \u{b}", "2 x", " ", "2\r "] {
+            assert!(answer(format!("{size}\r\nab\r\n0\r\n\r\n").as_bytes(), 100).is_err(), "{size:?}");
+        }
+        for (count, length) in [(33, 4), (1000, 20), (2, 30_000)] {
+            let trailers: String = (0..count).map(|at| format!("X-{at}: {}\r\n", "y".repeat(length))).collect();
+            let wire = format!("0\r\n{trailers}\r\n");
+            assert_eq!(answer(wire.as_bytes(), 1000).unwrap().1.len(), count);
+            assert!(decode(wire.as_bytes(), 1000).is_err(), "{count} {length}");
+        }
+        let long = format!("0\r\nX: {}\r\n\r\n", "y".repeat(70_000));
+        assert!(answer(long.as_bytes(), 1000).is_err());
     }
 
     #[test]

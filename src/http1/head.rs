@@ -15,10 +15,10 @@ use crate::{
     http1::{Refused, scan::LONGEST_HEAD},
 };
 
-/// Most fields in one head.
+/// Most fields in the head of a request.
 pub const MOST_FIELDS: usize = 100;
-/// Longest name of a field.
-pub const LONGEST_NAME: usize = 256;
+/// Longest name of a field that HTTP/2 can carry too, in bytes.
+const LONGEST_NAME: usize = u16::MAX as usize;
 
 /// Reads a request head; `bytes` ends with the blank line and has passed [`crate::http1::scan::Scan`].
 ///
@@ -45,19 +45,40 @@ pub fn request(bytes: Vec<u8>) -> Result<RequestHead, Refused> {
     let method = Method::from_bytes(method.as_bytes()).or(Err(Refused::Malformed("the method is no token")))?;
     let target = Box::from(target);
     let spans = spans(&bytes, parsed.headers);
+    if spans.iter().map(|(name, value)| name.1 + value.1 + 4).sum::<usize>() > LONGEST_HEAD {
+        return Err(Refused::TooLarge);
+    }
     let fields = fields(bytes, &spans)?;
     check_host(&fields, version)?;
     Ok(RequestHead { method, target, version, fields })
 }
 
-/// Reads an answer head; `bytes` as for [`request`].
+/// Reads an answer head; `bytes` as for [`request`]. It may have as many fields as they hold.
 ///
 /// # Errors
 /// Anything that RFC 9112 forbids.
 pub fn answer(bytes: Vec<u8>) -> Result<AnswerHead, Refused> {
     let mut slots = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+    let (status, reason, version, spans) = match status_and_fields(&bytes, &mut slots) {
+        Err(Refused::TooLarge) => {
+            // No line holds more than one.
+            let lines = memchr::memchr_iter(b'\n', &bytes).count();
+            status_and_fields(&bytes, &mut vec![MaybeUninit::uninit(); lines])
+        }
+        usual => usual,
+    }?;
+    Ok(AnswerHead { status, reason, version, fields: fields(bytes, &spans)?, memory: None })
+}
+
+type Spans = SmallVec<[Pair; 32]>;
+
+/// [`Refused::TooLarge`] where there are more fields than slots.
+fn status_and_fields<'a>(
+    bytes: &'a [u8],
+    slots: &mut [MaybeUninit<httparse::Header<'a>>],
+) -> Result<(u16, Box<[u8]>, Version, Spans), Refused> {
     let mut parsed = httparse::Response::new(&mut []);
-    match httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, &bytes, &mut slots) {
+    match httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, slots) {
         Ok(httparse::Status::Complete(read)) if read == bytes.len() => {}
         Ok(_) => return Err(Refused::Malformed("the head does not end at its blank line")),
         Err(error) => return Err(refuse(error)),
@@ -65,15 +86,13 @@ pub fn answer(bytes: Vec<u8>) -> Result<AnswerHead, Refused> {
     let version = version(parsed.version)?;
     let status =
         parsed.code.filter(|it| *it >= 100).ok_or(Refused::Malformed("the status is no number from 100 on"))?;
-    let reason = parsed.reason.unwrap_or("").as_bytes().into();
-    let spans = spans(&bytes, parsed.headers);
-    Ok(AnswerHead { status, reason, version, fields: fields(bytes, &spans)? })
+    Ok((status, parsed.reason.unwrap_or("").as_bytes().into(), version, spans(bytes, parsed.headers)))
 }
 
 type Pair = ((usize, usize), (usize, usize));
 
 /// Where name and value lie in `bytes`, so that the parser's borrow can end.
-fn spans(bytes: &[u8], headers: &[httparse::Header<'_>]) -> SmallVec<[Pair; 32]> {
+fn spans(bytes: &[u8], headers: &[httparse::Header<'_>]) -> Spans {
     let base = bytes.as_ptr() as usize;
     let span = |part: &[u8]| (part.as_ptr() as usize - base, part.len());
     headers.iter().map(|it| (span(it.name.as_bytes()), span(it.value))).collect()
@@ -81,16 +100,11 @@ fn spans(bytes: &[u8], headers: &[httparse::Header<'_>]) -> SmallVec<[Pair; 32]>
 
 fn fields(bytes: Vec<u8>, spans: &[Pair]) -> Result<Fields, Refused> {
     let mut fields = Fields::over(bytes, spans.len() + 2);
-    let mut size = 0;
     for (name, value) in spans {
         if name.1 > LONGEST_NAME {
             return Err(Refused::TooLarge);
         }
-        size += name.1 + value.1 + 4;
         fields.push_span(*name, *value);
-    }
-    if size > LONGEST_HEAD {
-        return Err(Refused::TooLarge);
     }
     check_values(&fields)?;
     Ok(fields)
@@ -210,5 +224,16 @@ mod tests {
         ] {
             assert_eq!(head::answer(format!("{line}\r\nX: y\r\n\r\n").into_bytes()).is_ok(), valid, "{line}");
         }
+    }
+
+    #[test]
+    fn answers_have_as_many_fields_and_as_long_names_as_their_bytes_hold() {
+        let long = "y".repeat(60_000);
+        for fields in ["X: y\r\n".repeat(101), ":\r\n".repeat(3000).replace(':', "a:"), format!("{long}: z\r\n")] {
+            let head = head::answer(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").into_bytes()).unwrap();
+            assert_eq!(head.fields.iter().count(), fields.lines().count());
+        }
+        let longer = format!("HTTP/1.1 200 OK\r\n{}: z\r\n\r\n", "y".repeat(65_536));
+        assert_eq!(head::answer(longer.into_bytes()).err(), Some(Refused::TooLarge));
     }
 }

@@ -29,7 +29,7 @@ pub enum Refused {
     /// The request-target is longer than [`crate::base::target::LONGEST_TARGET`].
     #[error("the request-target is too long")]
     TargetTooLong,
-    /// More than [`head::MOST_FIELDS`] fields, or more than [`scan::LONGEST_HEAD`] bytes of them.
+    /// More bytes of fields than are read, or in a request more than [`head::MOST_FIELDS`] of them.
     #[error("the header section is too large")]
     TooLarge,
 }

@@ -12,7 +12,7 @@ use crate::{
     },
     http1::{
         Refused, framing,
-        head::{LONGEST_NAME, MOST_FIELDS, check_values, is_host},
+        head::{MOST_FIELDS, check_values, is_host},
         scan::LONGEST_HEAD,
     },
 };
@@ -41,7 +41,10 @@ pub fn request(parts: request::Parts, ends: bool) -> Result<(RequestHead, Framin
     if !target.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Refused::Malformed("the path holds bytes outside visible ASCII"));
     }
-    let fields = fields(&headers, Some(authority))?;
+    if headers.len() > MOST_FIELDS {
+        return Err(Refused::TooLarge);
+    }
+    let fields = fields(&headers, Some(authority), LONGEST_HEAD)?;
     let head = RequestHead { method, target: target.into(), version: Version::Http2, fields };
     let framing = match framing::of_request(&head)? {
         Framing::None if !ends => Framing::Chunked,
@@ -50,14 +53,15 @@ pub fn request(parts: request::Parts, ends: bool) -> Result<(RequestHead, Framin
     Ok((head, framing))
 }
 
-/// Reads an answer head, interim or final.
+/// Reads an answer head, interim or final, with at most `most` bytes of fields. Blanks at the ends of values are dropped, as
+/// over HTTP/1.1.
 ///
 /// # Errors
 /// As [`request`].
-pub fn answer(parts: &response::Parts, method: &Method) -> Result<(AnswerHead, Framing), Refused> {
+pub fn answer(parts: &response::Parts, method: &Method, most: usize) -> Result<(AnswerHead, Framing), Refused> {
     let mut head = AnswerHead::new(parts.status.as_u16());
     head.version = Version::Http2;
-    head.fields = fields(&parts.headers, None)?;
+    head.fields = fields(&parts.headers, None, most)?;
     let framing = match framing::of_answer(&head, method)? {
         Framing::UntilClose => Framing::Chunked,
         framing => framing,
@@ -124,9 +128,10 @@ fn names_the_same(authority: &str, host: &[u8]) -> bool {
 /// The fields that `keep` says.
 pub(crate) fn only(fields: &HeaderMap, keep: impl Fn(&HeaderName, &HeaderValue) -> bool) -> HeaderMap {
     let kept = fields.iter().filter(|(name, value)| keep(name, value));
-    let mut only = HeaderMap::with_capacity(fields.len());
+    let mut only = HeaderMap::new();
     for (name, value) in kept {
-        only.append(name.clone(), value.clone());
+        // There are no more of them than in the other map.
+        drop(only.try_append(name.clone(), value.clone()));
     }
     only
 }
@@ -137,12 +142,11 @@ fn write_length(headers: &mut HeaderMap, framing: Framing) {
     }
 }
 
-/// Behind the authority, where there is one, as `Host`. Cookies that were split into several fields become one again (RFC
+/// At most `most` bytes of them; those of a request behind its authority as `Host`. Cookies that were split into several fields become one again (RFC
 /// 9113 section 8.2.3).
-fn fields(headers: &HeaderMap, authority: Option<&[u8]>) -> Result<Fields, Refused> {
+fn fields(headers: &HeaderMap, authority: Option<&[u8]>, most: usize) -> Result<Fields, Refused> {
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    let longest = headers.keys().map(|name| name.as_str().len()).max().unwrap_or(0);
-    if size > LONGEST_HEAD || headers.len() > MOST_FIELDS || longest > LONGEST_NAME {
+    if size > most {
         return Err(Refused::TooLarge);
     }
     let room = size + authority.map_or(0, <[u8]>::len) + 32;
@@ -151,8 +155,9 @@ fn fields(headers: &HeaderMap, authority: Option<&[u8]>) -> Result<Fields, Refus
         fields.append("Host", authority);
     }
     for (name, value) in headers {
-        let value = value.as_bytes();
-        if value.trim_ascii().len() != value.len() {
+        let sent = value.as_bytes();
+        let value = sent.trim_ascii();
+        if value.len() != sent.len() && authority.is_some() {
             return Err(Refused::Malformed("a field value has blanks at its ends"));
         }
         if name != header::COOKIE && !(name == header::HOST && authority.is_some()) {

@@ -9,6 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use h2::RecvStream;
+use http::{HeaderMap, HeaderValue};
 use http_body::Frame;
 
 use crate::{
@@ -120,11 +121,7 @@ impl Inner {
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.last)))));
         }
         Poll::Ready(match ready!(self.stream.poll_trailers(cx)) {
-            // Others could change what was already decided about the message (RFC 9110 section 6.5.1).
-            Ok(trailers) => trailers
-                .map(|it| only(&it, |name, _| may_trail(name.as_str())))
-                .filter(|it| !it.is_empty())
-                .map(|it| Ok(Frame::trailers(it))),
+            Ok(trailers) => trailers.as_ref().map(passed).filter(|it| !it.is_empty()).map(|it| Ok(Frame::trailers(it))),
             Err(error) => Some(Err(gone(error))),
         })
     }
@@ -136,6 +133,20 @@ pub fn gone(error: h2::Error) -> BodyError {
 }
 
 /// The same as an error of input and output. It repeats nothing that the peer says beside its reason: debug data may hold
+/// Those that cannot change what was already decided about the message (RFC 9110 section 6.5.1), without blanks at their ends.
+fn passed(trailers: &HeaderMap) -> HeaderMap {
+    let mut passed = only(trailers, |name, _| may_trail(name.as_str()));
+    for value in passed.values_mut() {
+        let trimmed = value.as_bytes().trim_ascii();
+        if trimmed.len() < value.len()
+            && let Ok(trimmed) = HeaderValue::from_bytes(trimmed)
+        {
+            *value = trimmed;
+        }
+    }
+    passed
+}
+
 /// what the peer was sent.
 pub fn into_io(error: h2::Error) -> io::Error {
     match error.reason() {

@@ -70,11 +70,13 @@ impl Channel {
         connection.poll_gone(&mut cx).is_pending() && !connection.has_input() && connection.is_quiet()
     }
 
-    /// Begins an exchange; the last one on this connection, unless `reusable`.
-    pub fn begin(&self, request: Outgoing, reusable: bool, timeout: Duration) {
+    /// Begins an exchange; the last one on this connection, unless `reusable`. The head of its answer has at most
+    /// `longest_head` bytes of fields.
+    pub fn begin(&self, request: Outgoing, reusable: bool, timeout: Duration, longest_head: usize) {
         let mut inner = self.lock();
         inner.reusable = reusable;
         inner.connection.idle.restart(timeout);
+        inner.connection.expect_answer(longest_head);
         inner.connection.wire.reset_on_drop(true);
         inner.connection.wire.claim_unread();
         inner.upload = Some(request);
@@ -83,6 +85,11 @@ impl Channel {
     /// Gives back what is held for answers, while it waits in the pool.
     pub fn rest(&self) {
         self.lock().connection.wire.release_unread();
+    }
+
+    /// Bytes of memory for what has come and is not read as a message yet.
+    pub fn held(&self) -> usize {
+        self.lock().connection.held()
     }
 
     /// Sends, and waits for the head of an answer, interim or final.

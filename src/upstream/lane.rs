@@ -49,7 +49,8 @@ impl Lane {
     }
 
     fn begin(channel: Arc<Channel>, request: &mut Request<'_>, reusable: bool) -> Self {
-        channel.begin(outgoing(request, channel.hop(), reusable), reusable, request.timeout);
+        let outgoing = outgoing(request, channel.hop(), reusable);
+        channel.begin(outgoing, reusable, request.timeout, request.longest_head);
         Self::Http1(channel)
     }
 
@@ -63,6 +64,14 @@ impl Lane {
         match self {
             Self::Http1(channel) => channel.poll_answer(cx, method),
             Self::Http2(stream) => stream.poll_answer(cx, method),
+        }
+    }
+
+    /// Bytes of memory for a head that has not come whole. HTTP/2 has one at a time on a connection.
+    pub fn held(&self) -> usize {
+        match self {
+            Self::Http1(channel) => channel.held(),
+            Self::Http2(_) => 0,
         }
     }
 

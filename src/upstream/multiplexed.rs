@@ -21,7 +21,7 @@ use crate::{
         idle::Idle,
         task,
     },
-    http1::{Wire, scan::LONGEST_HEAD},
+    http1::Wire,
     http2::{Batched, incoming::into_io},
     upstream::{flight::Flight, tenant::PoolKey},
 };
@@ -87,7 +87,8 @@ struct Load {
 
 impl Multiplexed {
     /// Takes a fresh connection over. `flight` ends when it is known how many exchanges it can bear. What the origin server
-    /// may send unread is taken from `share`, as far as there is room.
+    /// may send unread is taken from `share`, as far as there is room. It is told that a head has at most `longest_head` bytes
+    /// of fields, as RFC 9113 section 6.5.2 counts them.
     ///
     /// # Errors
     /// The connection has failed already.
@@ -96,11 +97,12 @@ impl Multiplexed {
         key: PoolKey,
         flight: Option<Flight>,
         mut share: Share,
+        longest_head: usize,
     ) -> Result<Arc<Self>, h2::Error> {
         let wire = Batched::new(wire);
         let is_ample = share.add(AMPLE, MOST_AMPLE).is_ok();
         let windows = if is_ample { AMPLE_WINDOWS } else { LEAN_WINDOWS };
-        let (sender, connection) = builder(windows).handshake(wire.clone()).await?;
+        let (sender, connection) = builder(windows, longest_head).handshake(wire.clone()).await?;
         let load = Mutex::new(Load { streams: 0, share, since: Instant::now() });
         let [retired, widened] = [false, false].map(AtomicBool::new);
         let shared = Arc::new(Self { key, sender, load, retired, is_ample, widened });
@@ -193,14 +195,14 @@ impl fmt::Debug for Multiplexed {
     }
 }
 
-fn builder(windows: Windows) -> Builder {
+fn builder(windows: Windows, longest_head: usize) -> Builder {
     let mut builder = Builder::new();
     builder
         .enable_push(false)
         .initial_window_size(windows.stream)
         .initial_connection_window_size(windows.connection)
         .initial_max_send_streams(UNTOLD)
-        .max_header_list_size(u32::try_from(LONGEST_HEAD).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(longest_head).unwrap_or(u32::MAX))
         .max_send_buffer_size(MOST_UNSENT)
         // The default would end the connection for a few receivers that are slow to take small frames, such as events.
         .data_frame_budget(windows.overhead);

@@ -1,6 +1,6 @@
 //! One request, one answer: over a pooled connection where one is alive, else over a fresh one.
 
-use std::{future::poll_fn, io, ops::AddAssign, sync::Arc, time::Duration};
+use std::{future::poll_fn, io, ops::AddAssign, sync::Arc, task::Poll, time::Duration};
 
 use http::Method;
 use thiserror::Error;
@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     base::{
         body::{Body, BodyError},
-        capacity::{Capacity, Client, Resource},
+        capacity::{Client, Full},
         count::Count,
         fields::{Fields, Known},
         head::{AnswerHead, Framing, Interim},
@@ -26,6 +26,7 @@ use crate::{
         flight::Flight,
         interim::Interims,
         lane::Lane,
+        memory::Memory,
         multiplexed::Multiplexed,
         pool::{Found, Pool, Turn},
         tenant::{PoolKey, Tenant},
@@ -45,19 +46,6 @@ pub struct Upstream {
     dials: Count,
     failed_dials: Count,
     reuses: Count,
-}
-
-/// Memory for what origin servers send before it is read, of all workers.
-#[derive(Clone, Debug)]
-pub struct Memory {
-    windows: Arc<Capacity>,
-    receiving: Arc<Capacity>,
-}
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self { windows: Capacity::new(Resource::Windows), receiving: Capacity::new(Resource::Receiving) }
-    }
 }
 
 /// How connections of one or several workers came to be, and how many wait.
@@ -103,6 +91,8 @@ pub struct Request<'a> {
     pub body: Body,
     /// For silence of the origin server: from the last request byte to the answer, and inside bodies. Never a total.
     pub timeout: Duration,
+    /// Most bytes of the fields of the answer's head.
+    pub longest_head: usize,
     /// Whether the client takes trailers (`TE: trailers`).
     pub takes_trailers: bool,
     /// Which trailers go on; without it all do.
@@ -148,6 +138,9 @@ pub enum Failure {
     /// Too many interim answers, or an upgrade that nobody asked for.
     #[error("the origin server's answer is not valid: {0}")]
     Unexpected(&'static str),
+    /// There is no memory for the head of the answer.
+    #[error("the head of the answer: {0}")]
+    Full(#[from] Full),
     /// No answer in time.
     #[error("the origin server did not answer in time")]
     Timeout,
@@ -285,7 +278,7 @@ impl Upstream {
             return Ok(lane);
         }
         let share = self.memory.windows.share(request.client.clone());
-        let started = Multiplexed::start(dialled.wire, key.clone(), flight, share).await;
+        let started = Multiplexed::start(dialled.wire, key.clone(), flight, share, request.longest_head).await;
         let connection = started.map_err(|error| Failure::Gone(Some(into_io(error))))?;
         self.pool.add(&connection);
         match Lane::http2(connection, request) {
@@ -328,10 +321,16 @@ impl Upstream {
     }
 
     async fn exchange(&self, lane: Lane, request: &mut Request<'_>) -> Result<Answer, Failure> {
-        let mut interims = Interims::default();
+        let (mut interims, mut memory) = (Interims::default(), None);
         loop {
-            let answer = poll_fn(|cx| lane.poll_answer(cx, request.method)).await;
-            let (head, framing) = match answer {
+            let answer = poll_fn(|cx| match lane.poll_answer(cx, request.method) {
+                Poll::Pending => match self.memory.hold(&mut memory, lane.held(), request.client) {
+                    Ok(()) => Poll::Pending,
+                    Err(full) => Poll::Ready(Err(full.into())),
+                },
+                ready @ Poll::Ready(_) => ready,
+            });
+            let (mut head, framing) = match answer.await {
                 Err(Failure::Gone(_) | Failure::Unprocessed(_)) if interims.have_begun() => {
                     return Err(Failure::Unexpected("it ends after an interim one"));
                 }
@@ -340,9 +339,13 @@ impl Upstream {
                 }
                 answer => answer?,
             };
+            self.memory.hold(&mut memory, head.fields.held(), request.client)?;
             match head.status {
                 407 if lane.hop().is_some() => return Err(DialError::ParentRefused(407).into()),
-                200.. => return Ok(lane.answer(head, framing)),
+                200.. => {
+                    head.memory = memory;
+                    return Ok(lane.answer(head, framing));
+                }
                 101 if request.upgrade => return lane.switch(head),
                 101 => return Err(Failure::Unexpected("it switches protocols unasked")),
                 _ => {

@@ -47,6 +47,8 @@ struct Inner {
     /// Ends when the origin server is silent for too long.
     idle: Idle,
     timeout: Duration,
+    /// Most bytes of the fields of its head.
+    longest_head: usize,
     /// Large frames of its answer that came, up to [`LONG`].
     large_frames: u8,
 }
@@ -67,7 +69,9 @@ impl Stream {
     /// Begins an exchange and takes the body of the request. `None` where HTTP/2 cannot tell this request, or no longer on
     /// this connection: nothing has been sent then.
     pub fn begin(connection: Arc<Multiplexed>, request: &mut Request<'_>) -> Option<Arc<Self>> {
-        let Request { target, method, fields, framing, body, timeout, keep_trailer, takes_trailers, .. } = request;
+        let Request {
+            target, method, fields, framing, body, timeout, keep_trailer, takes_trailers, longest_head, ..
+        } = request;
         let head = heads::to_request(method, target, fields, *framing, *takes_trailers)?;
         connection.enter();
         let begun = connection.sender().and_then(|mut it| it.send_request(head, body.is_empty()).ok());
@@ -89,6 +93,7 @@ impl Stream {
             answer: Answering::Awaited(answer),
             idle: Idle::new(*timeout),
             timeout: *timeout,
+            longest_head: *longest_head,
             large_frames: 0,
         };
         Some(Arc::new(Self { inner: Mutex::new(inner), connection }))
@@ -181,7 +186,7 @@ impl Inner {
     ) -> Result<(AnswerHead, Framing), Failure> {
         self.idle.touch();
         let (parts, ()) = interim.map_err(failure)?.into_parts();
-        Ok(heads::answer(&parts, method)?)
+        Ok(heads::answer(&parts, method, self.longest_head)?)
     }
 
     fn accept(
@@ -191,7 +196,7 @@ impl Inner {
     ) -> Result<(AnswerHead, Framing), Failure> {
         let (parts, body) = answer.map_err(failure)?.into_parts();
         let ends = body.is_end_stream();
-        let (head, framing) = heads::answer(&parts, method)?;
+        let (head, framing) = heads::answer(&parts, method, self.longest_head)?;
         let over = ends || framing == Framing::None;
         self.answer = if over { Answering::Over } else { Answering::Coming(Incoming::new(body, self.timeout)) };
         Ok((head, framing))

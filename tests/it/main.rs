@@ -70,9 +70,13 @@ mod instructions;
 #[cfg(test)]
 mod interim;
 #[cfg(test)]
+mod large_heads;
+#[cfg(test)]
 mod last_recipient;
 #[cfg(test)]
 mod leaks;
+#[cfg(test)]
+mod lenience;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]

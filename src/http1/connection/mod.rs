@@ -53,6 +53,10 @@ pub struct Connection {
     scan: Scan,
     /// Most bytes of the fields of a head.
     longest_head: usize,
+    /// Whether the peer is an origin server.
+    answers: bool,
+    /// Whether an empty line may come before the next head (RFC 9112 section 2.2).
+    empty_line: bool,
     reading: Reading,
     /// How far the wire had moved when its silence was last looked at.
     moved: u64,
@@ -99,6 +103,8 @@ impl Connection {
             input: Input::default(),
             scan: Scan::default(),
             longest_head: LONGEST_HEAD,
+            answers: false,
+            empty_line: false,
             reading: Reading::Head,
             moved: 0,
             waiting: false,
@@ -122,6 +128,12 @@ impl Connection {
     pub fn limit_heads(&mut self, most: usize) {
         self.longest_head = most;
         self.scan = Scan::within(most);
+    }
+
+    /// An answer follows, whose head has at most this many bytes of fields.
+    pub fn expect_answer(&mut self, most: usize) {
+        (self.answers, self.empty_line) = (true, true);
+        self.limit_heads(most);
     }
 
     /// Whether nothing waits below us either.
@@ -151,9 +163,10 @@ impl Connection {
             return Poll::Ready(Ok(None));
         }
         loop {
-            match self.scan.advance(self.input.rest()) {
+            match self.scan_head() {
                 Ok(None) => {}
                 Ok(Some(end)) => {
+                    self.empty_line = true;
                     self.scan = Scan::within(self.longest_head);
                     return Poll::Ready(Ok(Some(self.input.take(end))));
                 }
@@ -184,6 +197,7 @@ impl Connection {
         self.reading = match framing {
             Framing::None | Framing::Length(0) => Reading::Head,
             Framing::Length(left) => Reading::Length(left),
+            Framing::Chunked if self.answers => Reading::Chunked(Box::new(Decoder::of_answer(self.longest_head))),
             Framing::Chunked => Reading::Chunked(Box::default()),
             Framing::UntilClose => Reading::UntilClose,
         };
@@ -266,6 +280,19 @@ impl Connection {
             self.idle.touch();
         }
         self.idle.poll_over(cx)
+    }
+
+    /// Looks for the end of a head, behind an empty line where there may be one.
+    fn scan_head(&mut self) -> Result<Option<usize>, Refused> {
+        if self.empty_line {
+            match self.input.rest() {
+                [] | [b'\r'] => return Ok(None),
+                [b'\r', b'\n', ..] => self.input.skip(2),
+                _ => {}
+            }
+            self.empty_line = false;
+        }
+        self.scan.advance(self.input.rest())
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {

@@ -38,7 +38,6 @@ fn answers_that_break_the_rules_are_a_bad_gateway() {
     let good = Http2Origin::start();
     let answer = |fields: &[(&str, &str)]| [head(1, fields), last(1, b"ok")].concat();
     let long = "y".repeat(20_000);
-    let many: Vec<_> = (0..200).map(|_| ("x", "y")).collect();
     let bad: Vec<(&str, Vec<u8>)> = vec![
         ("no status", answer(&[("x", "y")])),
         ("status that is no number", answer(&[(":status", "2x0")])),
@@ -48,7 +47,6 @@ fn answers_that_break_the_rules_are_a_bad_gateway() {
         ("name in capitals", answer(&[STATUS, ("X-Upper", "y")])),
         ("line break in a value", answer(&[STATUS, ("x", "a\r\nb: c")])),
         ("NUL in a value", answer(&[STATUS, ("x", "a\0b")])),
-        ("blank before a value", answer(&[STATUS, ("x", " y")])),
         ("blank in a name", answer(&[STATUS, ("x y", "z")])),
         ("colon in a name", answer(&[STATUS, ("x:y", "z")])),
         ("connection", answer(&[STATUS, ("connection", "close")])),
@@ -58,8 +56,6 @@ fn answers_that_break_the_rules_are_a_bad_gateway() {
         ("one length twice", answer(&[STATUS, ("content-length", "2"), ("content-length", "2")])),
         ("length with a sign", answer(&[STATUS, ("content-length", "+2")])),
         ("length and no body", bare(1, &[STATUS, ("content-length", "2")])),
-        ("large head", answer(&[STATUS, ("a", &long), ("b", &long), ("c", &long), ("d", &long)])),
-        ("many fields", answer(&[&[STATUS], &many[..]].concat())),
         ("switch of protocols", answer(&[(":status", "101")])),
         ("interim answer that ends", bare(1, &[(":status", "103")])),
         ("interim answers without end", [head(1, &[(":status", "103"), ("x", "y")]).repeat(1000), ok(1)].concat()),
