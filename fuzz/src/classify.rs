@@ -23,7 +23,7 @@ pub fn classify(bytes: &[u8]) {
     at_the_listener(&head);
     let origin = Arc::new(Origin::new(Scheme::Https, Authority::parse("origin.example", 443).unwrap()));
     inside(&head, &origin);
-    if let Ok(opened) = ours::connect(&head) {
+    if let Ok(opened) = ours::connect(&head, |it| it.port == 80) {
         let read = (opened.authority.host.to_string(), opened.authority.port);
         assert_eq!(reference::authority(&head.target, None), Some(read), "CONNECT leads elsewhere");
         assert_eq!(opened.scheme, Scheme::Https);

@@ -129,15 +129,16 @@ pub fn foreign(head: &RequestHead, is_ours: impl Fn(&Authority) -> bool) -> Opti
     foreign.then_some(Refusal::ForeignPage)
 }
 
-/// The origin that a CONNECT is for.
+/// The origin that a CONNECT is for: the request-target says it. `Host` names the same host or, from some clients, the proxy.
 ///
 /// # Errors
-/// No port, anything but host and port, another host in `Host`.
-pub fn connect(head: &RequestHead) -> Result<Arc<Origin>, Refusal> {
+/// No port, anything but host and port, a third host in `Host`.
+pub fn connect(head: &RequestHead, is_ours: impl Fn(&Authority) -> bool) -> Result<Arc<Origin>, Refusal> {
     let authority = Authority::parse_with_port(&head.target).map_err(|it| Refusal::Target(it.into()))?;
     let named = head.fields.first(Known::Host).and_then(|it| std::str::from_utf8(it).ok());
     let agrees = |host: &str| Authority::parse(host, authority.port).is_ok_and(|it| it.host == authority.host);
-    if named.is_some_and(|host| !agrees(host)) {
+    let names_us = |host: &str| Authority::parse(host, 80).is_ok_and(|it| is_ours(&it));
+    if named.is_some_and(|host| !agrees(host) && !names_us(host)) {
         return Err(Refusal::Invalid("CONNECT and its Host field name different hosts"));
     }
     Ok(Arc::new(Origin::new(Scheme::Https, authority)))
@@ -168,7 +169,7 @@ mod tests {
     fn classified(line: &str) -> Result<String, u16> {
         let head = head_of(line, "Host: good\r\n");
         if head.method == Method::CONNECT {
-            return connect(&head).map(|it| format!("connect {}", it.authority)).map_err(|it| it.status());
+            return connect(&head, |_| false).map(|it| format!("connect {}", it.authority)).map_err(|it| it.status());
         }
         match classify(&head, None) {
             Ok(Ingress::Control) => Ok("control".into()),
@@ -214,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_tunnel_carries_requests_for_its_own_host_only() {
-        let origin = connect(&head_of("CONNECT good:443", "Host: good\r\n")).unwrap();
+        let origin = connect(&head_of("CONNECT good:443", "Host: good\r\n"), |_| false).unwrap();
         for (line, host, expected) in [
             ("GET /x", "good", Ok("https://good/x")),
             ("GET /x", "GOOD:443", Ok("https://good/x")),

@@ -180,7 +180,7 @@ impl Session {
     fn admit(&self, received: &Received) -> Result<(Arc<Origin>, Presented, Admitted), Refusal> {
         let head = &received.head;
         classify::check_single(head)?;
-        let origin = classify::connect(head)?;
+        let origin = classify::connect(head, |it| self.worker.answers_for(it))?;
         self.worker.exchange.check_loop(&head.fields)?;
         if !matches!(received.framing, Framing::None | Framing::Length(0)) {
             return Err(Refusal::Invalid("CONNECT has no body"));

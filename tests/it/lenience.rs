@@ -108,6 +108,34 @@ fn one_empty_line_before_an_answer_is_ignored() {
 }
 
 #[test]
+fn the_host_of_a_connect_may_be_the_proxy_itself() {
+    let origin = Origin::https();
+    for setting in ["\"all\"", "\"off\""] {
+        let appliance = Appliance::builder().set("proxy.intercept", setting).reaching(&origin).start();
+        let here = appliance.address();
+        let own = here.to_string();
+        let near = format!("localhost:{}", here.port());
+        for (host, opens) in [
+            (&*own, true),
+            (&near, true),
+            (&origin.authority(), true),
+            ("localhost", true),
+            ("elsewhere.test", false),
+            ("elsewhere.test:443", false),
+            ("8.8.8.8", false),
+        ] {
+            let mut agent = Agent::dial(here);
+            agent.send(format!("CONNECT {} HTTP/1.1\r\nHost: {host}\r\n\r\n", origin.authority()));
+            if opens {
+                assert_eq!(agent.answer_head().start, "HTTP/1.1 200 Connection established", "{setting} {host}");
+            } else {
+                agent.answer("CONNECT").expect_refusal(400, "invalid_request");
+            }
+        }
+    }
+}
+
+#[test]
 fn blanks_at_the_ends_of_a_value_of_an_http2_origin_are_dropped() {
     let appliance = Appliance::start();
     let fields = [("x-a", " a"), ("x-b", "b\t"), ("x-c", " \tc d "), ("x-d", "  "), ("x-e", "e")];
