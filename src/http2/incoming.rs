@@ -39,13 +39,15 @@ struct Inner {
     declared: Option<u64>,
     /// The end of a body as its head declares it, until the stream ends there.
     last: Bytes,
+    /// Bytes that nobody wanted any more.
+    forgotten: usize,
 }
 
 impl Incoming {
     /// `timeout` is for silence of the peer while somebody waits for it.
     pub fn new(stream: RecvStream, timeout: Duration) -> Self {
         let (idle, last) = (Idle::new(timeout), Bytes::new());
-        Self(Mutex::new(Inner { stream, idle, waiting: false, trailing: false, declared: None, last }))
+        Self(Mutex::new(Inner { stream, idle, waiting: false, trailing: false, declared: None, last, forgotten: 0 }))
     }
 
     /// The body is to have this many bytes, at least one. The last of them are given once the stream has ended: until then
@@ -56,10 +58,14 @@ impl Incoming {
         self
     }
 
-    /// Reads and forgets. Ready when nothing more will come.
-    pub fn poll_rest(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Reads and forgets. Ready when nothing more will come, or more than `most` bytes have been forgotten.
+    pub fn poll_rest(&self, most: usize, cx: &mut Context<'_>) -> Poll<()> {
         let mut inner = self.lock();
-        while let Some(Ok(_)) = ready!(inner.poll_frame(cx)) {}
+        while inner.forgotten <= most
+            && let Some(Ok(frame)) = ready!(inner.poll_frame(cx))
+        {
+            inner.forgotten += frame.data_ref().map_or(0, Bytes::len);
+        }
         Poll::Ready(())
     }
 
@@ -127,12 +133,6 @@ impl Inner {
     }
 }
 
-/// What a failure of a stream or its connection is for whoever reads a body.
-pub fn gone(error: h2::Error) -> BodyError {
-    BodyError::Gone(Some(into_io(error)))
-}
-
-/// The same as an error of input and output. It repeats nothing that the peer says beside its reason: debug data may hold
 /// Those that cannot change what was already decided about the message (RFC 9110 section 6.5.1), without blanks at their ends.
 fn passed(trailers: &HeaderMap) -> HeaderMap {
     let mut passed = only(trailers, |name, _| may_trail(name.as_str()));
@@ -147,6 +147,12 @@ fn passed(trailers: &HeaderMap) -> HeaderMap {
     passed
 }
 
+/// What a failure of a stream or its connection is for whoever reads a body.
+pub fn gone(error: h2::Error) -> BodyError {
+    BodyError::Gone(Some(into_io(error)))
+}
+
+/// The same as an error of input and output. It repeats nothing that the peer says beside its reason: debug data may hold
 /// what the peer was sent.
 pub fn into_io(error: h2::Error) -> io::Error {
     match error.reason() {

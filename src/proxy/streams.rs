@@ -52,7 +52,7 @@ const WAITING: usize = 32_768;
 const MOST_ABANDONED: usize = 200;
 /// Longest time for which a connection on which something is always going on is not told that the server will end.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Longest time that the last frames may take to leave, the rest of a short request to come, or the client to end its side.
+/// Longest time that the last frames may take to leave, the rest of a request to come, or the client to end its side.
 const LINGER: Duration = Duration::from_secs(2);
 
 type Served = server::Connection<Batched, Bytes>;
@@ -205,10 +205,8 @@ impl Streams {
         }
         let incoming = Arc::new(incoming);
         let body = if ends { Body::Empty } else { Body::Stream(Arc::clone(&incoming) as _, None) };
-        let mut is_short = false;
         let answered = match read {
             Ok((head, framing)) => {
-                is_short = matches!(framing, Framing::Length(length) if length <= u64::from(WINDOW));
                 let body = if framing == Framing::Length(0) { self.empty(&head, body).await } else { Ok(body) };
                 match body {
                     Ok(body) => self.exchange(head, framing, body, &respond, timeout).await,
@@ -231,11 +229,9 @@ impl Streams {
             let left = self.abandoned.load(Ordering::Relaxed).saturating_sub(1);
             self.abandoned.store(left, Ordering::Relaxed);
             drop(counted);
-            // A client that is cut short is told that nothing is wrong (RFC 9113 section 8.1), which some take for an error
-            // all the same: what is on its way already is let come.
-            if is_short {
-                drop(tokio::time::timeout(LINGER, poll_fn(|cx| incoming.poll_rest(cx))).await);
-            }
+            // A client that is cut short is told that nothing is wrong (RFC 9113 section 8.1). Some take that for an error all
+            // the same, others if they meet it before they have looked at the answer: what they still send is let come.
+            drop(tokio::time::timeout(LINGER, poll_fn(|cx| incoming.poll_rest(MOST_FORGOTTEN, cx))).await);
         }
     }
 
