@@ -30,6 +30,7 @@ use crate::{
         host::Scheme,
         reuse::Reuse,
         secret::Secret,
+        silence::Silence,
         target::{Origin, Target, TargetError},
     },
     exchange::{
@@ -218,7 +219,7 @@ impl Bridge {
             fields: &fields,
             framing: Framing::Length(body.len() as u64),
             body: Body::Full(body),
-            timeout: PATIENCE,
+            silence: Silence { usual: PATIENCE, streaming: PATIENCE },
             longest_head: MOST_HEAD,
             takes_trailers: false,
             keep_trailer: None,

@@ -133,6 +133,7 @@ fn of_requests(config: &Config) -> exchange::Config {
             .collect(),
         max_body_size: config.server.max_body_size,
         timeout: config.server.timeout,
+        stream_idle_timeout: config.server.stream_idle_timeout,
         longest_answer_head: limits.answer_header_bytes as usize,
         requests: Most { all: limits.requests as usize, each: limits.requests_per_client() as usize },
         rate_limits: RateLimits {

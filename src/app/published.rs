@@ -171,6 +171,7 @@ fn of_clients(config: &Config) -> proxy::Config {
         connect_ports: config.proxy.connect_ports.clone(),
         allowed_hosts: config.server.allowed_hosts.clone(),
         timeout: config.server.timeout,
+        stream_idle_timeout: config.server.stream_idle_timeout,
         limits: proxy::Limits {
             connections: Most { all: limits.connections as usize, each: limits.connections_per_client() as usize },
             streams: limits.streams,

@@ -252,6 +252,16 @@ impl HostPattern {
     }
 }
 
+impl HostPattern {
+    /// The one host that is meant, if it is one.
+    pub fn exactly(&self) -> Option<&Host> {
+        match self {
+            Self::Exactly(host) => Some(host),
+            Self::OneLabelBefore(_) => None,
+        }
+    }
+}
+
 impl FromStr for HostPattern {
     type Err = HostError;
 

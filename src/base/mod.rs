@@ -20,6 +20,7 @@ pub mod pipe;
 pub mod reuse;
 pub mod secret;
 pub mod service;
+pub mod silence;
 pub mod splice;
 pub mod target;
 pub mod task;

@@ -1,10 +1,10 @@
 //! One service a file, read when the first one is asked for.
 
-use std::sync::LazyLock;
+use std::{collections::HashMap, sync::LazyLock, time::Duration};
 
 use serde::Deserialize;
 
-use crate::base::host::AuthorityPattern;
+use crate::base::host::{AuthorityPattern, Host};
 
 /// A service that Vultrino knows.
 #[derive(Debug, Deserialize)]
@@ -18,11 +18,25 @@ pub struct Entry {
     pub token_prefixes: Vec<String>,
     /// Where its tokens belong.
     pub hosts: Vec<AuthorityPattern>,
+    /// Seconds that its hosts may take until they answer, where that can be longer than usual.
+    pub timeout: Option<u32>,
 }
 
 /// All of them.
 pub fn entries() -> &'static [Entry] {
     &ENTRIES
+}
+
+/// How long this host may take until it answers, if the catalog says so.
+pub fn timeout(host: &Host) -> Option<Duration> {
+    static TIMEOUTS: LazyLock<HashMap<&Host, Duration>> = LazyLock::new(|| {
+        let of = |entry: &'static Entry| {
+            let hosts = entry.hosts.iter().filter_map(|it| it.host.exactly());
+            hosts.filter_map(|host| Some((host, Duration::from_secs(entry.timeout?.into()))))
+        };
+        entries().iter().flat_map(of).collect()
+    });
+    TIMEOUTS.get(host).copied()
 }
 
 const FILES: &[&str] = &[
@@ -45,9 +59,9 @@ fn read(text: &str) -> Entry {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashSet, fs, path::Path};
+    use std::{collections::HashSet, fs, path::Path, time::Duration};
 
-    use crate::catalog::entry::{FILES, entries};
+    use crate::catalog::entry::{FILES, entries, timeout};
 
     #[test]
     fn every_entry_is_embedded_and_useful() {
@@ -55,6 +69,15 @@ mod tests {
         assert_eq!(fs::read_dir(folder).unwrap().count(), FILES.len());
         for entry in entries() {
             assert!(!entry.hosts.is_empty() && !entry.token_prefixes.is_empty(), "{}", entry.name);
+        }
+    }
+
+    #[test]
+    fn apis_of_language_models_may_take_ten_minutes() {
+        for (host, expected) in
+            [("api.openai.com", Some(600)), ("api.anthropic.com", Some(600)), ("api.github.com", None)]
+        {
+            assert_eq!(timeout(&host.parse().unwrap()), expected.map(Duration::from_secs), "{host}");
         }
     }
 

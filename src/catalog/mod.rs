@@ -6,5 +6,5 @@
 pub mod entry;
 pub mod shape;
 
-pub use entry::{Entry, entries};
+pub use entry::{Entry, entries, timeout};
 pub use shape::recognise;

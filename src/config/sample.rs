@@ -27,6 +27,7 @@ mode = "local"                  # loopback only, nobody needs a key; "server" as
 # local_auth = "none"           # "key": local callers need a key, too
 # socket = ""                   # a unix socket to listen on as well, e.g. "/run/vultrino/proxy.sock"
 # timeout = 30                  # seconds until the upstream's answer begins, and of silence in a body
+# stream_idle_timeout = 3600    # seconds of silence in an answer that streams: events, gRPC, no Content-Length
 # max_body_size = 10485760      # bytes of a request's body; 0 = unlimited
 # allowed_hosts = []            # other names by which clients may call this listener
 

@@ -25,10 +25,13 @@ pub struct Server {
     /// A unix socket to listen on as well. Absolute once the whole configuration is read.
     #[serde(deserialize_with = "socket")]
     pub socket: Option<PathBuf>,
-    /// How long the upstream may take from the last request byte to its answer's head, and how long a body may be
-    /// silent; never the whole exchange.
+    /// How long the upstream may take from the last request byte to its answer's head, and how long a body of known
+    /// length may be silent; never the whole exchange.
     #[serde(deserialize_with = "seconds")]
     pub timeout: Duration,
+    /// How long an answer that streams may be silent.
+    #[serde(deserialize_with = "seconds")]
+    pub stream_idle_timeout: Duration,
     /// The most bytes of a request's body; `None`, written as 0, is no limit.
     #[serde(deserialize_with = "size")]
     pub max_body_size: Option<u64>,
@@ -77,6 +80,7 @@ impl Default for Server {
             local_auth: None,
             socket: None,
             timeout: Duration::from_secs(30),
+            stream_idle_timeout: Duration::from_hours(1),
             max_body_size: Some(10 * 1024 * 1024),
             allowed_hosts: Vec::new(),
         }

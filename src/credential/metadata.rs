@@ -1,7 +1,7 @@
-//! What an owner notes beside a credential, of which `header_name` decides how it is injected, and `reuse` what becomes of
-//! the connection.
+//! What an owner notes beside a credential, of which `header_name` decides how it is injected, `reuse` what becomes of the
+//! connection, and `timeout` how long its origin may be silent.
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -11,6 +11,7 @@ use crate::base::reuse::{Reuse, ReuseError};
 
 const HEADER_NAME: &str = "header_name";
 const REUSE: &str = "reuse";
+const TIMEOUT: &str = "timeout";
 /// Enough for notes; the whole is read at every load.
 const LONGEST: usize = 16 * 1024;
 
@@ -33,7 +34,8 @@ const RESERVED: &[&str] = &[
 ];
 const RESERVED_PREFIX: &str = "x-vultrino-";
 
-/// A JSON object. Its `header_name`, if there is one, can be injected; its `reuse` is a value of [`Reuse`].
+/// A JSON object. Its `header_name`, if there is one, can be injected; its `reuse` is a value of [`Reuse`]; its `timeout` is in
+/// seconds, at most a day.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(try_from = "Map<String, Value>", into = "Map<String, Value>")]
 pub struct Metadata(Map<String, Value>);
@@ -56,6 +58,9 @@ pub enum MetadataError {
     /// The name is not the owner's to set.
     #[error("`header_name` cannot be `{0}`: that header is set by the proxy or belongs to one connection")]
     Reserved(String),
+    /// `timeout` is no time.
+    #[error("metadata: `timeout` is a whole number of seconds, from 1 to 86400")]
+    Timeout,
     /// `reuse` has a value that means nothing.
     #[error("metadata: {0}")]
     Reuse(#[from] ReuseError),
@@ -71,6 +76,11 @@ impl Metadata {
     pub fn reuse(&self) -> Option<Reuse> {
         // Checked when it was made.
         self.0.get(REUSE).and_then(Value::as_str)?.parse().ok()
+    }
+
+    /// Longest silence of its origin before an answer, if the owner set one.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.0.get(TIMEOUT).and_then(Value::as_u64).map(Duration::from_secs)
     }
 
     /// All of it, to be shown.
@@ -112,6 +122,9 @@ impl TryFrom<Map<String, Value>> for Metadata {
             Some(Value::String(text)) => drop(text.parse::<Reuse>()?),
             Some(other) => return Err(ReuseError(other.to_string()).into()),
         }
+        if map.get(TIMEOUT).is_some_and(|it| !it.as_u64().is_some_and(|it| (1..=86_400).contains(&it))) {
+            return Err(MetadataError::Timeout);
+        }
         Ok(Self(map))
     }
 }
@@ -137,6 +150,8 @@ fn check_name(name: &str) -> Result<(), MetadataError> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use crate::{
         base::reuse::Reuse,
         credential::metadata::{Metadata, MetadataError},
@@ -173,6 +188,16 @@ mod tests {
         for text in [r#"{"reuse":"always"}"#, r#"{"reuse":true}"#] {
             let error = reuse(text).unwrap_err().to_string();
             assert!(error.contains("\"bodyless\" or \"after-body\""), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_is_in_seconds_up_to_a_day() {
+        let timeout = |text: &str| text.parse::<Metadata>().map(|it| it.timeout());
+        assert_eq!(timeout(r#"{"timeout":600}"#).unwrap(), Some(Duration::from_mins(10)));
+        assert_eq!(timeout("{}").unwrap(), None);
+        for value in ["0", "-1", "1.5", "86401", "\"60\"", "null"] {
+            assert!(timeout(&format!("{{\"timeout\":{value}}}")).is_err(), "{value}");
         }
     }
 

@@ -7,6 +7,7 @@ pub mod attempts;
 pub mod bind;
 pub mod budget;
 pub mod collected;
+pub mod failure;
 pub mod forward;
 pub mod health;
 pub mod identify;
@@ -22,6 +23,7 @@ pub mod relay;
 pub mod run;
 pub mod snapshot;
 pub mod strangers;
+pub mod time_limit;
 pub mod tunnel;
 pub mod visitor;
 pub mod whole;
@@ -58,8 +60,10 @@ pub struct Config {
     pub inject_headers: Vec<(String, String)>,
     /// Most bytes of a request body; `None` is no limit.
     pub max_body_size: Option<u64>,
-    /// For silence of an origin server.
+    /// For silence of an origin server before its answer, and in one of known length.
     pub timeout: Duration,
+    /// For silence in an answer that streams, and of either side of a gRPC call.
+    pub stream_idle_timeout: Duration,
     /// Most bytes of the fields of an answer's head.
     pub longest_answer_head: usize,
     /// How many requests may be open at once.

@@ -3,7 +3,7 @@
 use crate::{
     audit::{Door, Entry, Outcome, Record, Unavailable},
     base::{capacity::Share, peer::Peer},
-    exchange::{Exchange, Refusal, metrics::Tally},
+    exchange::{Exchange, Refusal, metrics::Tally, time_limit::Setting},
     identity::{PresentedKey, Principal, presented},
 };
 
@@ -15,12 +15,14 @@ pub struct Open {
     tally: Tally,
     /// Its share of what may be open at once, from when it is known whose.
     pub(crate) share: Option<Share>,
+    /// The setting that ends it if the origin server falls silent in its answer.
+    pub(crate) silenced_by: Setting,
 }
 
 impl Open {
     /// It has ended so.
     pub fn close(self, outcome: Outcome) {
-        let Self { entry, mut tally, share: _share } = self;
+        let Self { entry, mut tally, share: _share, silenced_by: _ } = self;
         let (up, down) = (entry.record.bytes_up, entry.record.bytes_down);
         let took = entry.close_timed(outcome);
         tally.end(outcome, took, (up, down));
@@ -89,7 +91,7 @@ impl Exchange {
         if word.outcome == Outcome::Ok || has_line {
             return open.close(word.outcome);
         }
-        let Open { entry, mut tally, share: _share } = open;
+        let Open { entry, mut tally, share: _share, silenced_by: _ } = open;
         let up = entry.record.bytes_up;
         let took = self.shared.strangers.close(entry, word.outcome, &self.recorder);
         tally.end(word.outcome, took, (up, 0));
@@ -120,7 +122,7 @@ impl Exchange {
         match self.recorder.open(door, action) {
             Ok(entry) => {
                 let tally = self.metrics.begin(door, entry.opened());
-                Ok(Open { entry, tally, share: None })
+                Ok(Open { entry, tally, share: None, silenced_by: Setting::Server })
             }
             Err(unavailable) => {
                 let refusal = match unavailable {

@@ -115,7 +115,12 @@ impl http_body::Body for Recorded {
                 }
             }
             Some(Err(BodyError::Upload(_))) => self.close(Outcome::ClientAbort),
-            Some(Err(_)) => self.close(Outcome::UpstreamAbort),
+            Some(Err(error)) => {
+                if let (BodyError::Stalled, Some(open)) = (error, &mut self.open) {
+                    open.entry.record.reason = Some(open.silenced_by.reason());
+                }
+                self.close(Outcome::UpstreamAbort);
+            }
             None => self.close(Outcome::Ok),
         }
         Poll::Ready(polled)

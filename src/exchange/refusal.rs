@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     audit::Outcome,
     base::{capacity::Full, clock::Clock, head::AnswerHead, host::HostError, target::TargetError},
+    exchange::time_limit::TimeLimit,
     identity::Permission,
     policy::{Exhausted, Verdict},
 };
@@ -89,7 +90,9 @@ pub enum Refusal {
     /// Its answer is not valid HTTP, or ended early.
     BadAnswer,
     /// It did not answer in time.
-    Timeout,
+    Timeout(TimeLimit),
+    /// The whole of connecting took too long.
+    ConnectTimeout,
     /// The client went away, or sent no valid body, while the request was on its way.
     ClientGone,
     /// No audit record could be opened.
@@ -173,7 +176,11 @@ impl Refusal {
         match self {
             Self::ClientGone => Outcome::ClientAbort,
             Self::LastRecipient => Outcome::Ok,
-            Self::Unreachable | Self::ParentUnauthorized | Self::BadAnswer | Self::Timeout => Outcome::UpstreamError,
+            Self::Unreachable
+            | Self::ParentUnauthorized
+            | Self::BadAnswer
+            | Self::Timeout(_)
+            | Self::ConnectTimeout => Outcome::UpstreamError,
             Self::Revoked => Outcome::RevokedMidstream,
             Self::Internal | Self::AuditUnavailable | Self::Overloaded => Outcome::Error,
             _ => Outcome::Denied,
@@ -198,6 +205,8 @@ impl Refusal {
             Self::Loop => Some("loop"),
             Self::Address | Self::Target(DISGUISED) => Some("address"),
             Self::Crowding => Some("client_limit"),
+            Self::Timeout(limit) => Some(limit.set_by.reason()),
+            Self::ConnectTimeout => Some("connect_timeout"),
             _ => None,
         }
     }
@@ -283,7 +292,8 @@ impl Refusal {
                 "The proxy in [upstream] proxy does not take the user and password that stand there"
             }
             Self::BadAnswer => "The target server sent no valid answer",
-            Self::Timeout => "The target server did not answer in time",
+            Self::Timeout(limit) => return format!("The target server did not answer {limit}"),
+            Self::ConnectTimeout => "Connecting to the target server took longer than [upstream] connect_timeout",
             Self::ClientGone => "The request ended before its end",
             Self::AuditUnavailable => "The audit log cannot be written, so no credential is used",
             Self::Overloaded => "Too much is open at once",
@@ -349,7 +359,8 @@ impl Refusal {
             Self::Unreachable => (502, "upstream_error", "destination_unavailable"),
             Self::ParentUnauthorized => (502, "upstream_error", "proxy_configuration_error"),
             Self::BadAnswer => (502, "upstream_error", "http_protocol_error"),
-            Self::Timeout => (504, "upstream_timeout", "http_response_timeout"),
+            Self::Timeout(_) => (504, "upstream_timeout", "http_response_timeout"),
+            Self::ConnectTimeout => (502, "upstream_error", "connection_timeout"),
             Self::AuditUnavailable => (503, "audit_unavailable", "proxy_internal_error"),
             Self::Overloaded | Self::Crowding => (503, "overloaded", "connection_limit_reached"),
             Self::Internal => (500, "internal_error", "proxy_internal_error"),

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use crate::{
     audit::{Door, Entry, Recorder},
     base::{
-        body::{BodyError, Meter},
+        body::Meter,
         capacity::{Capacity, Client, Share},
         clock::Clock,
         fields::{Fields, Known},
@@ -28,6 +28,7 @@ use crate::{
         Caller, Config, Health, Inbound, Recorded, Refusal, Reply, Snapshot,
         bind::bind,
         check_method,
+        failure::refuse,
         forward::{ask_for_websocket, prepare_answer, prepare_request, takes_trailers},
         identify::{Leave, client, key_in, permitted},
         live::{Live, Rights, Ticket},
@@ -35,12 +36,13 @@ use crate::{
         open::{Open, without_values},
         snapshot,
         strangers::Strangers,
+        time_limit::TimeLimit,
     },
     identity::{Permission, Principal, presented},
     inject,
     policy::{Denial, Facts, Limiter, Permit, decide},
     safe::{Safe, Stored},
-    upstream::{self, Answer, DialError, Failure, Request, Tenant, Upstream},
+    upstream::{self, Answer, Request, Tenant, Upstream},
 };
 
 /// What one worker needs to run exchanges.
@@ -116,7 +118,7 @@ impl Exchange {
         meter: &Arc<Meter>,
     ) -> Result<Answer, Refusal> {
         let (now, config) = (self.shared.clock.now(), snapshot.config());
-        let Open { entry, share, .. } = open;
+        let Open { entry, share, silenced_by, .. } = open;
         entry.record.generation = snapshot.generation();
         check(inbound, config)?;
         self.check_loop(&inbound.fields)?;
@@ -141,6 +143,7 @@ impl Exchange {
             decide(&facts, &self.shared.limiter).map_err(|denial| self.deny(entry, denial, known.as_deref()))?;
         let judged = self.metrics.judged(entry.opened());
         let tenant = snapshot.tenant(&principal, known.as_deref());
+        let limit = TimeLimit::of(config, known.as_deref(), inbound);
         let reuse = known.as_ref().and_then(|it| it.credential().metadata.reuse());
         let takes_trailers = takes_trailers(&inbound.fields);
         let stripped = prepare_request(inbound, config, permit.strips_overrides())?;
@@ -160,10 +163,11 @@ impl Exchange {
             takes_trailers,
             keep_trailer: keep,
             interim,
-            ..request(inbound, share, meter, config)
+            ..request(inbound, share, meter, config, limit)
         };
         let answer = self.upstream.send(request).await;
-        let mut answer = answer.map_err(|failure| refuse(&failure))?;
+        let mut answer = answer.map_err(|failure| refuse(&failure, limit))?;
+        *silenced_by = limit.of_answer(answer.framing, inbound.door);
         self.metrics.answered(judged);
         prepare_answer(&mut answer.head, answer.framing)?;
         Ok(answer)
@@ -336,14 +340,20 @@ fn note(entry: &mut Entry, inbound: &Inbound<'_>) {
     entry.set_url(origin.scheme.as_str(), origin.host_field(), path);
 }
 
-fn request<'a>(inbound: &'a mut Inbound<'_>, share: &'a Share, meter: &Arc<Meter>, config: &Config) -> Request<'a> {
+fn request<'a>(
+    inbound: &'a mut Inbound<'_>,
+    share: &'a Share,
+    meter: &Arc<Meter>,
+    config: &Config,
+    limit: TimeLimit,
+) -> Request<'a> {
     Request {
         target: &inbound.target,
         method: &inbound.method,
         fields: &inbound.fields,
         framing: inbound.framing,
         body: std::mem::take(&mut inbound.body).metered(meter),
-        timeout: config.timeout,
+        silence: limit.silence(config, inbound.door),
         longest_head: config.longest_answer_head,
         tenant: Tenant::default(),
         client: share.client(),
@@ -352,27 +362,6 @@ fn request<'a>(inbound: &'a mut Inbound<'_>, share: &'a Share, meter: &Arc<Meter
         keep_trailer: None,
         interim: None,
         upgrade: inbound.upgrade,
-    }
-}
-
-/// Whose fault it is that there is no answer. The cause is logged; what the caller reads tells nothing of the network.
-pub(crate) fn refuse(failure: &Failure) -> Refusal {
-    let error: &dyn std::error::Error = failure;
-    if let Failure::Dial(DialError::Parent(_) | DialError::ParentRefused(407)) = failure {
-        tracing::warn!(error, "[upstream] proxy leads nowhere");
-    } else {
-        tracing::debug!(error, "no answer from the origin server");
-    }
-    match failure {
-        Failure::Dial(DialError::Blocked) => Refusal::Address,
-        Failure::Dial(error) if error.is_exhaustion() => Refusal::Overloaded,
-        Failure::Dial(DialError::ParentRefused(407)) => Refusal::ParentUnauthorized,
-        Failure::Dial(_) => Refusal::Unreachable,
-        Failure::Gone(_) | Failure::Unprocessed(_) | Failure::Answer(_) | Failure::Unexpected(_) => Refusal::BadAnswer,
-        Failure::Timeout => Refusal::Timeout,
-        Failure::Full(full) => (*full).into(),
-        Failure::Request(BodyError::TooLarge) => Refusal::TooLarge,
-        Failure::Request(_) => Refusal::ClientGone,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
         uniform::UniformMap,
     },
     credential::Credential,
-    exchange::{Config, live::Rights},
+    exchange::{Config, live::Rights, time_limit::TimeLimit},
     identity::{ApiKey, Holder, KeyHash, Permission, PresentedKey, Principal, Role},
     policy::{Policy, PolicySet},
     safe::Stored,
@@ -67,6 +67,8 @@ pub struct Known {
     pub stored: Arc<Stored<Credential>>,
     /// Its alias as audit records hold it.
     pub alias: Arc<str>,
+    /// Longest silence of its hosts, where it is not the usual one.
+    pub time_limit: Option<TimeLimit>,
     judged: OnceLock<Judged>,
 }
 
@@ -109,7 +111,8 @@ impl Snapshot {
         let mut snapshot = Self { holders, policies, config, generation, revision, ..Self::default() };
         for stored in credentials {
             let alias = Arc::from(stored.facts.alias.as_str());
-            let known = Arc::new(Known { stored, alias, judged: OnceLock::new() });
+            let time_limit = TimeLimit::of_credential(&stored.facts);
+            let known = Arc::new(Known { stored, alias, time_limit, judged: OnceLock::new() });
             snapshot.index_hosts(&known);
             snapshot.aliases.insert(known.credential().alias.as_str().into(), known);
         }

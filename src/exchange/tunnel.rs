@@ -14,12 +14,12 @@ use crate::{
     },
     exchange::{
         Caller, Config, Door, Exchange, Intercept, Recorded, Refusal, Ticket, Unmatched,
+        failure::refuse_dial,
         identify::{client, permitted},
         live::Rights,
-        run::{Guarded, refuse},
+        run::Guarded,
     },
     identity::{Permission, Principal},
-    upstream::Failure,
 };
 
 /// A tunnel that may be opened.
@@ -104,10 +104,7 @@ impl Exchange {
         let client = client(&principal, source);
         open.entry.arm();
         let dialled = pin!(async {
-            self.upstream
-                .tunnel(&origin.authority, &client, connect)
-                .await
-                .map_err(|error| refuse(&Failure::Dial(error)))
+            self.upstream.tunnel(&origin.authority, &client, connect).await.map_err(|error| refuse_dial(&error))
         });
         match (Guarded { attempt: dialled, ticket: &ticket }).await {
             Ok(side) => {

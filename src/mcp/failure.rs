@@ -135,10 +135,10 @@ fn meaning(refusal: &Refusal) -> (&'static str, String) {
         | R::Revoked => {
             told("unauthorized", "Ask the person who runs Vultrino for a new API key; this one is of no more use.")
         }
-        R::Unreachable | R::ParentUnauthorized | R::BadAnswer => {
+        R::Unreachable | R::ConnectTimeout | R::ParentUnauthorized | R::BadAnswer => {
             told("upstream_error", "Check the host in the URL, or call again later.")
         }
-        R::Timeout => told("upstream_error", "It may have done what was asked; look before you call again."),
+        R::Timeout(_) => told("upstream_error", "It may have done what was asked; look before you call again."),
         R::AuditUnavailable => told("audit_unavailable", "Call again later; ask the person who runs Vultrino."),
         R::Overloaded | R::Crowding => told("overloaded", "Call again in a second."),
         R::Internal => told("internal_error", "Ask the person who runs Vultrino to look into its log."),

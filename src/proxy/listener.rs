@@ -15,7 +15,7 @@ use crate::{
         task::{self, InFlight},
     },
     exchange::Refusal,
-    http1::wire::{Stream, bound_unsent},
+    http1::wire::{Stream, prepare},
     proxy::{
         Worker, session,
         socket::{Door, SocketFile},
@@ -163,8 +163,7 @@ impl Reception {
 
     fn give(&self, stream: Stream, peer: Peer, share: Share) -> io::Result<()> {
         if let Stream::Tcp(tcp) = &stream {
-            tcp.set_nodelay(true)?;
-            bound_unsent(tcp)?;
+            prepare(tcp)?;
         }
         let freest = self.others.iter().min_by_key(|it| it.worker.connections.count());
         match freest.filter(|it| it.worker.connections.count() < self.own.connections.count()) {

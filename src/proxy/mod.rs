@@ -30,6 +30,8 @@ pub struct Config {
     pub allowed_hosts: Vec<Host>,
     /// For silence of a client in the middle of a message.
     pub timeout: Duration,
+    /// The same in the middle of a gRPC call.
+    pub stream_idle_timeout: Duration,
     /// How much they may take, and how slow or silent they may be elsewhere.
     pub limits: Limits,
     /// Whether callers of the TCP listener need no key.

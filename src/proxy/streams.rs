@@ -25,6 +25,7 @@ use crate::{
         head_memory::hold,
         idle::Idle,
         peer::Peer,
+        silence::is_grpc,
         task::{self, InFlight, Piece},
     },
     exchange::{Caller, Door, Inbound, Refusal, Reply, key_in},
@@ -199,7 +200,9 @@ impl Streams {
         let (parts, stream) = request.into_parts();
         let ends = stream.is_end_stream();
         let read = heads::request(parts, ends);
-        let mut incoming = Incoming::new(stream, timeout);
+        let is_grpc = read.as_ref().is_ok_and(|(head, _)| is_grpc(&head.fields));
+        let silence = if is_grpc { self.worker.config.load().stream_idle_timeout } else { timeout };
+        let mut incoming = Incoming::new(stream, silence);
         if let Ok((_, Framing::Length(length @ 1..))) = read {
             incoming = incoming.declaring(length);
         }

@@ -15,6 +15,7 @@ use crate::{
     base::{
         body::{Body, BodyError, Source},
         head::{AnswerHead, Framing, Version},
+        silence::{self, Silence},
         splice::{Line as _, Side},
     },
     http1::{
@@ -42,13 +43,16 @@ struct Inner {
     upload: Option<Outgoing>,
     /// Whether it goes back to the pool once the answer is whole.
     reusable: bool,
+    /// Longest silence of an answer that streams.
+    streaming: Duration,
 }
 
 impl Channel {
     /// A fresh connection.
     pub fn new(dialled: Dialled, key: PoolKey, pool: &Arc<Pool>, timeout: Duration) -> Arc<Self> {
         let Dialled { wire, hop } = dialled;
-        let inner = Inner { connection: Connection::new(wire, timeout), upload: None, reusable: true };
+        let inner =
+            Inner { connection: Connection::new(wire, timeout), upload: None, reusable: true, streaming: timeout };
         Arc::new(Self { inner: Mutex::new(inner), key, hop, pool: Arc::downgrade(pool) })
     }
 
@@ -72,10 +76,11 @@ impl Channel {
 
     /// Begins an exchange; the last one on this connection, unless `reusable`. The head of its answer has at most
     /// `longest_head` bytes of fields.
-    pub fn begin(&self, request: Outgoing, reusable: bool, timeout: Duration, longest_head: usize) {
+    pub fn begin(&self, request: Outgoing, reusable: bool, silence: Silence, longest_head: usize) {
         let mut inner = self.lock();
         inner.reusable = reusable;
-        inner.connection.idle.restart(timeout);
+        inner.connection.idle.restart(silence.usual);
+        inner.streaming = silence.streaming;
         inner.connection.expect_answer(longest_head);
         inner.connection.wire.reset_on_drop(true);
         inner.connection.wire.claim_unread();
@@ -186,6 +191,9 @@ impl Inner {
         self.connection.idle.touch();
         if head.status >= 200 {
             self.connection.begin_body(framing);
+            if silence::streams(framing) {
+                self.connection.idle.restart(self.streaming);
+            }
             let persists = is_persistent(&head) && framing != Framing::UntilClose;
             self.reusable = self.reusable && persists && !reuse::authenticates_connection(&head);
         }

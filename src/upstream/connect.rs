@@ -24,7 +24,7 @@ use crate::{
     },
     http1::{
         Refused, Wire,
-        wire::{Socket, Stream, bound_unsent},
+        wire::{Socket, Stream, prepare},
     },
     upstream::{
         guard::Guard,
@@ -234,7 +234,7 @@ impl Connector {
         if is_choice {
             self.resolver.prefer(host, address.ip());
         }
-        tcp.set_nodelay(true).and_then(|()| bound_unsent(&tcp)).map_err(DialError::Connect)?;
+        prepare(&tcp).map_err(DialError::Connect)?;
         Ok(tcp)
     }
 

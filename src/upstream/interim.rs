@@ -12,8 +12,6 @@ const BURST: u64 = 100;
 const EACH_SECOND: u64 = 10;
 /// Bytes of the heads of all of them.
 const MOST_BYTES: usize = 1 << 20;
-/// From the first interim answer to the final one.
-const LONGEST: Duration = Duration::from_hours(1);
 
 /// Those that have come so far.
 #[derive(Debug, Default)]
@@ -29,13 +27,13 @@ impl Interims {
         self.since.is_some()
     }
 
-    /// Counts one that comes `now`.
+    /// Counts one that comes `now`; the final one may come `longest` after the first.
     ///
     /// # Errors
     /// It is one too many, too large, or too late.
-    pub fn add(&mut self, head: &AnswerHead, now: Instant) -> Result<(), Failure> {
+    pub fn add(&mut self, head: &AnswerHead, now: Instant, longest: Duration) -> Result<(), Failure> {
         let passed = now.saturating_duration_since(*self.since.get_or_insert(now));
-        if passed > LONGEST {
+        if passed > longest {
             return Err(Failure::Timeout);
         }
         self.count += 1;
@@ -56,16 +54,18 @@ mod tests {
     use crate::{
         base::head::AnswerHead,
         upstream::{
-            interim::{BURST, Interims, LONGEST, MOST_BYTES},
+            interim::{BURST, Interims, MOST_BYTES},
             send::Failure,
         },
     };
+
+    const LONGEST: Duration = Duration::from_hours(1);
 
     /// How many are taken, one after each pause, and why no more are.
     fn taken(head: &AnswerHead, pause: Duration) -> (u64, Failure) {
         let (mut interims, mut now) = (Interims::default(), Instant::now());
         for count in 0.. {
-            if let Err(failure) = interims.add(head, now) {
+            if let Err(failure) = interims.add(head, now, LONGEST) {
                 return (count, failure);
             }
             now += pause;

@@ -50,7 +50,7 @@ impl Lane {
 
     fn begin(channel: Arc<Channel>, request: &mut Request<'_>, reusable: bool) -> Self {
         let outgoing = outgoing(request, channel.hop(), reusable);
-        channel.begin(outgoing, reusable, request.timeout, request.longest_head);
+        channel.begin(outgoing, reusable, request.silence, request.longest_head);
         Self::Http1(channel)
     }
 

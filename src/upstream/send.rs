@@ -15,6 +15,7 @@ use crate::{
         head::{AnswerHead, Framing, Interim},
         host::{Authority, Scheme},
         reuse::Reuse,
+        silence::Silence,
         splice::Side,
         target::{Origin, Target},
     },
@@ -89,8 +90,8 @@ pub struct Request<'a> {
     pub framing: Framing,
     /// As it comes from the client.
     pub body: Body,
-    /// For silence of the origin server: from the last request byte to the answer, and inside bodies. Never a total.
-    pub timeout: Duration,
+    /// How long the origin server may be silent.
+    pub silence: Silence,
     /// Most bytes of the fields of the answer's head.
     pub longest_head: usize,
     /// Whether the client takes trailers (`TE: trailers`).
@@ -271,7 +272,7 @@ impl Upstream {
         let dialled = self.connect(&key.origin, request.client, request.fields, Versions::Both).await?;
         if !dialled.wire.is_http2() {
             self.pool.prefers_http1(key);
-            return Ok(Lane::http1(Channel::new(dialled, key.clone(), &self.pool, request.timeout), request));
+            return Ok(Lane::http1(Channel::new(dialled, key.clone(), &self.pool, request.silence.usual), request));
         }
         // Somebody who did not wait either may have been faster.
         if let Some(lane) = self.shared(key, request) {
@@ -290,7 +291,7 @@ impl Upstream {
     async fn dial_http1(&self, key: &PoolKey, request: &mut Request<'_>) -> Result<Lane, Failure> {
         let versions = if request.upgrade { Versions::Upgrade } else { Versions::Http1 };
         let dialled = self.connect(&key.origin, request.client, request.fields, versions).await?;
-        let channel = Channel::new(dialled, key.clone(), &self.pool, request.timeout);
+        let channel = Channel::new(dialled, key.clone(), &self.pool, request.silence.usual);
         Ok(match key.origin.scheme {
             Scheme::Http => Lane::http1(channel, request),
             Scheme::Https => Lane::downgraded(channel, request),
@@ -349,7 +350,7 @@ impl Upstream {
                 101 if request.upgrade => return lane.switch(head),
                 101 => return Err(Failure::Unexpected("it switches protocols unasked")),
                 _ => {
-                    interims.add(&head, Instant::now())?;
+                    interims.add(&head, Instant::now(), request.silence.streaming)?;
                     if let Some(interim) = &mut request.interim {
                         interim.pass(head).await;
                     }

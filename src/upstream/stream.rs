@@ -4,7 +4,6 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -17,6 +16,7 @@ use crate::{
         body::{Body, BodyError, Source},
         head::{AnswerHead, Framing},
         idle::Idle,
+        silence::Silence,
     },
     http1::send::SendError,
     http2::{Incoming, Pump, heads, incoming::into_io},
@@ -46,7 +46,7 @@ struct Inner {
     answer: Answering,
     /// Ends when the origin server is silent for too long.
     idle: Idle,
-    timeout: Duration,
+    silence: Silence,
     /// Most bytes of the fields of its head.
     longest_head: usize,
     /// Large frames of its answer that came, up to [`LONG`].
@@ -70,7 +70,7 @@ impl Stream {
     /// this connection: nothing has been sent then.
     pub fn begin(connection: Arc<Multiplexed>, request: &mut Request<'_>) -> Option<Arc<Self>> {
         let Request {
-            target, method, fields, framing, body, timeout, keep_trailer, takes_trailers, longest_head, ..
+            target, method, fields, framing, body, silence, keep_trailer, takes_trailers, longest_head, ..
         } = request;
         let head = heads::to_request(method, target, fields, *framing, *takes_trailers)?;
         connection.enter();
@@ -85,14 +85,14 @@ impl Stream {
             Body::Full(bytes) => Some(Body::Full(bytes.clone())),
             Body::Stream(..) | Body::Switched(_) => None,
         };
-        let pump = |body| Pump::new(stream, body, *timeout, Reason::CANCEL).keeping(keep_trailer.clone());
+        let pump = |body| Pump::new(stream, body, silence.usual, Reason::CANCEL).keeping(keep_trailer.clone());
         let inner = Inner {
             upload: (!body.is_empty()).then(|| pump(body)),
             stuck: false,
             spare,
             answer: Answering::Awaited(answer),
-            idle: Idle::new(*timeout),
-            timeout: *timeout,
+            idle: Idle::new(silence.usual),
+            silence: *silence,
             longest_head: *longest_head,
             large_frames: 0,
         };
@@ -198,7 +198,8 @@ impl Inner {
         let ends = body.is_end_stream();
         let (head, framing) = heads::answer(&parts, method, self.longest_head)?;
         let over = ends || framing == Framing::None;
-        self.answer = if over { Answering::Over } else { Answering::Coming(Incoming::new(body, self.timeout)) };
+        self.answer =
+            if over { Answering::Over } else { Answering::Coming(Incoming::new(body, self.silence.of(framing))) };
         Ok((head, framing))
     }
 

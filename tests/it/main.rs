@@ -138,6 +138,7 @@ mod three_ways;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]
+mod time_limits;
 mod tunnels;
 #[cfg(test)]
 mod unix_socket;

@@ -24,7 +24,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("oauth", "base credential upstream"),
     ("plugin", "base credential inject policy"),
     ("safe", "base credential policy seal store oauth upstream"),
-    ("exchange", "base identity credential policy inject proposal audit safe upstream plugin"),
+    ("exchange", "base identity credential catalog policy inject proposal audit safe upstream plugin"),
     ("manage", "base identity credential catalog policy proposal audit store safe oauth plugin exchange"),
     ("proxy", "base http1 http2 identity ca exchange"),
     ("api", "base identity credential catalog policy proposal audit manage exchange"),

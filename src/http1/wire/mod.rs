@@ -7,7 +7,6 @@ use std::{
     mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use socket2::TcpKeepalive;
@@ -17,12 +16,9 @@ use tokio::{
 };
 use tokio_rustls::TlsStream;
 
-pub use self::socket::{Socket, Stream, bound_unsent};
+use self::socket::PROBING;
+pub use self::socket::{Socket, Stream, prepare};
 use crate::base::{capacity::Share, splice::Line};
-
-/// How often a peer that has ended its side is asked whether it is there: one that has closed its socket answers with a
-/// reset, once its system has forgotten the connection.
-const PROBING: Duration = Duration::from_secs(15);
 
 /// A connected byte stream.
 #[derive(Debug)]
@@ -64,6 +60,7 @@ impl Wire {
     pub fn closed(&self) -> io::Result<Closed> {
         let socket = self.socket().of_system().try_clone()?;
         if self.socket().is_tcp() {
+            // One that has closed its socket answers with a reset, once its system has forgotten the connection.
             socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PROBING).with_interval(PROBING))?;
         }
         // Nothing is read or written by it, so it need not be TCP.

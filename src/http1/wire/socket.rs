@@ -8,6 +8,7 @@ use std::{
 };
 
 use rustix::net::{RecvFlags, recv};
+use socket2::TcpKeepalive;
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
@@ -30,12 +31,21 @@ const MOST_UNSENT: u32 = 128 << 10;
 /// Bytes that are read of a peer until others have their turn.
 pub(super) const MOST_AT_ONCE: usize = 128 << 10;
 
-/// Bounds what the system keeps of what was written to this connection.
+/// How long nothing is heard of a peer until the system asks whether it is there.
+const QUIET: Duration = Duration::from_mins(1);
+/// How often it then asks. A peer that does not answer nine times is gone.
+pub(super) const PROBING: Duration = Duration::from_secs(15);
+
+/// Prepares a fresh connection: small writes leave at once, what the system keeps of what was written is bounded, and a peer of
+/// which nothing is heard is asked whether it is there, since answers that stream may be silent for long.
 ///
 /// # Errors
 /// The system refuses.
-pub fn bound_unsent(tcp: &TcpStream) -> io::Result<()> {
-    socket2::SockRef::from(tcp).set_tcp_notsent_lowat(MOST_UNSENT)
+pub fn prepare(tcp: &TcpStream) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    let socket = socket2::SockRef::from(tcp);
+    socket.set_tcp_notsent_lowat(MOST_UNSENT)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(QUIET).with_interval(PROBING))
 }
 
 /// A connection that counts what moves: what TLS above it holds back in its buffers has not.
