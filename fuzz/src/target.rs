@@ -67,7 +67,10 @@ fn slow(scheme: &str, rest: &str) -> Option<Parts> {
 /// As it is sent.
 fn slow_path(text: &str) -> Option<String> {
     let sent = text.split('#').next()?;
-    let path = sent.split('?').next()?;
+    let (path, query) = sent.split_once('?').unwrap_or((sent, ""));
+    if path.contains(['<', '>', '`']) || query.contains(['"', '<', '>']) {
+        return None;
+    }
     let plain = sent.bytes().all(|it| it.is_ascii_graphic()) && reference::is_plain_path(path.as_bytes());
     plain.then(|| sent.to_owned())
 }

@@ -11,7 +11,10 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{http1::Wire, http2::watch::Watch};
+use crate::{
+    http1::Wire,
+    http2::watch::{Rejected, Watch},
+};
 
 /// Most bytes that wait: what a TLS record holds.
 const MOST: usize = 16 << 10;
@@ -25,6 +28,10 @@ struct Inner {
     wire: Wire,
     /// Written, but not sent.
     waiting: Vec<u8>,
+    /// Our own answers to what h2 will reset, until a frame of h2 has been written whole.
+    answers: Vec<u8>,
+    /// Whether a frame of h2 has been written in part.
+    is_within_frame: bool,
     /// Why the rest cannot be sent, until the connection has been told.
     failed: Option<io::Error>,
     /// Follows what a client sends; `None` where a server is at the other end.
@@ -36,7 +43,15 @@ struct Inner {
 impl Batched {
     /// To a server.
     pub fn new(wire: Wire) -> Self {
-        Self(Arc::new(Mutex::new(Inner { wire, waiting: Vec::new(), failed: None, watch: None, malformed: false })))
+        Self(Arc::new(Mutex::new(Inner {
+            wire,
+            waiting: Vec::new(),
+            answers: Vec::new(),
+            is_within_frame: false,
+            failed: None,
+            watch: None,
+            malformed: false,
+        })))
     }
 
     /// To a client. Of a request with a pseudo-field in its trailers the end is never read.
@@ -49,6 +64,11 @@ impl Batched {
     /// Whether such a request has come: the connection is to be ended.
     pub fn is_malformed(&self) -> bool {
         self.lock().malformed
+    }
+
+    /// The requests since the last call that h2 resets unseen for their paths. Each has been answered with 400.
+    pub fn take_rejected(&self) -> Vec<Rejected> {
+        self.lock().watch.as_mut().map(|it| it.take_rejected()).unwrap_or_default()
     }
 
     /// Bytes that have moved so far, either way.
@@ -95,6 +115,7 @@ impl Batched {
 
 impl Inner {
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.add_answers();
         let mut sent = 0;
         while sent < self.waiting.len() {
             match Pin::new(&mut self.wire).poll_write(cx, &self.waiting[sent..]) {
@@ -112,18 +133,29 @@ impl Inner {
         Pin::new(&mut self.wire).poll_flush(cx)
     }
 
+    /// Puts our own answers where a frame may begin.
+    fn add_answers(&mut self) {
+        if !self.answers.is_empty() && !self.is_within_frame {
+            self.waiting.append(&mut self.answers);
+        }
+    }
+
     /// What is large already is not copied.
     fn poll_take(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         if let Some(error) = self.failed.take() {
             return Poll::Ready(Err(error));
         }
         let length: usize = parts.iter().map(|it| it.len()).sum();
+        self.add_answers();
         if self.waiting.len() + length > MOST {
             ready!(self.poll_send(cx))?;
         }
         if length > MOST / 2 && self.waiting.is_empty() {
-            return Pin::new(&mut self.wire).poll_write_vectored(cx, parts);
+            let written = ready!(Pin::new(&mut self.wire).poll_write_vectored(cx, parts))?;
+            self.is_within_frame = written < length;
+            return Poll::Ready(Ok(written));
         }
+        self.is_within_frame = false;
         for part in parts {
             self.waiting.extend_from_slice(part);
         }
@@ -142,7 +174,11 @@ impl AsyncRead for Batched {
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut inner.wire).poll_read(cx, buf))?;
-        if inner.watch.as_mut().is_some_and(|it| it.finds(&buf.filled()[before..])) {
+        let inner = &mut *inner;
+        let Some(watch) = &mut inner.watch else { return Poll::Ready(Ok(())) };
+        let malformed = watch.finds(&buf.filled()[before..]);
+        watch.answer(&mut inner.answers);
+        if malformed {
             buf.set_filled(before);
             inner.malformed = true;
             cx.waker().wake_by_ref();

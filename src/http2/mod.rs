@@ -6,6 +6,7 @@
 
 pub mod batched;
 pub mod heads;
+pub mod huffman;
 pub mod incoming;
 pub mod pump;
 pub mod watch;

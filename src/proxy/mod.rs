@@ -12,6 +12,7 @@ pub mod session;
 pub mod socket;
 pub mod streams;
 pub mod turn_away;
+pub mod way_back;
 pub mod worker;
 
 pub use listener::listen;

@@ -2,13 +2,12 @@
 
 use std::{
     future::poll_fn,
-    io,
     pin::{Pin, pin},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -21,21 +20,23 @@ use crate::{
     base::{
         body::{Body, BodyError},
         capacity::{Client, Network},
-        head::{AnswerHead, Framing, Interim, RequestHead},
+        head::{Framing, RequestHead},
         head_memory::hold,
         idle::Idle,
         peer::Peer,
         silence::is_grpc,
+        target::Target,
         task::{self, InFlight, Piece},
     },
     exchange::{Caller, Door, Inbound, Refusal, Reply, key_in},
     http1::{Wire, connection::MOST_FORGOTTEN, send::SendError},
-    http2::{Batched, Incoming, Pump, heads},
-    identity::Presented,
+    http2::{Batched, Incoming, heads, watch::Rejected},
+    identity::{Presented, PresentedKey},
     proxy::{
         Limits, Worker, classify,
         dispatch::unless_revoked,
         session::{Counted, PARTING, Tunnel},
+        way_back::Respond,
     },
 };
 
@@ -69,13 +70,6 @@ pub(crate) struct Streams {
     _counted: Counted,
 }
 
-/// One stream's way back, shared by what is sent on it and by who watches whether the client still wants it.
-struct Respond {
-    stream: Mutex<server::SendResponse<Bytes>>,
-    /// Whether no body may follow the head.
-    is_head: bool,
-}
-
 impl Streams {
     pub(crate) fn new(worker: Arc<Worker>, peer: Peer, tunnel: Tunnel, counted: Counted) -> Arc<Self> {
         let (open, abandoned) = (InFlight::default(), AtomicUsize::new(0));
@@ -107,6 +101,7 @@ impl Streams {
         let ended = poll_fn(|cx| {
             loop {
                 let malformed = wire.is_malformed();
+                self.note(wire.take_rejected());
                 self.look_for_an_end(&mut connection, malformed, &mut idle, &mut ending, cx);
                 match connection.poll_accept(cx) {
                     Poll::Ready(Some(Ok((request, respond)))) => {
@@ -153,6 +148,23 @@ impl Streams {
         }
     }
 
+    /// Records requests that have been answered below us.
+    fn note(&self, rejected: Vec<Rejected>) {
+        for Rejected { method, path, .. } in rejected {
+            if let Err(error) = Target::within(Arc::clone(&self.tunnel.origin), &method, &path) {
+                self.record(None, &method, &path, error.into());
+            }
+        }
+    }
+
+    /// Records a refusal of what is not an exchange yet.
+    fn record(&self, key: Option<PresentedKey>, method: &Method, target: &str, refusal: Refusal) -> Refusal {
+        let presented = &Presented { key: key.or(self.tunnel.presented.key), alias: None };
+        let keyless = self.worker.config.load().is_keyless(self.peer);
+        let caller = Caller { presented, keyless, source: Some(self.peer) };
+        self.worker.exchange.refuse(Door::Connect, &caller, method, target, refusal)
+    }
+
     /// Says once that the connection will end, and why. What is `malformed` ends it at once.
     fn look_for_an_end(
         &self,
@@ -195,7 +207,7 @@ impl Streams {
 
     async fn answer(self: Arc<Self>, request: Request<RecvStream>, respond: server::SendResponse<Bytes>, _open: Piece) {
         let counted = self.worker.requests.enter();
-        let respond = Respond { stream: Mutex::new(respond), is_head: request.method() == Method::HEAD };
+        let respond = Respond::new(respond, request.method() == Method::HEAD);
         let timeout = self.worker.config.load().timeout;
         let (parts, stream) = request.into_parts();
         let ends = stream.is_end_stream();
@@ -249,7 +261,7 @@ impl Streams {
         }
     }
 
-    /// Answers with a refusal of what is not an exchange yet, on the record. Its head takes no memory while the answer waits
+    /// Answers with such a refusal, on the record. Its head takes no memory while the answer waits
     /// for the client.
     async fn refuse(
         &self,
@@ -258,12 +270,7 @@ impl Streams {
         respond: &Respond,
         timeout: Duration,
     ) -> Result<(), SendError> {
-        let worker = &self.worker;
-        let key = key_in(&head.fields).or(self.tunnel.presented.key);
-        let presented = &Presented { key, alias: None };
-        let keyless = worker.config.load().is_keyless(self.peer);
-        let caller = Caller { presented, keyless, source: Some(self.peer) };
-        let refusal = worker.exchange.refuse(Door::Connect, &caller, &head.method, &head.target, refusal);
+        let refusal = self.record(key_in(&head.fields), &head.method, &head.target, refusal);
         drop(head);
         respond.refuse(&refusal, timeout).await
     }
@@ -325,57 +332,6 @@ struct Ending {
     parting: bool,
     /// Nothing is waited for any longer.
     at_once: bool,
-}
-
-impl Respond {
-    fn lock(&self) -> MutexGuard<'_, server::SendResponse<Bytes>> {
-        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs `work` for as long as the client wants its result.
-    async fn unless_reset<T>(&self, work: impl Future<Output = T>) -> Result<T, SendError> {
-        let mut work = pin!(work);
-        poll_fn(|cx| {
-            if let Poll::Ready(done) = work.as_mut().poll(cx) {
-                return Poll::Ready(Ok(done));
-            }
-            drop(ready!(self.lock().poll_reset(cx)));
-            Poll::Ready(Err(io::Error::from(io::ErrorKind::ConnectionAborted).into()))
-        })
-        .await
-    }
-
-    async fn refuse(&self, refusal: &Refusal, timeout: Duration) -> Result<(), SendError> {
-        let (head, body) = refusal.answer();
-        let length = Framing::Length(body.len() as u64);
-        let body = if self.is_head { Body::Empty } else { Body::Full(Bytes::from(body)) };
-        self.send(&head, length, body, timeout).await
-    }
-
-    async fn send<B>(&self, head: &AnswerHead, framing: Framing, body: B, timeout: Duration) -> Result<(), SendError>
-    where
-        B: http_body::Body<Data = Bytes, Error = BodyError> + Unpin,
-    {
-        let response = heads::to_response(head, framing).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
-        let ends = body.is_end_stream();
-        let stream = self.lock().send_response(response, ends).map_err(io::Error::other)?;
-        if ends {
-            return Ok(());
-        }
-        let mut pump = Pump::new(stream, body, timeout, Reason::INTERNAL_ERROR);
-        poll_fn(|cx| pump.poll_send(cx)).await
-    }
-}
-
-impl Interim for &Respond {
-    fn pass<'a>(&'a mut self, head: AnswerHead) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
-        Box::pin(async move {
-            let Some(response) = heads::to_response(&head, Framing::None) else { return };
-            if let Err(error) = self.lock().send_informational(response) {
-                tracing::debug!(%error, "an interim answer could not be passed on");
-            }
-        })
-    }
 }
 
 /// Whether it was the client that ended it. What an origin server breaks off is not its fault.

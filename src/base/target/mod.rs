@@ -166,16 +166,22 @@ fn without_fragment(text: &str) -> &str {
 }
 
 fn check_path(path_and_query: &str) -> Result<(), TargetError> {
-    let (mut graphic, mut plain) = (true, true);
+    let (mut graphic, mut plain, mut raw) = (true, true, false);
     for b in path_and_query.bytes() {
         graphic &= b.is_ascii_graphic();
         plain &= !matches!(b, b'\\' | b'%' | b'.');
+        raw |= matches!(b, b'"' | b'<' | b'>' | b'`');
     }
     if !graphic {
         return Err(TargetError::Path("it holds a space, a control or a byte outside ASCII"));
     }
     if !path_and_query.starts_with('/') {
         return Err(TargetError::Path("it does not begin with a slash"));
+    }
+    if raw && is_beyond_http2(path_and_query.as_bytes()) {
+        return Err(TargetError::Path(
+            "it holds a quotation mark, angle bracket or backtick that is to be percent-encoded",
+        ));
     }
     if plain {
         return Ok(());
@@ -201,6 +207,14 @@ fn check_path(path_and_query: &str) -> Result<(), TargetError> {
         return Err(TargetError::Path("it holds overlong UTF-8"));
     }
     Ok(())
+}
+
+/// Whether these hold characters that no URI does (RFC 3986 section 2) and that the library for HTTP/2 does not take as they
+/// are: one URL is judged alike in every version.
+pub fn is_beyond_http2(path_and_query: &[u8]) -> bool {
+    let at = memchr::memchr(b'?', path_and_query).unwrap_or(path_and_query.len());
+    let (path, query) = path_and_query.split_at(at);
+    path.iter().any(|b| matches!(b, b'<' | b'>' | b'`')) || query.iter().any(|b| matches!(b, b'"' | b'<' | b'>'))
 }
 
 /// With each escape replaced by the byte that it stands for.

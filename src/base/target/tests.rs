@@ -18,6 +18,7 @@ fn what_was_sent_is_kept_byte_for_byte() {
         ("http://h?x=1", "http://h/?x=1"),
         ("https://h/group%2Fproject/@scope%2fname//x", "https://h/group%2Fproject/@scope%2fname//x"),
         ("https://h/a%252Fb/100%25/caf%C3%A9/..x%3b/%C0ge", "https://h/a%252Fb/100%25/caf%C3%A9/..x%3b/%C0ge"),
+        ("https://h/\"a\"{b}|^?`c`{d}|^", "https://h/\"a\"{b}|^?`c`{d}|^"),
         ("https://h/?/%252e%252e/..%3b/%c0%ae", "https://h/?/%252e%252e/..%3b/%c0%ae"),
     ] {
         assert_eq!(Target::parse(url).unwrap().to_string(), shown);
@@ -60,6 +61,12 @@ fn urls_that_two_parsers_read_differently_are_refused() {
         "https://h/a/%c0%2e./b",
         "https://h/a/..%c1%1cb",
         "https://h/user%00",
+        "https://h/a<b",
+        "https://h/a>b",
+        "https://h/a`b",
+        "https://h/?a=\"b\"",
+        "https://h/?a<b",
+        "https://h?a>b",
         "https://h/100%",
         "https://h/a b",
         "https://h\t.evil.test/",

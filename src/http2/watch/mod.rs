@@ -1,9 +1,13 @@
-//! Follows the field sections that a client sends, below h2, which does not report two things about them: how much of a
-//! section has come that is not finished, and pseudo-fields in trailers, which make a request malformed (RFC 9113 section
-//! 8.1) and which h2 drops. Sections are decoded only as far as the second takes (RFC 7541): which entries of the dynamic
-//! table are pseudo-fields, and how large they are.
+//! Follows the field sections that a client sends, below h2, which does not report three things about them: how much of a
+//! section has come that is not finished; pseudo-fields in trailers, which make a request malformed (RFC 9113 section 8.1)
+//! and which h2 drops; and paths with characters that no URI holds, whose streams h2 resets. Sections are decoded only as far
+//! as that takes (RFC 7541): which entries of the dynamic table are pseudo-fields, and how large they are.
 
 use std::collections::VecDeque;
+
+use http::Method;
+
+use crate::{base::target::is_beyond_http2, http2::huffman::Text};
 
 /// What a client sends first (RFC 9113 section 3.4), in bytes.
 const PREFACE: usize = 24;
@@ -11,6 +15,7 @@ const PREFACE: usize = 24;
 const FRAME_HEAD: usize = 9;
 const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const PADDED: u8 = 8;
 const PRIORITY: u8 = 32;
@@ -23,24 +28,44 @@ const STATIC: [u8; 61] = [
     10, 7, 7, 5, 5, 7, 7, 7, 7, 7, 7, 7, 7, 7, 14, 15, 15, 13, 6, 27, 3, 5, 13, 13, 19, 16, 16, 14, 16, 13, 12, 6, 4,
     4, 6, 7, 4, 4, 8, 17, 13, 8, 19, 13, 4, 8, 12, 18, 19, 5, 7, 7, 11, 6, 10, 25, 17, 10, 4, 3, 16,
 ];
-/// The last entry of the static table that is a pseudo-field.
-const LAST_PSEUDO: usize = 14;
-/// How many codes of each length there are (RFC 7541 appendix B); the code is canonical.
-const CODES: [u32; 31] =
-    [0, 0, 0, 0, 0, 10, 26, 32, 6, 0, 5, 3, 2, 6, 2, 3, 0, 0, 0, 3, 8, 13, 26, 29, 12, 4, 15, 19, 29, 0, 4];
+/// `:path` and `:method` in the Huffman code.
+const CODED_PATH: &[u8] = b"\xb9\x58\xd3\x3f";
+const CODED_METHOD: &[u8] = b"\xb9\x49\x53\x39\xe4";
 
-/// A text in a block: its bytes, and whether they are in the Huffman code.
-#[derive(Clone, Copy)]
-struct Text<'a> {
-    bytes: &'a [u8],
-    is_coded: bool,
+/// What a name means here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Field,
+    Method,
+    Path,
+    OtherPseudo,
 }
 
 /// The name of a literal field: of a table, which knows its length, or in words.
 struct Name<'a> {
     text: Option<Text<'a>>,
     len: usize,
-    is_pseudo: bool,
+    kind: Kind,
+}
+
+/// A request whose path h2 will not take: its stream will be reset.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rejected {
+    /// The number of its stream.
+    pub stream: u32,
+    /// What it asks for, as far as that is known.
+    pub method: Method,
+    /// As it was sent.
+    pub path: String,
+}
+
+/// What one block says of its message.
+#[derive(Default)]
+struct Said {
+    has_pseudo: bool,
+    method: Option<Method>,
+    /// A path that h2 will not take.
+    path: Option<String>,
 }
 
 /// Follows what one client sends.
@@ -63,6 +88,9 @@ pub struct Watch {
     /// The last stream that a head has come on.
     last: u32,
     table: Table,
+    rejected: Vec<Rejected>,
+    /// How many of them have been answered.
+    answered: usize,
 }
 
 /// The dynamic table.
@@ -73,19 +101,22 @@ struct Table {
     most: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     name: usize,
     size: usize,
-    is_pseudo: bool,
+    kind: Kind,
+    /// The method, or a path that h2 will not take.
+    value: Option<Box<str>>,
 }
 
 /// Of a connection whose client has not sent anything yet.
 impl Default for Watch {
     fn default() -> Self {
         let table = Table { entries: VecDeque::new(), size: 0, most: TABLE };
-        let (head, block) = (Vec::new(), Vec::new());
-        Self { skip: PREFACE, head, left: 0, block, open: false, began: (0, 0), ends: false, last: 0, table }
+        let (head, block, rejected) = Default::default();
+        let (skip, left, open, began, ends, last, answered) = (PREFACE, 0, false, (0, 0), false, 0, 0);
+        Self { skip, head, left, block, open, began, ends, last, table, rejected, answered }
     }
 }
 
@@ -93,6 +124,24 @@ impl Watch {
     /// Bytes of a block that has begun and not ended, the head of its first frame included; 0 if there is none.
     pub fn unfinished(&self) -> usize {
         if self.open { FRAME_HEAD + self.block.len() } else { 0 }
+    }
+
+    /// The requests since the last call whose paths h2 will not take.
+    pub fn take_rejected(&mut self) -> Vec<Rejected> {
+        self.answered = 0;
+        std::mem::take(&mut self.rejected)
+    }
+
+    /// Writes an answer to each of them that has none: 400, as it stands in the static table. It changes no table, and takes
+    /// nothing of a window.
+    pub fn answer(&mut self, to: &mut Vec<u8>) {
+        const STATUS_400: u8 = 0x80 | 12;
+        for Rejected { stream, .. } in &self.rejected[self.answered..] {
+            to.extend([0, 0, 1, HEADERS, END_HEADERS | END_STREAM]);
+            to.extend(stream.to_be_bytes());
+            to.push(STATUS_400);
+        }
+        self.answered = self.rejected.len();
     }
 
     /// Reads on; whether trailers with a pseudo-field have come.
@@ -148,35 +197,49 @@ impl Watch {
         };
         let from = if flags & PRIORITY == 0 { 0 } else { 5 };
         let fields = rest.len().checked_sub(padding).and_then(|end| rest.get(from..end)).unwrap_or_default();
-        let has_pseudo = self.table.read(fields).unwrap_or(false);
+        let Said { has_pseudo, method, path } = self.table.read(fields).unwrap_or_default();
         let trails = stream <= self.last;
         self.last = self.last.max(stream);
+        if let Some(path) = path.filter(|_| !trails) {
+            self.rejected.push(Rejected { stream, method: method.unwrap_or_default(), path });
+        }
         trails && has_pseudo
     }
 }
 
 impl Table {
-    /// Whether there is a pseudo-field in this block; `None` where it follows no grammar.
-    fn read(&mut self, mut block: &[u8]) -> Option<bool> {
-        let mut found = false;
+    /// `None` where the block follows no grammar.
+    fn read(&mut self, mut block: &[u8]) -> Option<Said> {
+        let mut said = Said::default();
         while let Some(first) = block.first() {
             match first {
-                0x80.. => found |= self.entry(integer(&mut block, 7)?)?.is_pseudo,
+                0x80.. => {
+                    let at = integer(&mut block, 7)?;
+                    let (kind, value) = match (at, self.entry(at)?) {
+                        (3, (_, kind)) => (kind, Some("POST")),
+                        (at, (_, kind)) => (kind, self.value(at)),
+                    };
+                    said.note(kind, value);
+                }
                 0x40..0x80 => {
                     let (name, value) = self.literal(&mut block, 6)?;
-                    found |= name.is_pseudo;
-                    let name_len = name.text.map_or(name.len, Text::length);
-                    let size = name_len + value.length() + OVERHEAD;
-                    self.insert(Entry { name: name_len, size, is_pseudo: name.is_pseudo });
+                    let kept = name.kind.keeps(value);
+                    said.note(name.kind, kept.as_deref());
+                    let len = name.text.map_or(name.len, Text::length);
+                    let (size, value) = (len + value.length() + OVERHEAD, kept.map(String::into_boxed_str));
+                    self.insert(Entry { name: len, size, kind: name.kind, value });
                 }
                 0x20..0x40 => {
                     self.most = integer(&mut block, 5)?;
                     self.evict(0);
                 }
-                _ => found |= self.literal(&mut block, 4)?.0.is_pseudo,
+                _ => {
+                    let (name, value) = self.literal(&mut block, 4)?;
+                    said.note(name.kind, name.kind.keeps(value).as_deref());
+                }
             }
         }
-        Some(found)
+        Some(said)
     }
 
     fn literal<'a>(&self, block: &mut &'a [u8], bits: u32) -> Option<(Name<'a>, Text<'a>)> {
@@ -185,18 +248,36 @@ impl Table {
                 let text = string(block)?;
                 // The code of a colon has seven bits.
                 let colon = |it: &u8| if text.is_coded { it >> 1 == 0b101_1100 } else { *it == b':' };
-                Name { text: Some(text), len: 0, is_pseudo: text.bytes.first().is_some_and(colon) }
+                let kind = match (text.bytes, text.is_coded) {
+                    (CODED_PATH, true) | (b":path", false) => Kind::Path,
+                    (CODED_METHOD, true) | (b":method", false) => Kind::Method,
+                    (name, _) if name.first().is_some_and(colon) => Kind::OtherPseudo,
+                    _ => Kind::Field,
+                };
+                Name { text: Some(text), len: 0, kind }
             }
-            at => self.entry(at).map(|it| Name { text: None, len: it.name, is_pseudo: it.is_pseudo })?,
+            at => self.entry(at).map(|(len, kind)| Name { text: None, len, kind })?,
         };
         Some((name, string(block)?))
     }
 
-    fn entry(&self, at: usize) -> Option<Entry> {
-        match STATIC.get(at.checked_sub(1)?) {
-            Some(name) => Some(Entry { name: usize::from(*name), size: 0, is_pseudo: at <= LAST_PSEUDO }),
-            None => self.entries.get(at - STATIC.len() - 1).copied(),
-        }
+    /// How long the name of an entry is, and what it means.
+    fn entry(&self, at: usize) -> Option<(usize, Kind)> {
+        let Some(len) = STATIC.get(at.checked_sub(1)?) else {
+            return self.entries.get(at - STATIC.len() - 1).map(|it| (it.name, it.kind));
+        };
+        let kind = match at {
+            2 | 3 => Kind::Method,
+            4 | 5 => Kind::Path,
+            1 | 6..=14 => Kind::OtherPseudo,
+            _ => Kind::Field,
+        };
+        Some((usize::from(*len), kind))
+    }
+
+    /// What is kept of the value of an entry.
+    fn value(&self, at: usize) -> Option<&str> {
+        self.entries.get(at.checked_sub(STATIC.len() + 1)?)?.value.as_deref()
     }
 
     fn insert(&mut self, entry: Entry) {
@@ -213,6 +294,28 @@ impl Table {
             && let Some(oldest) = self.entries.pop_back()
         {
             self.size -= oldest.size;
+        }
+    }
+}
+
+impl Kind {
+    /// As much of a value as is of interest.
+    fn keeps(self, value: Text<'_>) -> Option<String> {
+        match self {
+            Self::Method => Some(value.decoded()),
+            Self::Path if value.may_hold_rare() => Some(value.decoded()).filter(|it| is_beyond_http2(it.as_bytes())),
+            Self::Path | Self::Field | Self::OtherPseudo => None,
+        }
+    }
+}
+
+impl Said {
+    fn note(&mut self, kind: Kind, value: Option<&str>) {
+        self.has_pseudo |= kind != Kind::Field;
+        match kind {
+            Kind::Method => self.method = value.and_then(|it| it.parse().ok()),
+            Kind::Path => self.path = value.map(str::to_owned),
+            Kind::Field | Kind::OtherPseudo => {}
         }
     }
 }
@@ -245,29 +348,6 @@ fn string<'a>(block: &mut &'a [u8]) -> Option<Text<'a>> {
     let (bytes, rest) = block.split_at_checked(length)?;
     *block = rest;
     Some(Text { bytes, is_coded })
-}
-
-impl Text<'_> {
-    /// The number of characters. Counted only where a table needs it: a coded text takes a step a bit.
-    fn length(self) -> usize {
-        if self.is_coded { coded_length(self.bytes) } else { self.bytes.len() }
-    }
-}
-
-fn coded_length(text: &[u8]) -> usize {
-    let (mut length, mut code, mut first, mut bits) = (0, 0, 0, 0);
-    for at in 0..text.len() * 8 {
-        code = code << 1 | u32::from(text[at / 8] >> (7 - at % 8) & 1);
-        first <<= 1;
-        bits += 1;
-        let count = CODES.get(bits).copied().unwrap_or(0);
-        if code < first + count {
-            (length, code, first, bits) = (length + 1, 0, 0, 0);
-        } else {
-            first += count;
-        }
-    }
-    length
 }
 
 #[cfg(test)]

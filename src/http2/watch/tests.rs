@@ -1,6 +1,8 @@
 //! What is found in field sections, however they are written and cut.
 
-use crate::http2::watch::{TABLE, Table, Watch, coded_length};
+use http::Method;
+
+use crate::http2::watch::{Rejected, TABLE, Table, Watch};
 
 fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     let length = u8::try_from(payload.len()).unwrap();
@@ -15,18 +17,6 @@ fn finds(frames: &[Vec<u8>], by: usize) -> bool {
 
 /// The request of RFC 7541 section C.4.1, and a path that goes into the table.
 const HEAD: &[u8] = b"\x82\x86\x84\x41\x8c\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff\x44\x02/a";
-
-#[test]
-fn codes_are_counted_as_characters() {
-    for (coded, text) in [
-        (&b"\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff"[..], "www.example.com"),
-        (b"\xa8\xeb\x10\x64\x9c\xbf", "no-cache"),
-        (b"\x25\xa8\x49\xe9\x5b\xa9\x7d\x7f", "custom-key"),
-        (b"\x9d\x29\xad\x17\x18\x63\xc7\x8f\x0b\x97\xc8\xe9\xae\x82\xae\x43\xd3", "https://www.example.com"),
-    ] {
-        assert_eq!(coded_length(coded), text.len(), "{text}");
-    }
-}
 
 #[test]
 fn pseudo_fields_are_found_in_trailers_however_they_are_written() {
@@ -50,6 +40,36 @@ fn pseudo_fields_are_found_in_trailers_however_they_are_written() {
         for by in [1, 7, 1000] {
             assert_eq!(finds(&with(trailers), by), expected, "{trailers:?} {by}");
         }
+    }
+}
+
+#[test]
+fn paths_that_no_uri_holds_are_found_however_they_are_written() {
+    for (block, method, path) in [
+        (&b"\x82\x04\x04/a<b"[..], "GET", "/a<b"),
+        (b"\x83\x04\x84\x60\x7f\xff\x23", "POST", "/a<b"),
+        (b"\x02\x03PUT\x14\x04/?a>", "PUT", "/?a>"),
+        (b"\x00\x07:method\x03PUT\x00\x05:path\x04/?\"b", "PUT", "/?\"b"),
+        (b"\x10\x84\xb9\x58\xd3\x3f\x03/`a\x82", "GET", "/`a"),
+        (b"\x44\x04/a<b\x43\x03PUT", "PUT", "/a<b"),
+        (b"\x82\x04\x04/\xc3\xa4<", "GET", "/ä<"),
+    ] {
+        let mut watch = Watch::default();
+        let bytes = [&[b'x'; 24][..], &frame(1, 5, 1, block), &frame(1, 5, 3, b"\x82\x84")].concat();
+        assert!(!watch.finds(&bytes));
+        let found = Rejected { stream: 1, method: method.parse().unwrap(), path: path.to_owned() };
+        assert_eq!(watch.take_rejected(), [found], "{block:?}");
+        assert_eq!(watch.take_rejected(), []);
+    }
+    let mut watch = Watch::default();
+    let indexed = [frame(1, 5, 1, b"\x44\x04/a<b\x42\x03PUT"), frame(1, 5, 3, b"\xbf\xbe")].concat();
+    assert!(!watch.finds(&[&[b'x'; 24][..], &indexed].concat()));
+    let of = |stream| Rejected { stream, method: Method::PUT, path: "/a<b".to_owned() };
+    assert_eq!(watch.take_rejected(), [of(1), of(3)]);
+    for good in [&b"\x82\x84"[..], b"\x04\x07/\"a?`b|", b"\x00\x01x\x04/a<b"] {
+        let mut watch = Watch::default();
+        watch.finds(&[&[b'x'; 24][..], &frame(1, 5, 1, good)].concat());
+        assert_eq!(watch.take_rejected(), [], "{good:?}");
     }
 }
 
@@ -83,12 +103,12 @@ fn entries_leave_the_table_as_at_the_sender() {
     let mut table = Table { entries: std::collections::VecDeque::new(), size: 0, most: TABLE };
     // 2 + 34 bytes each.
     for _ in 0..200 {
-        assert_eq!(table.read(b"\x40\x01x\x01y"), Some(false));
+        assert!(table.read(b"\x40\x01x\x01y").is_some_and(|it| !it.has_pseudo));
     }
     assert_eq!((table.entries.len(), table.size), (TABLE / 34, TABLE / 34 * 34));
-    assert_eq!(table.read(b"\x3f\x45"), Some(false));
+    assert!(table.read(b"\x3f\x45").is_some());
     assert_eq!(table.entries.len(), 100 / 34);
-    assert_eq!(table.read(b"\x20"), Some(false));
+    assert!(table.read(b"\x20").is_some());
     assert_eq!((table.entries.len(), table.size), (0, 0));
-    assert_eq!(table.read(b"\xbe"), None);
+    assert!(table.read(b"\xbe").is_none());
 }

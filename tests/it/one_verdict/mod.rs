@@ -1,6 +1,8 @@
 //! One request, one verdict: whatever way it is asked in, and when it is only asked about.
 
 #[cfg(test)]
+mod characters;
+#[cfg(test)]
 mod policies;
 #[cfg(test)]
 mod random;
