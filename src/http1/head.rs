@@ -59,7 +59,7 @@ pub fn request(bytes: Vec<u8>) -> Result<RequestHead, Refused> {
 /// Anything that RFC 9112 forbids.
 pub fn answer(bytes: Vec<u8>) -> Result<AnswerHead, Refused> {
     let mut slots = [const { MaybeUninit::uninit() }; MOST_FIELDS];
-    let (status, reason, version, spans) = match status_and_fields(&bytes, &mut slots) {
+    let (mut head, spans) = match status_and_fields(&bytes, &mut slots) {
         Err(Refused::TooLarge) => {
             // No line holds more than one.
             let lines = memchr::memchr_iter(b'\n', &bytes).count();
@@ -67,16 +67,17 @@ pub fn answer(bytes: Vec<u8>) -> Result<AnswerHead, Refused> {
         }
         usual => usual,
     }?;
-    Ok(AnswerHead { status, reason, version, fields: fields(bytes, &spans)?, memory: None })
+    head.fields = fields(bytes, &spans)?;
+    Ok(head)
 }
 
 type Spans = SmallVec<[Pair; 32]>;
 
-/// [`Refused::TooLarge`] where there are more fields than slots.
+/// A head that has no fields yet, and where they lie. [`Refused::TooLarge`] where there are more fields than slots.
 fn status_and_fields<'a>(
     bytes: &'a [u8],
     slots: &mut [MaybeUninit<httparse::Header<'a>>],
-) -> Result<(u16, Box<[u8]>, Version, Spans), Refused> {
+) -> Result<(AnswerHead, Spans), Refused> {
     let mut parsed = httparse::Response::new(&mut []);
     match httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, slots) {
         Ok(httparse::Status::Complete(read)) if read == bytes.len() => {}
@@ -86,7 +87,9 @@ fn status_and_fields<'a>(
     let version = version(parsed.version)?;
     let status =
         parsed.code.filter(|it| *it >= 100).ok_or(Refused::Malformed("the status is no number from 100 on"))?;
-    Ok((status, parsed.reason.unwrap_or("").as_bytes().into(), version, spans(bytes, parsed.headers)))
+    let reason = parsed.reason.unwrap_or("").as_bytes().into();
+    let head = AnswerHead { status, reason, version, fields: Fields::default(), memory: None };
+    Ok((head, spans(bytes, parsed.headers)))
 }
 
 type Pair = ((usize, usize), (usize, usize));

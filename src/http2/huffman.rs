@@ -52,14 +52,14 @@ fn codes(text: &[u8]) -> impl Iterator<Item = usize> {
     let mut bits = text.iter().flat_map(|byte| (0..8).rev().map(move |at| usize::from(byte >> at & 1)));
     std::iter::from_fn(move || {
         let (mut code, mut first, mut place) = (0, 0, 0);
-        for length in 1..CODES.len() {
+        for count in &CODES[1..] {
             code = code << 1 | bits.next()?;
             first <<= 1;
-            if code < first + CODES[length] {
+            if code < first + count {
                 return Some(place + code - first);
             }
-            first += CODES[length];
-            place += CODES[length];
+            first += count;
+            place += count;
         }
         None
     })

@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn their_bytes_are_bounded() {
         let mut head = AnswerHead::new(103);
-        head.fields.append("Link", &[b'x'; 100_000]);
+        head.fields.append("Link", &vec![b'x'; 100_000]);
         let (count, failure) = taken(&head, Duration::from_secs(1));
         assert!(count <= (MOST_BYTES / 100_000) as u64 && count > 1, "{count}");
         assert!(matches!(failure, Failure::Unexpected(_)), "{failure}");

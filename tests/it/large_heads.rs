@@ -61,6 +61,24 @@ fn an_answer_has_as_many_fields_and_as_long_ones_as_fit() {
 }
 
 #[test]
+fn names_in_a_request_are_as_long_as_its_head_allows() {
+    let appliance = Appliance::start();
+    let (old, new) = (Origin::https(), Http2Origin::start());
+    for length in [257, 302, 20_000] {
+        let name = format!("x-{}", "y".repeat(length - 2));
+        for authority in [old.authority(), new.authority()] {
+            for way in WAYS {
+                let mut agent = Agent::to(&appliance, way, "https", &authority);
+                agent.ask("GET", "/", &[NAMED, (&name, "v")]).expect_origins(200);
+            }
+            Http2Client::to(&appliance, &authority).ask("GET", "/", &[(&name, "v")]).expect_origins(200);
+        }
+        assert_eq!(old.requests().iter().filter(|it| it.values(&name) == ["v"]).count(), 4, "{length}");
+        assert_eq!(new.heads().iter().filter(|it| it.headers.contains_key(&name)).count(), 4, "{length}");
+    }
+}
+
+#[test]
 fn trailers_of_an_answer_are_as_many_and_as_long_as_fit() {
     let appliance = Appliance::start();
     let many = |count: usize| (0..count).map(|at| (format!("x-{at}"), "v".to_owned())).collect::<Vec<_>>();

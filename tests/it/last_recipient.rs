@@ -8,6 +8,7 @@ use crate::support::{
     appliance::{ALIAS, BEARER, KEY},
     http2_client::{answer, run},
     parent::Parent,
+    wire::Message,
 };
 
 fn appliance() -> Appliance {
@@ -45,7 +46,7 @@ fn options_of_a_url_without_a_path_asks_for_the_server_as_a_whole() {
             ask(&appliance, method, &format!("/{url}{behind}"), &here).expect_origins(200);
             assert_eq!(appliance.api_without_key().execute(ALIAS, method, &format!("{url}{behind}")).status(), 200);
             let requests = origin.requests();
-            let targets: Vec<&str> = requests.iter().map(|it| it.target()).collect();
+            let targets: Vec<&str> = requests.iter().map(Message::target).collect();
             assert_eq!(targets, [expected; 3], "{method} {url}{behind}");
             assert!(requests.iter().all(|it| it.values("authorization") == [BEARER] && it.values("host") == [&*host]));
         }

@@ -1,6 +1,9 @@
 //! One HTTP/1 connection, seen as a reader of messages: heads, then bodies, one after the other.
 
 mod abandoned;
+mod heads;
+
+pub use heads::HeadError;
 
 use std::{
     cell::RefCell,
@@ -12,13 +15,12 @@ use std::{
 
 use bytes::{BufMut as _, Bytes};
 use http_body::Frame;
-use thiserror::Error;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, ReadBuf};
 
 use crate::{
     base::{body::BodyError, head::Framing, idle::Idle, splice::Side},
     http1::{
-        Refused, Wire,
+        Wire,
         chunked::{Decoder, Step},
         input::Input,
         scan::{LONGEST_HEAD, Scan},
@@ -53,8 +55,7 @@ pub struct Connection {
     scan: Scan,
     /// Most bytes of the fields of a head.
     longest_head: usize,
-    /// Whether the peer is an origin server.
-    answers: bool,
+    messages: Messages,
     /// Whether an empty line may come before the next head (RFC 9112 section 2.2).
     empty_line: bool,
     reading: Reading,
@@ -70,6 +71,13 @@ pub struct Connection {
     closed: Option<Closed>,
 }
 
+/// What the peer sends.
+#[derive(Clone, Copy, Debug)]
+enum Messages {
+    Requests,
+    Answers,
+}
+
 #[derive(Debug)]
 enum Reading {
     /// Between messages, or in a head.
@@ -83,17 +91,6 @@ enum Reading {
     Broken,
 }
 
-/// Why there is no head.
-#[derive(Debug, Error)]
-pub enum HeadError {
-    /// The bytes are no valid head.
-    #[error(transparent)]
-    Refused(#[from] Refused),
-    /// The connection ended or failed in the middle.
-    #[error("the peer closed the connection")]
-    Gone(#[source] Option<io::Error>),
-}
-
 impl Connection {
     /// Takes a wire over.
     pub fn new(wire: Wire, idle: Duration) -> Self {
@@ -103,7 +100,7 @@ impl Connection {
             input: Input::default(),
             scan: Scan::default(),
             longest_head: LONGEST_HEAD,
-            answers: false,
+            messages: Messages::Requests,
             empty_line: false,
             reading: Reading::Head,
             moved: 0,
@@ -132,7 +129,7 @@ impl Connection {
 
     /// An answer follows, whose head has at most this many bytes of fields.
     pub fn expect_answer(&mut self, most: usize) {
-        (self.answers, self.empty_line) = (true, true);
+        (self.messages, self.empty_line) = (Messages::Answers, true);
         self.limit_heads(most);
     }
 
@@ -157,36 +154,6 @@ impl Connection {
         Side::new(self.wire, read)
     }
 
-    /// The raw bytes of the next head, blank line included; `None` when the peer ended the connection instead.
-    pub fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<u8>>, HeadError>> {
-        if !matches!(self.reading, Reading::Head) {
-            return Poll::Ready(Ok(None));
-        }
-        loop {
-            match self.scan_head() {
-                Ok(None) => {}
-                Ok(Some(end)) => {
-                    self.empty_line = true;
-                    self.scan = Scan::within(self.longest_head);
-                    return Poll::Ready(Ok(Some(self.input.take(end))));
-                }
-                Err(refused) => {
-                    self.reading = Reading::Broken;
-                    return Poll::Ready(Err(refused.into()));
-                }
-            }
-            match ready!(self.poll_fill(cx)) {
-                Ok(0) if self.input.is_empty() => {
-                    self.reading = Reading::Closed;
-                    return Poll::Ready(Ok(None));
-                }
-                Ok(0) => return Poll::Ready(Err(self.gone(None))),
-                Ok(_) => {}
-                Err(error) => return Poll::Ready(Err(self.gone(Some(error)))),
-            }
-        }
-    }
-
     /// Nothing more is read as a message: what follows would be guessed.
     pub fn distrust(&mut self) {
         self.reading = Reading::Broken;
@@ -197,8 +164,10 @@ impl Connection {
         self.reading = match framing {
             Framing::None | Framing::Length(0) => Reading::Head,
             Framing::Length(left) => Reading::Length(left),
-            Framing::Chunked if self.answers => Reading::Chunked(Box::new(Decoder::of_answer(self.longest_head))),
-            Framing::Chunked => Reading::Chunked(Box::default()),
+            Framing::Chunked => Reading::Chunked(Box::new(match self.messages {
+                Messages::Requests => Decoder::default(),
+                Messages::Answers => Decoder::of_answer(self.longest_head),
+            })),
             Framing::UntilClose => Reading::UntilClose,
         };
     }
@@ -280,19 +249,6 @@ impl Connection {
             self.idle.touch();
         }
         self.idle.poll_over(cx)
-    }
-
-    /// Looks for the end of a head, behind an empty line where there may be one.
-    fn scan_head(&mut self) -> Result<Option<usize>, Refused> {
-        if self.empty_line {
-            match self.input.rest() {
-                [] | [b'\r'] => return Ok(None),
-                [b'\r', b'\n', ..] => self.input.skip(2),
-                _ => {}
-            }
-            self.empty_line = false;
-        }
-        self.scan.advance(self.input.rest())
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {
@@ -391,10 +347,5 @@ impl Connection {
             self.input.append(room.filled());
             Poll::Ready(Ok(room.filled().len()))
         })
-    }
-
-    fn gone(&mut self, error: Option<io::Error>) -> HeadError {
-        self.reading = Reading::Broken;
-        HeadError::Gone(error)
     }
 }

@@ -132,10 +132,10 @@ impl Watch {
         std::mem::take(&mut self.rejected)
     }
 
-    /// Writes an answer to each of them that has none: 400, as it stands in the static table. It changes no table, and takes
-    /// nothing of a window.
+    /// Writes an answer to each of them that has none: 400, which is entry 12 of the static table. It changes no table, and
+    /// takes nothing of a window.
     pub fn answer(&mut self, to: &mut Vec<u8>) {
-        const STATUS_400: u8 = 0x80 | 12;
+        const STATUS_400: u8 = 0x8c;
         for Rejected { stream, .. } in &self.rejected[self.answered..] {
             to.extend([0, 0, 1, HEADERS, END_HEADERS | END_STREAM]);
             to.extend(stream.to_be_bytes());
