@@ -23,6 +23,7 @@ use crate::{
         Door, Inbound, Refusal, Visitor,
         budget::{Held, SMALL},
         collected::Collected,
+        gunzip,
         outgoing::{self, Outgoing},
     },
     identity::Presented,
@@ -88,9 +89,10 @@ pub(crate) async fn run(State(api): State<Api>, visitor: Visitor, request: Reque
         interim: None,
         upgrade: false,
     };
+    let encoded = gunzip::is_asked_for(&inbound.fields);
     let reply = api.exchange().run(&mut inbound).await.map_err(Failure::on_record)?;
-    let reply =
-        Collected::of(reply, replied::MOST, api.budget().of_large(client.clone())).await.map_err(Failure::on_record)?;
+    let memory = api.budget().of_large(client.clone());
+    let reply = Collected::of(reply, replied::MOST, encoded, memory).await.map_err(Failure::on_record)?;
     drop(held);
     if reply.bytes.len() <= SMALL {
         return Ok(render(reply));

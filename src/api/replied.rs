@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use crate::exchange::{
     budget::Held,
     collected::{Collected, Part, Text},
+    header_list::HeaderList,
 };
 
 /// What is read of an answer's body. What is longer streams through the proxy.
@@ -19,8 +20,11 @@ pub(crate) struct Replied {
     /// Its status.
     #[schema(example = 200)]
     status: u16,
-    /// In lower case; several headers of one name are joined with commas.
+    /// In lower case; several headers of one name are joined with commas, those of `set-cookie` with line feeds.
     headers: BTreeMap<String, String>,
+    /// All headers as they came, name and value, where a name is repeated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header_list: Option<Vec<(String, String)>>,
     /// As text, or as `encoding` says.
     body: String,
     /// `base64`, where the body is no UTF-8 text.
@@ -38,6 +42,15 @@ pub(crate) struct Replied {
 impl From<Collected> for Replied {
     fn from(Collected { status, headers, bytes, truncated, held }: Collected) -> Self {
         let Text { text, is_base64, .. } = Text::of(bytes, truncated);
-        Self { status, headers, body: text, encoding: is_base64.then_some("base64"), truncated, _held: held }
+        let HeaderList { by_name: headers, each: header_list } = headers;
+        Self {
+            status,
+            headers,
+            header_list,
+            body: text,
+            encoding: is_base64.then_some("base64"),
+            truncated,
+            _held: held,
+        }
     }
 }

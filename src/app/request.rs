@@ -1,8 +1,13 @@
 //! One request from the command line: the same exchange as behind the proxy, without a listener.
 
-use std::{future::poll_fn, pin::Pin};
+use std::{
+    future::poll_fn,
+    io::{self, Write},
+    pin::Pin,
+};
 
 use bytes::Bytes;
+use flate2::write::MultiGzDecoder;
 use http::Method;
 use http_body::Body as _;
 use thiserror::Error;
@@ -18,7 +23,7 @@ use crate::{
         target::Target,
     },
     config::Config,
-    exchange::{Inbound, Refusal, Reply, outgoing::name_ourselves},
+    exchange::{Inbound, Refusal, Reply, gunzip, outgoing::name_ourselves},
     identity::Presented,
     store::FileStore,
 };
@@ -50,9 +55,13 @@ pub enum RequestError {
     /// The origin server ended in the middle of its answer.
     #[error("the answer ended before its end")]
     Cut(#[source] BodyError),
+    /// What it says is gzip is none.
+    #[error("the answer is not the gzip that its Content-Encoding says; -H 'Accept-Encoding: identity' asks for none")]
+    Gzip(#[source] io::Error),
 }
 
-/// Runs one request. `head` is called once, then `data` for each piece of the body as it comes.
+/// Runs one request. `head` is called once, then `data` for each piece of the body as it comes. Gzip that the request has not
+/// asked for is undone.
 ///
 /// # Errors
 /// See [`RequestError`].
@@ -61,7 +70,7 @@ pub fn run(
     store: &FileStore,
     request: Request,
     head: impl FnOnce(&AnswerHead),
-    data: impl FnMut(&Bytes),
+    mut data: impl FnMut(&[u8]),
 ) -> Result<(), RequestError> {
     let records = store.load().map_err(AppError::from)?;
     let parts = Parts::new(config, store, &records, config.server.bind)?;
@@ -69,21 +78,47 @@ pub fn run(
     let runtime = Builder::new_current_thread().enable_all().build().map_err(AppError::from)?;
     let done = runtime.block_on(async {
         let exchange = parts.exchange(recorder);
-        let reply = exchange.run(&mut inbound(request)).await.map_err(RequestError::Refused)?;
+        let mut inbound = inbound(request);
+        let encoded = gunzip::is_asked_for(&inbound.fields);
+        let mut reply = exchange.run(&mut inbound).await.map_err(RequestError::Refused)?;
+        let is_packed = !encoded && gunzip::is_needed(&reply.head.fields);
+        if is_packed {
+            gunzip::forget(&mut reply.head.fields);
+        }
         head(&reply.head);
-        read(reply, data).await
+        if is_packed { unpack(reply, data).await } else { read(reply, |bytes| Ok(data(bytes))).await }
     });
     audit.close().map_err(AppError::from)?;
     done
 }
 
-async fn read(mut reply: Reply, mut data: impl FnMut(&Bytes)) -> Result<(), RequestError> {
+async fn read(mut reply: Reply, mut data: impl FnMut(&Bytes) -> io::Result<()>) -> Result<(), RequestError> {
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut reply.body).poll_frame(cx)).await {
         if let Some(bytes) = frame.map_err(RequestError::Cut)?.data_ref() {
-            data(bytes);
+            data(bytes).map_err(RequestError::Gzip)?;
         }
     }
     Ok(())
+}
+
+async fn unpack(reply: Reply, data: impl FnMut(&[u8])) -> Result<(), RequestError> {
+    let mut decoder = MultiGzDecoder::new(Pieces(data));
+    read(reply, |bytes| decoder.write_all(bytes).and_then(|()| decoder.flush())).await?;
+    decoder.try_finish().map_err(RequestError::Gzip)
+}
+
+/// Gives on what is written to it.
+struct Pieces<F>(F);
+
+impl<F: FnMut(&[u8])> Write for Pieces<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (self.0)(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn inbound(request: Request) -> Inbound<'static> {

@@ -8,16 +8,12 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     app,
-    base::{
-        fields::{Fields, Known},
-        head::AnswerHead,
-        host::AuthorityPattern,
-        target::Target,
-    },
+    base::{fields::Known, head::AnswerHead, host::AuthorityPattern, target::Target},
     cli::{
         context::{Context, Opened},
         failure::Failure,
     },
+    exchange::header_list::HeaderList,
     identity::Principal,
     manage::credentials,
 };
@@ -164,21 +160,10 @@ fn as_json(opened: &Opened, request: app::request::Request, context: &Context) -
 fn describe(head: &AnswerHead) -> Map<String, Value> {
     let mut answer = Map::new();
     answer.insert("status".into(), json!(head.status));
-    answer.insert("headers".into(), Value::Object(headers(&head.fields)));
-    answer
-}
-
-/// Lower-case names; several fields of one name are joined (RFC 9110 section 5.3).
-fn headers(fields: &Fields) -> Map<String, Value> {
-    let mut all: Map<String, Value> = Map::new();
-    for field in fields.iter() {
-        let name = String::from_utf8_lossy(field.name).to_ascii_lowercase();
-        let value = String::from_utf8_lossy(field.value);
-        let joined = match all.get(&name).and_then(Value::as_str) {
-            Some(before) => format!("{before}, {value}"),
-            None => value.into_owned(),
-        };
-        all.insert(name, json!(joined));
+    let HeaderList { by_name, each } = HeaderList::of(&head.fields);
+    answer.insert("headers".into(), json!(by_name));
+    if let Some(each) = each {
+        answer.insert("header_list".into(), json!(each));
     }
-    all
+    answer
 }

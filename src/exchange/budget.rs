@@ -52,6 +52,11 @@ impl Default for Budget {
 }
 
 impl Held {
+    /// Who holds it.
+    pub fn client(&self) -> &Client {
+        self.share.client()
+    }
+
     /// Takes this many more bytes, or none.
     ///
     /// # Errors

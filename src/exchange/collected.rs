@@ -1,14 +1,14 @@
 //! What an origin server answered, read into memory: as much of it as is wanted.
 
-use std::{collections::BTreeMap, future::poll_fn, pin::Pin, string::FromUtf8Error};
+use std::{future::poll_fn, pin::Pin, string::FromUtf8Error};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http_body::Body as _;
 
 use crate::{
     audit::Outcome,
-    base::{body::BodyError, fields::Fields, head::Framing},
-    exchange::{Recorded, Refusal, Reply, budget::Held},
+    base::{body::BodyError, head::Framing, task::heavy},
+    exchange::{Recorded, Refusal, Reply, budget::Held, gunzip, header_list::HeaderList},
 };
 
 /// An answer whose exchange is over.
@@ -16,8 +16,8 @@ use crate::{
 pub struct Collected {
     /// Of the answer.
     pub status: u16,
-    /// In lower case; several fields of one name are joined with commas (RFC 9110 section 5.3).
-    pub headers: BTreeMap<String, String>,
+    /// Of the answer.
+    pub headers: HeaderList,
     /// Of the body.
     pub bytes: Vec<u8>,
     /// Whether the body goes on behind them.
@@ -35,6 +35,9 @@ pub struct Part {
     pub length: usize,
 }
 
+/// What is read of a body in gzip.
+const PACKED: Part = Part { offset: 0, length: 10 << 20 };
+
 /// A body in a JSON string.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Text {
@@ -47,18 +50,29 @@ pub struct Text {
 }
 
 impl Collected {
-    /// Reads an answer to its end, or to the end of the part; then the exchange is over.
+    /// Reads an answer to its end, or to the end of the part; then the exchange is over. Gzip that the request has not asked for
+    /// (`encoded`) is undone, and the part is one of what was in it.
     ///
     /// # Errors
     /// It ended before its end, or the right to it was taken away; there is no room for it.
-    pub async fn of(reply: Reply, part: Part, mut held: Held) -> Result<Self, Refusal> {
-        let (status, mut headers) = (reply.head.status, joined(&reply.head.fields));
-        if let Framing::Length(length) = reply.framing {
-            headers.insert("content-length".to_owned(), length.to_string());
+    pub async fn of(reply: Reply, part: Part, encoded: bool, mut held: Held) -> Result<Self, Refusal> {
+        let Reply { mut head, framing, body } = reply;
+        let is_packed = !encoded && gunzip::is_needed(&head.fields);
+        let (mut bytes, mut truncated) = read(body, if is_packed { PACKED } else { part }, &mut held).await?;
+        let is_unpacked = is_packed && !bytes.is_empty();
+        if is_unpacked {
+            let client = held.client().clone();
+            let unpacked = heavy(&client, move || gunzip::part_of(&bytes, part, truncated)).await;
+            (bytes, truncated) = unpacked.ok_or(Refusal::Internal)?.or(Err(Refusal::BadAnswer))?;
+            held.add(bytes.len())?;
+            gunzip::forget(&mut head.fields);
         }
-        held.add(headers.iter().map(|(name, value)| name.len() + value.len()).sum())?;
-        let (bytes, truncated) = read(reply.body, part, &mut held).await?;
-        Ok(Self { status, headers, bytes, truncated, held })
+        let mut headers = HeaderList::of(&head.fields);
+        if let (Framing::Length(length), false) = (framing, is_unpacked) {
+            headers.by_name.insert("content-length".to_owned(), length.to_string());
+        }
+        held.add(headers.len())?;
+        Ok(Self { status: head.status, headers, bytes, truncated, held })
     }
 }
 
@@ -100,21 +114,6 @@ async fn read(mut body: Recorded, part: Part, held: &mut Held) -> Result<(Vec<u8
         }
     }
     Ok((bytes, false))
-}
-
-fn joined(fields: &Fields) -> BTreeMap<String, String> {
-    let mut all = BTreeMap::new();
-    for field in fields.iter() {
-        let name = String::from_utf8_lossy(field.name).to_ascii_lowercase();
-        let value = String::from_utf8_lossy(field.value);
-        all.entry(name)
-            .and_modify(|it: &mut String| {
-                it.push_str(", ");
-                it.push_str(&value);
-            })
-            .or_insert_with(|| value.to_string());
-    }
-    all
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ pub mod budget;
 pub mod collected;
 pub mod failure;
 pub mod forward;
+pub mod gunzip;
+pub mod header_list;
 pub mod health;
 pub mod identify;
 pub mod inbound;

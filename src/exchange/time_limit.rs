@@ -80,7 +80,7 @@ impl TimeLimit {
 }
 
 fn collects(door: Door) -> bool {
-    matches!(door, Door::Api | Door::Mcp | Door::Cli)
+    matches!(door, Door::Api | Door::Mcp)
 }
 
 impl fmt::Display for TimeLimit {

@@ -11,6 +11,7 @@ use crate::{
         Door, Inbound, Refusal, Visitor,
         budget::SMALL,
         collected::{Collected, Part, Text},
+        gunzip,
         outgoing::{self, Described, Outgoing},
     },
     identity::Presented,
@@ -47,6 +48,8 @@ struct Arguments {
 struct Answer {
     status: u16,
     headers: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header_list: Option<Vec<(String, String)>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     encoding: Option<&'static str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -85,8 +88,9 @@ pub(crate) async fn run(
     };
     let recorded = |refusal| Failure::from(refusal).on_record();
     let work = async {
+        let encoded = gunzip::is_asked_for(&inbound.fields);
         let reply = mcp.exchange().run(&mut inbound).await?;
-        Collected::of(reply, part, mcp.budget().of_large(visitor.client())).await
+        Collected::of(reply, part, encoded, mcp.budget().of_large(visitor.client())).await
     };
     tokio::select! {
         // Work that was counted is begun, and has its record.
@@ -123,7 +127,8 @@ fn tell(Collected { status, headers, bytes, truncated, held }: Collected, part: 
     let Text { text, is_base64, length } = Text::of(bytes, truncated);
     let answer = Answer {
         status,
-        headers,
+        headers: headers.by_name,
+        header_list: headers.each,
         body: text,
         encoding: is_base64.then_some("base64"),
         truncated,

@@ -107,6 +107,7 @@ mod policies;
 mod private_addresses;
 #[cfg(test)]
 mod rates;
+mod readers;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
