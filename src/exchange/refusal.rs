@@ -111,6 +111,8 @@ type Kind = (u16, &'static str, &'static str);
 /// For `Allow`. Others are forwarded too, but for CONNECT, TRACE and TRACK.
 const METHODS: &[u8] = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
+const NO_ERROR: Kind = (200, "ok", "");
+
 const DISGUISED: TargetError = TargetError::Authority(HostError::Disguised);
 
 impl Refusal {
@@ -355,7 +357,7 @@ impl Refusal {
             Self::UriTooLong => (414, "uri_too_long", INVALID),
             Self::HeadersTooLarge => (431, "headers_too_large", INVALID),
             Self::Expectation => (417, "expectation_failed", INVALID),
-            Self::LastRecipient => (200, "ok", ""),
+            Self::LastRecipient => NO_ERROR,
             Self::Unreachable => (502, "upstream_error", "destination_unavailable"),
             Self::ParentUnauthorized => (502, "upstream_error", "proxy_configuration_error"),
             Self::BadAnswer => (502, "upstream_error", "http_protocol_error"),
