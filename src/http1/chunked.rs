@@ -11,6 +11,9 @@ const LONGEST_SIZE_LINE: usize = 512;
 const LONGEST_TRAILERS: usize = 8_192;
 /// Most fields in a trailer section of a request.
 const MOST_TRAILERS: usize = 32;
+/// Bytes of the room for the trailers of an answer that each takes at least, since it takes memory beside its bytes. HTTP/2
+/// counts as many (RFC 9113 section 6.5.2).
+const TRAILER_OVERHEAD: usize = 32;
 /// Longest trailer section of an answer, in bytes, where its head may not be shorter.
 const LONGEST_ANSWER_TRAILERS: usize = 65_536;
 
@@ -59,8 +62,8 @@ impl Decoder {
     /// Of an answer whose head may have `longest_head` bytes of fields.
     pub fn of_answer(longest_head: usize) -> Self {
         let longest_trailers = longest_head.min(LONGEST_ANSWER_TRAILERS);
-        // No field is shorter than four bytes.
-        Self { blanks: true, longest_trailers, most_trailers: longest_trailers / 4, ..Self::default() }
+        let most_trailers = longest_trailers / TRAILER_OVERHEAD;
+        Self { blanks: true, longest_trailers, most_trailers, ..Self::default() }
     }
 
     /// Looks at the bytes that follow what was taken so far.
@@ -256,8 +259,10 @@ mod tests {
             assert_eq!(answer(wire.as_bytes(), 1000).unwrap().1.len(), count);
             assert!(decode(wire.as_bytes(), 1000).is_err(), "{count} {length}");
         }
-        let long = format!("0\r\nX: {}\r\n\r\n", "y".repeat(70_000));
-        assert!(answer(long.as_bytes(), 1000).is_err());
+        let long = format!("X: {}\r\n", "y".repeat(70_000));
+        for trailers in [long, "X:\r\n".repeat(2049)] {
+            assert!(answer(format!("0\r\n{trailers}\r\n").as_bytes(), 1000).is_err());
+        }
     }
 
     #[test]
