@@ -26,7 +26,7 @@ const MOST_OPTIONS: usize = 32;
 /// request line.
 ///
 /// # Errors
-/// `Connection` has more than 32 options; see [`count_hop`].
+/// `Connection` has more than 32 options; `Max-Forwards` is 0, repeated or no plain number.
 pub fn prepare_request<'a>(
     inbound: &mut Inbound<'_>,
     config: &'a Config,
