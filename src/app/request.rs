@@ -86,7 +86,14 @@ pub fn run(
             gunzip::forget(&mut reply.head.fields);
         }
         head(&reply.head);
-        if is_packed { unpack(reply, data).await } else { read(reply, |bytes| Ok(data(bytes))).await }
+        if is_packed {
+            return unpack(reply, data).await;
+        }
+        let pass = |bytes: &Bytes| {
+            data(bytes);
+            Ok(())
+        };
+        read(reply, pass).await
     });
     audit.close().map_err(AppError::from)?;
     done

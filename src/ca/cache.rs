@@ -25,7 +25,7 @@ const HOSTS: u16 = 1024;
 pub struct Dated {
     /// For one host.
     pub config: Arc<ServerConfig>,
-    /// Begin of the leaf's validity, a little before it was made: after a clock was set back it is of no use.
+    /// Begin of the leaf's validity, a day before it was made: after a clock was set back further it is of no use.
     pub not_before: Timestamp,
     /// From here on it is made anew.
     pub renew_at: Timestamp,

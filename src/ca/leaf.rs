@@ -34,7 +34,7 @@ pub struct LeafKey {
 pub struct Leaf {
     /// The leaf alone: the root is what clients have.
     pub certified: Arc<CertifiedKey>,
-    /// A little before it was made.
+    /// A day before it was made.
     pub not_before: Timestamp,
     /// Half of its life: connections that begin now still have the other half.
     pub renew_at: Timestamp,
@@ -52,7 +52,7 @@ impl LeafKey {
     pub fn certify(&self, host: &Host, root: &Root, now: Timestamp) -> Result<Leaf, CaError> {
         root.expect_valid(now)?;
         let not_before = now - root::BACKDATED;
-        let not_after = (not_before + LIFETIME).min(root.not_after());
+        let not_after = (now + LIFETIME).min(root.not_after());
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         params.subject_alt_names = vec![alternative_name(host)?];
@@ -136,8 +136,8 @@ mod tests {
         assert_eq!(leaf.key_usage().unwrap().unwrap().value.flags, 1, "digitalSignature alone");
         assert!(!leaf.is_ca());
         let validity = leaf.validity();
-        assert_eq!(validity.not_before.timestamp(), NOW.as_second() - 300);
-        assert_eq!(validity.not_after.timestamp() - validity.not_before.timestamp(), 24 * 3600);
+        assert_eq!(validity.not_before.timestamp(), NOW.as_second() - 24 * 3600);
+        assert_eq!(validity.not_after.timestamp(), NOW.as_second() + 24 * 3600);
     }
 
     #[test]
@@ -153,12 +153,12 @@ mod tests {
     #[test]
     fn no_wildcard_and_no_leaf_beyond_the_root() {
         assert!(matches!(certify(&Host::Name("*.example.com".into()), NOW), Err(CaError::Host { .. })));
-        let last_day = NOW + SignedDuration::from_hours(730 * 24 - 1);
+        let last_day = NOW + SignedDuration::from_hours(3650 * 24 - 1);
         let (leaf, root) = certify(&"a.example".parse().unwrap(), last_day).unwrap();
         let (_, leaf) = parse_x509_certificate(&leaf).unwrap();
         let (_, root) = parse_x509_certificate(&root).unwrap();
         assert_eq!(leaf.validity().not_after, root.validity().not_after);
-        let too_late = NOW + SignedDuration::from_hours(730 * 24);
+        let too_late = NOW + SignedDuration::from_hours(3650 * 24);
         assert!(matches!(certify(&"a.example".parse().unwrap(), too_late), Err(CaError::Expired { .. })));
     }
 

@@ -15,11 +15,12 @@ use crate::{
     ca::{error::CaError, key::EcKey},
 };
 
-/// Room for clients whose clocks are slow.
-pub const BACKDATED: SignedDuration = SignedDuration::from_mins(5);
+/// How long before it is made a certificate begins to be valid: the clocks of virtual machines and laptops that were asleep are
+/// slow by hours.
+pub const BACKDATED: SignedDuration = SignedDuration::from_hours(24);
 
-/// Browsers and systems distrust long-lived roots; two years is the most we ask people to trust.
-const LIFETIME: SignedDuration = SignedDuration::from_hours(730 * 24);
+/// Whoever has to install a new root has to do it on every machine. The key lies sealed in the store.
+const LIFETIME: SignedDuration = SignedDuration::from_hours(3650 * 24);
 
 /// The root, ready to sign.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl Root {
         params.distinguished_name = unique_name()?;
         params.serial_number = Some(serial()?);
         params.not_before = std::time::SystemTime::from(not_before).into();
-        params.not_after = std::time::SystemTime::from(not_before + LIFETIME).into();
+        params.not_after = std::time::SystemTime::from(now + LIFETIME).into();
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&key)?;
@@ -167,7 +168,7 @@ mod tests {
         assert_eq!(usage.value.flags, (1 << 5) | (1 << 6), "keyCertSign and cRLSign");
         let validity = root.validity();
         assert!(validity.not_before.timestamp() < NOW.as_second());
-        assert!(validity.not_after.timestamp() - validity.not_before.timestamp() <= 730 * 24 * 3600);
+        assert!(validity.not_after.timestamp() - validity.not_before.timestamp() <= 3651 * 24 * 3600);
         assert_eq!(root.issuer(), root.subject());
     }
 
@@ -186,9 +187,9 @@ mod tests {
     fn what_clients_would_not_trust_is_refused() {
         let (new, other) = (Root::generate(NOW).unwrap(), Root::generate(NOW).unwrap());
         assert!(open(&new, NOW).is_ok());
-        let early = NOW - SignedDuration::from_hours(1);
+        let early = NOW - SignedDuration::from_hours(25);
         assert!(matches!(open(&new, early), Err(CaError::NotYetValid { .. })));
-        let late = NOW + SignedDuration::from_hours(731 * 24);
+        let late = NOW + SignedDuration::from_hours(3651 * 24);
         assert!(matches!(open(&new, late), Err(CaError::Expired { .. })));
         let swapped = Root::open(&new.certificate_der, &other.key_pkcs8, NOW);
         assert!(matches!(swapped, Err(CaError::KeyMismatch)));

@@ -71,7 +71,7 @@ impl Collected {
         if let (Framing::Length(length), false) = (framing, is_unpacked) {
             headers.by_name.insert("content-length".to_owned(), length.to_string());
         }
-        held.add(headers.len())?;
+        held.add(headers.bytes())?;
         Ok(Self { status: head.status, headers, bytes, truncated, held })
     }
 }

@@ -39,7 +39,7 @@ impl HeaderList {
     }
 
     /// Bytes of text.
-    pub fn len(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         let each = self.each.iter().flatten().map(|(name, value)| name.len() + value.len());
         self.by_name.iter().map(|(name, value)| name.len() + value.len()).chain(each).sum()
     }
