@@ -67,7 +67,7 @@ struct List {
 #[derive(Debug, clap::Args)]
 #[command(after_help = REVOKE_EXAMPLES)]
 struct Revoke {
-    /// Its id, or how it begins: at least 4 characters after vk_
+    /// Its id, the key itself, or how it begins: at least 4 characters after vk_
     #[arg(value_name = "PREFIX_OR_ID")]
     key: String,
 

@@ -7,7 +7,7 @@ use std::io;
 
 /// Commands whose arguments may hold a secret: all that follows them is blanked.
 #[cfg(any(target_os = "linux", test))]
-const TELLING: [&[u8]; 3] = [b"add", b"request", b"req"];
+const TELLING: [&[u8]; 4] = [b"add", b"request", b"req", b"revoke"];
 
 /// Overwrites the values of `variables` and the arguments of commands that may hold a secret. Call it after reading them.
 #[cfg(target_os = "linux")]

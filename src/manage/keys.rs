@@ -8,7 +8,7 @@ use crate::{
     base::{id::Id, secret::Secret},
     identity::{
         ApiKey, KeyHash, PREFIX, Permission, Principal, Role,
-        key::{LENGTH, Minted, SHOWN, mint},
+        key::{Minted, SHOWN, WHOLE, mint},
     },
     manage::{
         Caller, Desk, ManageError,
@@ -90,7 +90,8 @@ pub fn list<'a>(principal: &Principal, records: &'a Records) -> Result<Vec<Liste
     Ok(all)
 }
 
-/// The one key with this id, with this beginning of at least four characters after `vk_`, or that is this key itself.
+/// The one key with this id, with this beginning of at least four characters after `vk_`, or that is this key itself. Only
+/// [`SHOWN`] characters of a key are stored: what follows them is compared in a whole key alone, by its hash.
 ///
 /// # Errors
 /// [`ManageError::KeyUnclear`] lists all that could be meant.
@@ -105,13 +106,15 @@ fn meant<'a>(records: &'a Records, text: &str) -> Result<&'a ApiKey, ManageError
     if let Ok(id) = text.parse::<Id>() {
         return all().find(|it| it.id == id).ok_or_else(not_found);
     }
-    if text.len() > SHOWN {
-        let hash = KeyHash::of(text.as_bytes());
+    // Also as `key list` shortens it.
+    let begin = text.trim_end_matches(['.', '…']);
+    if begin.len() >= WHOLE {
+        let hash = KeyHash::of(begin.as_bytes());
         return all().find(|it| it.hash == hash).ok_or_else(not_found);
     }
-    // Also as `key list` shortens it.
-    let begin = text.trim_end_matches('.').trim_end_matches('…');
-    let found: Vec<&ApiKey> = all().filter(|it| begin.starts_with(PREFIX) && it.prefix.starts_with(begin)).collect();
+    let is_key = begin.bytes().all(|it| it == b'_' || it.is_ascii_alphanumeric());
+    let (known, is_key) = (begin.get(..SHOWN).unwrap_or(begin), is_key && begin.starts_with(PREFIX));
+    let found: Vec<&ApiKey> = all().filter(|it| is_key && it.prefix.starts_with(known)).collect();
     let decides = begin.len() >= PREFIX.len() + DECIDING;
     match found.as_slice() {
         [one] if decides => Ok(one),
@@ -129,7 +132,7 @@ fn shown(text: &str) -> Cow<'_, str> {
     match text.len() {
         _ if text.parse::<Id>().is_ok() => Cow::Borrowed(text),
         ..=SHOWN => Cow::Borrowed(text),
-        it if it == PREFIX.len() + LENGTH && text.starts_with(PREFIX) => Cow::Owned(begin() + "..."),
+        ..=WHOLE if text.starts_with(PREFIX) => Cow::Owned(begin() + "..."),
         _ => Cow::Borrowed("..."),
     }
 }

@@ -205,6 +205,28 @@ fn a_beginning_that_fits_several_keys_revokes_none_and_lists_them() {
 }
 
 #[test]
+fn more_than_the_shown_beginning_names_a_key_too() {
+    let home = Home::set_up();
+    home.run(&["role", "create", "r", "-p", "read"]).ok();
+    let given: [fn(&str) -> String; 4] =
+        [str::to_owned, |key| key[..34].to_owned(), |key| key[..12].to_owned(), |key| format!("{}...", &key[..11])];
+    for given in given {
+        let key = create(&home, "k", "r", &[]);
+        let other = create(&home, "other", "r", &[]);
+        let revoked = home.run(&["key", "revoke", &given(&key)]).ok();
+        assert_eq!(revoked.out, format!("Revoked API key: {}\n", &key[..11]));
+        home.run(&["key", "revoke", &other]).ok();
+    }
+    let key = create(&home, "k", "r", &[]);
+    for wrong in [format!("{}{}", &key[..11], "x".repeat(24)), format!("{key}x"), format!("{} x", &key[..11])] {
+        let refused = home.run(&["key", "revoke", &wrong]);
+        assert!(refused.err.contains("there is no API key"), "{refused:?}");
+        assert!(!refused.err.contains(&key[..12]), "what may be a key is not repeated: {refused:?}");
+    }
+    assert_eq!(home.json(&["key", "list", "--json"]).as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn a_key_of_a_deleted_role_stays_in_the_list() {
     let home = Home::set_up();
     home.run(&["role", "create", "gone", "-p", "read"]).ok();
