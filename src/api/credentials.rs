@@ -91,7 +91,7 @@ struct NewCredential<'a> {
     /// For people.
     #[schema(max_length = 1000)]
     description: Option<String>,
-    /// Notes; `header_name` is the header that it is sent in.
+    /// Notes; `header_name` is the header that the key is sent in, `header_prefix` what precedes the key there.
     #[serde(borrow)]
     #[schema(value_type = Option<Object>)]
     metadata: Option<&'a RawValue>,

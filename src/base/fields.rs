@@ -26,7 +26,7 @@ pub struct Fields {
 #[derive(Debug)]
 struct Injected {
     name: Cow<'static, str>,
-    scheme: &'static str,
+    scheme: Cow<'static, str>,
     secret: Secret,
 }
 
@@ -197,8 +197,8 @@ impl Fields {
 
     /// Puts a secret field in, and every field of that name out, whatever its case and with underscores for hyphens.
     /// `scheme` is what stands in front of the secret, with its blank.
-    pub fn inject(&mut self, name: impl Into<Cow<'static, str>>, scheme: &'static str, secret: Secret) {
-        let name = name.into();
+    pub fn inject(&mut self, name: impl Into<Cow<'static, str>>, scheme: impl Into<Cow<'static, str>>, secret: Secret) {
+        let (name, scheme) = (name.into(), scheme.into());
         self.retain(|it| !is_twin(it.name, name.as_bytes()));
         self.injected.push(Injected { name, scheme, secret });
     }

@@ -7,9 +7,9 @@ use crate::{
     catalog,
     cli::{
         ask,
-        bind::parse_host,
         context::Context,
         failure::Failure,
+        host::{HostParser, parse_host},
         secret::{SecretArgument, given_or_asked},
         show::{Shown, hosts},
     },
@@ -24,9 +24,13 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Human-readable name: letters, digits, '.', '_' and '-'
-    #[arg(short, long)]
-    alias: Alias,
+    /// Name for programs to use: letters, digits, '.', '_' and '-'
+    #[arg(value_name = "ALIAS", required_unless_present = "alias_option")]
+    alias: Option<Alias>,
+
+    /// The same as an option
+    #[arg(short = 'a', long = "alias", value_name = "ALIAS", conflicts_with = "alias")]
+    alias_option: Option<Alias>,
 
     #[arg(short = 't', long = "type", value_name = "TYPE", default_value = "api_key")]
     #[arg(help = "Credential type: api_key or basic_auth")]
@@ -45,7 +49,7 @@ pub(crate) struct Args {
     password: Option<SecretArgument>,
 
     /// Host that it may be used against; repeat for more [default: by the key's shape]
-    #[arg(long = "host", value_name = "HOST", value_parser = parse_host, action = ArgAction::Append)]
+    #[arg(long = "host", value_name = "HOST", value_parser = HostParser, action = ArgAction::Append)]
     hosts: Vec<AuthorityPattern>,
 
     /// Never choose it by the host alone: requests must name it
@@ -56,10 +60,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DESC")]
     description: Option<String>,
 
+    /// Header that carries the key, and what precedes the key there [default: Authorization=Bearer]
+    #[arg(long, value_name = "NAME[=PREFIX]")]
+    header: Option<String>,
+
     #[arg(
         long,
         value_name = "JSON",
-        help = "Notes as a JSON object; \"header_name\" says which header carries the key"
+        help = "Notes as a JSON object; \"header_name\" and \"header_prefix\" are the same as --header"
     )]
     metadata: Option<Metadata>,
 
@@ -71,42 +79,64 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   Ask for the key, and bind it to GitHub by its shape (ghp_…):
-    vultrino add --alias github-api
+    vultrino add github-api
 
   Take the key from a program, so that nothing else gets to see it:
-    pass show stripe | vultrino add --alias stripe-live --key -
+    pass show stripe | vultrino add stripe-live --key -
 
   A user name and a password:
-    vultrino add --alias jira --type basic_auth --username ada@example.com \\
+    vultrino add jira --type basic_auth --username ada@example.com \\
       --host jira.example.com --description \"Ada's own account\"
 
-  A key that travels in a header of its own:
-    vultrino add --alias search --host api.example.com \\
-      --metadata '{\"header_name\":\"X-API-Key\"}'
+  A key that is sent as `X-API-Key: KEY`, and one as `Authorization: Token KEY`:
+    vultrino add search --host api.example.com --header X-API-Key
+    vultrino add wiki --host wiki.example.com --header Authorization=Token
 
 How hosts are written: `vultrino bind --help`";
 
 pub(crate) fn run(args: Args, context: &mut Context) -> Result<(), Failure> {
-    let Args { alias, kind, key, username, password, hosts, no_auto, description, metadata, json } = args;
-    let material = match kind {
+    let metadata = metadata(&args)?;
+    let Args { alias, alias_option, kind, key, username, password, hosts, no_auto, description, json, .. } = args;
+    let Some(alias) = alias.or(alias_option) else {
+        return Err(Failure::usage("the alias is missing", "write `vultrino add ALIAS`"));
+    };
+    match kind {
         Kind::ApiKey => {
             refuse_other(kind, "--username", username.is_some())?;
             refuse_other(kind, "--password", password.is_some())?;
+        }
+        Kind::BasicAuth => refuse_other(kind, "--key", key.is_some())?,
+    }
+    // A wrong storage password should cost nobody a key that was typed before it.
+    let opened = context.open()?;
+    let material = match kind {
+        Kind::ApiKey => {
             let key = given_or_asked(key, "--key", "API key:", context)?;
             Material::api_key(key).map_err(ManageError::from)?
         }
         Kind::BasicAuth => {
-            refuse_other(kind, "--key", key.is_some())?;
             let username = given_or_typed(username, context)?;
             let password = given_or_asked(password, "--password", "Password:", context)?;
             Material::basic_auth(username.into(), password).map_err(ManageError::from)?
         }
     };
     let bindings = if hosts.is_empty() { asked_hosts(&material, context)? } else { hosts };
-    let metadata = metadata.unwrap_or_default();
     let new = New { alias, material, description, metadata, bindings, auto: !no_auto };
-    let added = context.open()?.change(|desk, caller| credentials::add(desk, caller, new))?;
+    let added = opened.change(|desk, caller| credentials::add(desk, caller, new))?;
     if json { context.output.json(&Shown::from(&added.credential)) } else { tell(&added, context) }
+}
+
+/// The notes, with what `--header` says among them.
+fn metadata(args: &Args) -> Result<Metadata, Failure> {
+    let metadata = args.metadata.clone().unwrap_or_default();
+    let Some(header) = &args.header else { return Ok(metadata) };
+    refuse_other(args.kind, "--header", args.kind != Kind::ApiKey)?;
+    if metadata.header_name().is_some() {
+        return Err(Failure::usage("the header is named twice", "leave `header_name` out of --metadata"));
+    }
+    let (name, prefix) = header.split_once('=').map_or((header.as_str(), None), |(name, it)| (name, Some(it)));
+    let prefix = prefix.map(str::trim).filter(|it| !it.is_empty());
+    Ok(metadata.with_header(name, prefix).map_err(ManageError::from)?)
 }
 
 fn tell(added: &Added, context: &Context) -> Result<(), Failure> {

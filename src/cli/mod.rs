@@ -18,6 +18,7 @@ mod demo;
 mod desk;
 mod failure;
 mod get;
+mod host;
 mod init;
 mod key;
 mod list;

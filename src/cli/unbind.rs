@@ -3,23 +3,23 @@
 use crate::{
     base::host::AuthorityPattern,
     cli::{
-        bind::parse_host,
         context::Context,
         failure::Failure,
+        host::HostParser,
         show::{Shown, hosts},
     },
     manage::credentials,
 };
 
-/// No longer allow a credential against a host
+/// Unbind a credential from hosts
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Which credential
+    /// Alias of the credential
     alias: String,
 
-    /// Hosts to take away, as `vultrino get ALIAS` shows them
-    #[arg(required = true, value_name = "HOST", value_parser = parse_host)]
+    /// Hosts to remove, as `vultrino get ALIAS` shows them
+    #[arg(required = true, value_name = "HOST", value_parser = HostParser)]
     hosts: Vec<AuthorityPattern>,
 
     /// Output as JSON

@@ -1,5 +1,5 @@
-//! What an owner notes beside a credential, of which `header_name` decides how it is injected, `reuse` what becomes of the
-//! connection, and `timeout` how long its origin may be silent.
+//! Notes of an owner beside a credential. `header_name` and `header_prefix` decide how its key is injected, `reuse` whether
+//! connections are used again, and `timeout` how long its hosts may be silent.
 
 use std::{str::FromStr, time::Duration};
 
@@ -10,8 +10,21 @@ use thiserror::Error;
 use crate::base::reuse::{Reuse, ReuseError};
 
 const HEADER_NAME: &str = "header_name";
+const HEADER_PREFIX: &str = "header_prefix";
 const REUSE: &str = "reuse";
 const TIMEOUT: &str = "timeout";
+/// The keys that decide something; all others are notes.
+const KNOWN: [&str; 4] = [HEADER_NAME, HEADER_PREFIX, REUSE, TIMEOUT];
+/// Other names that people give to these.
+const MISTAKEN: [(&str, &str); 5] = [
+    ("header", HEADER_NAME),
+    ("auth_header", HEADER_NAME),
+    ("prefix", HEADER_PREFIX),
+    ("scheme", HEADER_PREFIX),
+    ("auth_scheme", HEADER_PREFIX),
+];
+/// Longer than any scheme.
+const LONGEST_PREFIX: usize = 64;
 /// Enough for notes; the whole is read at every load.
 const LONGEST: usize = 16 * 1024;
 
@@ -61,15 +74,62 @@ pub enum MetadataError {
     /// `timeout` is no time.
     #[error("metadata: `timeout` is a whole number of seconds, from 1 to 86400")]
     Timeout,
+    /// The prefix could end the field, or there is no header that it belongs to.
+    #[error("`header_prefix` must be at most 64 printable ASCII characters, and needs `header_name` beside it")]
+    Prefix,
+    /// A note that was probably meant as a key that decides something.
+    #[error("metadata: `{given}` means nothing to Vultrino; write `{known}`")]
+    Mistaken {
+        /// As it was given.
+        given: String,
+        /// The key with a meaning.
+        known: &'static str,
+    },
     /// `reuse` has a value that means nothing.
     #[error("metadata: {0}")]
     Reuse(#[from] ReuseError),
 }
 
 impl Metadata {
-    /// The header that carries the value as it is, if the owner named one.
+    /// The header that carries the key, if the owner named one.
     pub fn header_name(&self) -> Option<&str> {
         self.0.get(HEADER_NAME).and_then(Value::as_str)
+    }
+
+    /// What precedes the key in the header that [`Metadata::header_name`] names, with its blank.
+    pub fn header_prefix(&self) -> &str {
+        self.0.get(HEADER_PREFIX).and_then(Value::as_str).filter(|it| is_prefix(it)).unwrap_or_default()
+    }
+
+    /// Adds the header that carries the key, as `--header` names it.
+    ///
+    /// # Errors
+    /// The header cannot be used, or another one is named already.
+    pub fn with_header(self, name: &str, prefix: Option<&str>) -> Result<Self, MetadataError> {
+        let mut map = self.0;
+        map.insert(HEADER_NAME.to_owned(), name.into());
+        if let Some(prefix) = prefix {
+            map.insert(HEADER_PREFIX.to_owned(), format!("{prefix} ").into());
+        }
+        let metadata = Self::try_from(map)?;
+        metadata.check().map(|()| metadata)
+    }
+
+    /// Whether all keys mean what their owner probably thinks. Stored metadata may fail: they were accepted once.
+    ///
+    /// # Errors
+    /// [`MetadataError::Mistaken`] and [`MetadataError::Prefix`].
+    pub fn check(&self) -> Result<(), MetadataError> {
+        for given in self.0.keys().filter(|it| !KNOWN.contains(&it.as_str())) {
+            if let Some(known) = meant_by(given) {
+                return Err(MetadataError::Mistaken { given: given.clone(), known });
+            }
+        }
+        match self.0.get(HEADER_PREFIX) {
+            Some(Value::String(it)) if is_prefix(it) && self.header_name().is_some() => Ok(()),
+            Some(_) => Err(MetadataError::Prefix),
+            None => Ok(()),
+        }
     }
 
     /// After which requests a connection to its origin may be used again, if the owner said so.
@@ -102,7 +162,10 @@ impl FromStr for Metadata {
             return Err(MetadataError::TooLong);
         }
         match serde_json::from_str(text).map_err(MetadataError::Json)? {
-            Value::Object(map) => map.try_into(),
+            Value::Object(map) => {
+                let metadata = Self::try_from(map)?;
+                metadata.check().map(|()| metadata)
+            }
             _ => Err(MetadataError::NotAnObject),
         }
     }
@@ -133,6 +196,18 @@ impl From<Metadata> for Map<String, Value> {
     fn from(metadata: Metadata) -> Self {
         metadata.0
     }
+}
+
+/// The key with a meaning that this one is another spelling of.
+fn meant_by(key: &str) -> Option<&'static str> {
+    let plain = |it: &str| it.to_ascii_lowercase().replace(['-', ' ', '.', '_'], "");
+    let given = plain(key);
+    let mistaken = MISTAKEN.iter().find(|(it, _)| plain(it) == given).map(|(_, known)| *known);
+    mistaken.or_else(|| KNOWN.into_iter().find(|it| strsim::damerau_levenshtein(&plain(it), &given) <= 1))
+}
+
+fn is_prefix(text: &str) -> bool {
+    text.len() <= LONGEST_PREFIX && !text.starts_with(' ') && text.bytes().all(|it| matches!(it, b' '..=b'~'))
 }
 
 fn check_name(name: &str) -> Result<(), MetadataError> {
@@ -176,6 +251,45 @@ mod tests {
         }
         for text in ["", "[]", "\"x\"", "{", r#"{"header_name":1}"#, r#"{"header_name":null}"#] {
             assert!(text.parse::<Metadata>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_stands_before_the_key_of_a_named_header() {
+        let prefix = |text: &str| text.parse::<Metadata>().map(|it| it.header_prefix().to_owned());
+        assert_eq!(prefix(r#"{"header_name":"X","header_prefix":"Token "}"#).unwrap(), "Token ");
+        assert_eq!(prefix(r#"{"header_name":"X"}"#).unwrap(), "");
+        for text in [
+            r#"{"header_prefix":"Token "}"#,
+            r#"{"header_name":"X","header_prefix":1}"#,
+            r#"{"header_name":"X","header_prefix":"a\r\nEvil: "}"#,
+            r#"{"header_name":"X","header_prefix":"Ä "}"#,
+        ] {
+            assert!(matches!(prefix(text), Err(MetadataError::Prefix)), "{text}");
+            let stored = serde_json::from_str::<Metadata>(text).unwrap();
+            assert!(!stored.header_prefix().contains(['\r', 'Ä']), "{text} opens, and does no harm");
+        }
+    }
+
+    #[test]
+    fn other_spellings_of_known_keys_are_refused_where_they_are_given() {
+        for (given, meant) in [
+            ("header-name", "header_name"),
+            ("Header_Name", "header_name"),
+            ("headerName", "header_name"),
+            ("heder_name", "header_name"),
+            ("header", "header_name"),
+            ("prefix", "header_prefix"),
+            ("header-prefix", "header_prefix"),
+            ("re_use", "reuse"),
+        ] {
+            let text = format!(r#"{{"{given}":"X"}}"#);
+            let error = text.parse::<Metadata>().unwrap_err().to_string();
+            assert!(error.contains(given) && error.contains(&format!("write `{meant}`")), "{error}");
+            assert!(serde_json::from_str::<Metadata>(&text).is_ok(), "{text} was accepted once");
+        }
+        for note in ["team", "owner", "house", "headers_seen", "url", "user"] {
+            assert!(format!(r#"{{"{note}":"X"}}"#).parse::<Metadata>().is_ok(), "{note}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! A token in a header: `Authorization: Bearer …` (RFC 6750), or bare in a header of the origin server's choice.
+//! A token in a header: `Authorization: Bearer …` (RFC 6750), or in a header of the origin server's choice.
 
 use crate::base::{fields::Fields, secret::Secret};
 
@@ -7,7 +7,7 @@ pub fn bearer(key: Secret, fields: &mut Fields) {
     fields.inject("Authorization", "Bearer ", key);
 }
 
-/// `<name>: <key>`
-pub fn bare(name: &str, key: Secret, fields: &mut Fields) {
-    fields.inject(name.to_owned(), "", key);
+/// `<name>: <prefix><key>`
+pub fn named(name: &str, prefix: &str, key: Secret, fields: &mut Fields) {
+    fields.inject(name.to_owned(), prefix.to_owned(), key);
 }

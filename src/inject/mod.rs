@@ -1,6 +1,6 @@
 //! How a secret enters a request: one file a way.
 //!
-//! Not here: whether it may. What is injected stands alone, whatever the client sent under that name.
+//! Not here: whether it may. The injected value replaces every field of that name.
 
 pub mod basic;
 pub mod header;
@@ -14,7 +14,7 @@ use crate::{
 pub fn apply(credential: &Credential, material: Material, fields: &mut Fields) {
     match material {
         Material::ApiKey { key } => match credential.metadata.header_name() {
-            Some(name) => header::bare(name, key, fields),
+            Some(name) => header::named(name, credential.metadata.header_prefix(), key, fields),
             None => header::bearer(key, fields),
         },
         Material::BasicAuth { username, password } => basic::authorization(&username, &password, fields),

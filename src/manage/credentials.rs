@@ -233,8 +233,12 @@ fn rewrite(
     })
 }
 
-/// Whether the secret is sent in another header. A caller who may choose it could have a server echo the secret.
+/// Whether the secret is sent in another header, or behind another prefix. A caller who may choose these could have a
+/// server echo the secret.
 fn is_header_changed(before: &Credential, after: &Credential) -> bool {
+    if before.metadata.header_prefix() != after.metadata.header_prefix() {
+        return true;
+    }
     match (before.metadata.header_name(), after.metadata.header_name()) {
         (Some(before), Some(after)) => !before.eq_ignore_ascii_case(after),
         (before, after) => before != after,

@@ -79,6 +79,17 @@ fn a_header_name_of_its_own_replaces_that_field_and_no_other() {
 }
 
 #[test]
+fn a_header_may_carry_the_key_behind_a_prefix() {
+    let key = Credential::key(ALIAS, "k-123", &["localhost:*"]).with("--header").with("Authorization=Token");
+    let appliance = Appliance::builder().credential(key).start();
+    for way in WAYS {
+        let origin = Origin::https();
+        Agent::via(&appliance, way, &origin).ask("GET", "/", &[NAMED]).expect_origins(200);
+        assert_eq!(origin.only_request().values("authorization"), ["Token k-123"], "{way:?}");
+    }
+}
+
+#[test]
 fn an_address_instead_of_a_name_is_reached_too() {
     let key = Credential::key(ALIAS, "by-address", &["127.0.0.1:*"]);
     let appliance = Appliance::builder().credential(key).start();

@@ -186,6 +186,8 @@ fn what_is_no_credential_is_refused() {
         ("description", json!("a".repeat(2000))),
         ("metadata", json!([])),
         ("metadata", json!({ "header_name": "Host" })),
+        ("metadata", json!({ "header-name": "X-API-Key" })),
+        ("metadata", json!({ "header_prefix": "Token " })),
         ("metadata", json!({ "header_name": "X\r\nEvil" })),
         ("hosts", json!(["https://x/y"])),
         ("hosts", json!("localhost")),
@@ -246,8 +248,12 @@ fn a_known_token_binds_itself_and_any_other_is_bound_to_nothing() {
 #[test]
 fn no_call_of_the_api_sends_a_stored_secret_where_its_owner_did_not() {
     let stored = Credential::key("stored", "made-up-and-stored", &["localhost:*", "api.example.com"]);
-    let appliance = Appliance::builder().credential(stored).start();
+    let headed = Credential::key("headed", "made-up", &["localhost:*"]).with("--header").with("X-K");
+    let appliance = Appliance::builder().credential(stored).credential(headed).start();
     let client = Client::of(&appliance);
+    let prefixed = json!({ "metadata": { "header_name": "X-K", "header_prefix": "Token " } });
+    let refused = client.send("PATCH", "/v1/credentials/headed", &prefixed);
+    refused.expect_refusal(403, "forbidden").because("secret_needed");
     let patch = |change: Value| client.send("PATCH", "/v1/credentials/stored", &change);
     for change in [
         json!({ "hosts": ["localhost:*", "evil.example.com"] }),

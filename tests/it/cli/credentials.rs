@@ -65,7 +65,7 @@ fn an_unbound_credential_comes_with_the_one_command_that_binds_it() {
     let added = home.add("internal", &[]).ok();
     assert!(added.out.contains("\n  vultrino bind internal HOST\n"), "{}", added.out);
     assert!(home.run(&["get", "internal"]).ok().out.contains("vultrino bind internal HOST"));
-    let bound = home.run(&["bind", "internal", "https://api.example.com/v1/x", "api.example.com:*"]).ok();
+    let bound = home.run(&["bind", "internal", "https://api.example.com/", "api.example.com:*"]).ok();
     assert_eq!(bound.out, "internal is bound to api.example.com, api.example.com:*\n");
     home.run(&["bind", "internal"]).fails_with(2).says("<HOST>");
     home.run(&["unbind", "internal", "other.example"]).fails_with(2).says("is not bound to other.example");
@@ -83,6 +83,35 @@ fn basic_auth_takes_a_name_and_a_password() {
     assert_eq!(home.json(&["get", "jira", "--json"])["type"], "basic_auth");
     let with_colon = ["add", "-a", "x", "-t", "basic_auth", "-u", "a:b", "-p", "-"];
     home.run_with_input(&with_colon, "secret").fails_with(2).says("colon");
+}
+
+#[test]
+fn the_alias_may_come_first_and_the_header_has_an_option() {
+    let home = Home::set_up();
+    home.run_with_input(&["add", "wiki", "-k", "-", "--header", "Authorization=Token"], "plain").ok();
+    let prefixed = json!({"header_name": "Authorization", "header_prefix": "Token "});
+    assert_eq!(home.json(&["get", "wiki", "--json"])["metadata"], prefixed);
+    let bare = ["add", "search", "-k", "-", "--header", "X-API-Key", "--metadata", r#"{"team":"a"}"#];
+    home.run_with_input(&bare, "plain").ok();
+    assert_eq!(home.json(&["get", "search", "--json"])["metadata"], json!({"header_name": "X-API-Key", "team": "a"}));
+}
+
+#[test]
+fn a_key_after_host_is_refused_and_not_repeated() {
+    let home = Home::set_up();
+    home.add("x", &[]).ok();
+    let jwt = format!("{}.canary42.{}", "e".repeat(70), "f".repeat(70));
+    for (arguments, said) in [
+        (&["add", "y", "-k", "-", "--host", "ghp_canary42"][..], "this looks like a key"),
+        (&["bind", "x", "sk-ant-canary42"], "this looks like a key"),
+        (&["bind", "x", "ghs_canary42.of.dots"], "this looks like a key"),
+        (&["bind", "x", &jwt], "not a host name"),
+        (&["bind", "x", "a+canary42=="], "not a host name"),
+    ] {
+        let ran = home.run_with_input(arguments, "").fails_with(2).says(said);
+        assert!(!ran.err.contains("canary42"), "{}", ran.err);
+    }
+    home.run(&["bind", "x", "127.1"]).fails_with(2).says("invalid value for '[HOST]...'");
 }
 
 #[test]
@@ -112,7 +141,16 @@ fn arguments_that_make_no_sense_are_told_with_code_2() {
         (&["add", "-a", "x", "-t", "basic_auth", "-k", "-"], "Invalid credential format"),
         (&["add", "-a", "x"], "--key - and the value on standard input"),
         (&["add", "-a", "x", "-t", "basic_auth", "-p", "-"], "--username is missing"),
-        (&["add", "-k", "-"], "--alias"),
+        (&["add", "-k", "-"], "<ALIAS"),
+        (&["add", "x", "-a", "x", "-k", "-"], "cannot be used with"),
+        (&["add", "x", "-k", "-", "--host", "https://api.example.com/v1"], "not to a path"),
+        (&["add", "x", "-k", "-", "--host", "api.example.com/v1"], "not to a path"),
+        (&["add", "x", "-k", "-", "--metadata", r#"{"header-name":"X-API-Key"}"#], "write `header_name`"),
+        (&["add", "x", "-k", "-", "--metadata", r#"{"headerName":"X-API-Key"}"#], "write `header_name`"),
+        (&["add", "x", "-k", "-", "--header", "Host"], "cannot be `Host`"),
+        (&["add", "x", "-k", "-", "--header", "X=a\nb"], "printable ASCII"),
+        (&["add", "x", "-k", "-", "--header", "X", "--metadata", r#"{"header_name":"Y"}"#], "named twice"),
+        (&["add", "x", "-t", "basic_auth", "-u", "u", "-p", "-", "--header", "X"], "Invalid credential format"),
         (&["bind", "x"], "<HOST>"),
         (&["nonsense"], "nonsense"),
         (&["list", "--nonsense"], "--nonsense"),
