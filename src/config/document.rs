@@ -9,6 +9,7 @@ use toml::{
 };
 
 use crate::config::{
+    duplicate,
     error::{ConfigError, Problem},
     excerpt::Excerpt,
     later,
@@ -30,10 +31,10 @@ pub(crate) struct Map<'t> {
 /// Keys whose values hold passwords: they are never shown, whatever is wrong.
 const SECRET: [&str; 1] = ["upstream.proxy"];
 
-struct Key {
+pub(crate) struct Key {
     /// With dots: `storage.file.path`.
-    path: String,
-    name: Range<usize>,
+    pub(crate) path: String,
+    pub(crate) name: Range<usize>,
     value: Range<usize>,
     is_text: bool,
 }
@@ -43,8 +44,10 @@ impl<'t> Document<'t> {
     pub(crate) fn parse(file: &'t Path, text: &'t str) -> Result<Self, ConfigError> {
         let mut map = Map { file, text, keys: Vec::new() };
         let root = DeTable::parse(text).map_err(|error| {
-            let problem = Problem::new(format!("this is not TOML: {}", error.message()));
-            problem.placed(map.source(without_secrets(text)), visible(text, error.span().unwrap_or_default()))
+            let at = visible(text, error.span().unwrap_or_default());
+            let twice = if error.message() == duplicate::MESSAGE { duplicate::problem(text, &at) } else { None };
+            let problem = twice.unwrap_or_else(|| Problem::new(format!("this is not TOML: {}", error.message())));
+            problem.placed(map.source(without_secrets(text)), at)
         })?;
         walk(root.get_ref(), "", &mut map.keys);
         Ok(Self { root, map })
@@ -181,7 +184,8 @@ fn visible(text: &str, at: Range<usize>) -> Range<usize> {
     }
 }
 
-fn walk(table: &DeTable<'_>, prefix: &str, keys: &mut Vec<Key>) {
+/// All keys of a table and of those in it; `prefix` is the path of the table.
+pub(crate) fn walk(table: &DeTable<'_>, prefix: &str, keys: &mut Vec<Key>) {
     for (key, value) in table {
         let path = if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{key}") };
         match value.get_ref() {

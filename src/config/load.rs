@@ -25,6 +25,30 @@ pub struct Flags {
     pub bind: Option<SocketAddr>,
 }
 
+/// What a command needs of a configuration. A mistake in another section does not stop it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// All sections.
+    Whole,
+    /// The store, the logs and the listener; all others are as if they were not in the file.
+    Listener,
+    /// The store and the logs; all others are as if they were not in the file.
+    Store,
+}
+
+impl Part {
+    /// The sections that stay unread.
+    fn unread(self) -> &'static [&'static str] {
+        const AFTER_LISTENER: &[&str] =
+            &["server", "upstream", "proxy", "limits", "rate_limits", "policies", "policy", "mcp"];
+        match self {
+            Self::Whole => &[],
+            Self::Listener => &AFTER_LISTENER[1..],
+            Self::Store => AFTER_LISTENER,
+        }
+    }
+}
+
 /// A configuration and where it comes from.
 #[derive(Debug)]
 pub struct Loaded {
@@ -39,10 +63,18 @@ pub struct Loaded {
 /// # Errors
 /// A named file that is missing, and whatever is wrong in the file: never a silent default.
 pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, ConfigError> {
+    load_part(Part::Whole, flags, environment)
+}
+
+/// Reads one part of what is set.
+///
+/// # Errors
+/// As [`load`], for this part. What is no TOML, and what is no section, is refused in any case.
+pub fn load_part(part: Part, flags: &Flags, environment: &Environment) -> Result<Loaded, ConfigError> {
     if let Some((file, named_by)) = named(flags, environment)? {
         let seen = vec![Seen::now(&file)];
         let text = read(&file)?.ok_or_else(|| ConfigError::Missing { path: file.clone(), named_by })?;
-        return with_file(&file, &text, seen, flags, environment);
+        return with_file((&file, &text), part, seen, flags, environment);
     }
     // A user without a home folder has no file there.
     let candidates = [places::user_config(environment).ok(), places::SYSTEM_CONFIG.map(PathBuf::from)];
@@ -50,7 +82,7 @@ pub fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, ConfigEr
     for file in candidates.into_iter().flatten() {
         seen.push(Seen::now(&file));
         if let Some(text) = read(&file)? {
-            return with_file(&file, &text, seen, flags, environment);
+            return with_file((&file, &text), part, seen, flags, environment);
         }
     }
     without_file(Path::new("."), seen, flags, environment)
@@ -90,14 +122,17 @@ fn read(file: &Path) -> Result<Option<String>, ConfigError> {
 }
 
 fn with_file(
-    file: &Path,
-    text: &str,
+    (file, text): (&Path, &str),
+    part: Part,
     seen: Vec<Seen>,
     flags: &Flags,
     environment: &Environment,
 ) -> Result<Loaded, ConfigError> {
     let mut document = Document::parse(file, text)?;
     later::refuse(&mut document)?;
+    for section in part.unread() {
+        document.take(section);
+    }
     let (sections, map) = document.read::<Sections>()?;
     let folder = file.parent().unwrap_or(file);
     let mut origin = Origin { file: Some(file.to_owned()), seen, ..Origin::default() };

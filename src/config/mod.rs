@@ -9,6 +9,7 @@
 mod check;
 mod conceal;
 mod document;
+mod duplicate;
 pub mod environment;
 pub mod error;
 mod excerpt;
@@ -35,7 +36,7 @@ mod written;
 
 pub use environment::Environment;
 pub use error::ConfigError;
-pub use load::{Flags, Loaded};
+pub use load::{Flags, Loaded, Part};
 pub use origin::Origin;
 pub use seen::Seen;
 

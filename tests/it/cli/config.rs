@@ -68,7 +68,31 @@ const REFUSED: &[(&str, i32, &[&str])] = &[
     ("[ca]\nleaf_hours = 1", 1, &["`ca` is not built yet"]),
     ("server = 5", 1, &["expected a section"]),
     ("[server]\nbind = ", 1, &["this is not TOML", "config.toml:2:6", "─"]),
-    ("[server]\nmode = \"local\"\nmode = \"local\"", 1, &["duplicate key", "config.toml:3:1"]),
+    (
+        "[server]\nmode = \"local\"\nmode = \"local\"",
+        1,
+        &["`server.mode` is set in line 2 and again in line 3", "config.toml:3:1", "into line 2, and remove this line"],
+    ),
+    (
+        "# mine\n[server]\n[mcp]\n\n# pasted\n[server]\nmode = \"server\"",
+        1,
+        &["the section [server] stands in line 2 and again in line 6", "config.toml:6:", "the section in line 2"],
+    ),
+    (
+        "[storage.file]\npath = \"a\"\n[storage . 'file']\npath = \"b\"",
+        1,
+        &["[storage.file] stands in line 1 and again in line 3"],
+    ),
+    (
+        "storage.backend = \"file\"\nstorage.backend = \"file\"",
+        1,
+        &["`storage.backend` is set in line 1 and again in line 2"],
+    ),
+    (
+        "[[policies]]\nname = \"a\"\n[[policies]]\nname = \"b\"\nname = \"c\"",
+        1,
+        &["`policies.name` is set in line 4 and again in line 5"],
+    ),
 ];
 
 #[test]
