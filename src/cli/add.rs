@@ -28,7 +28,7 @@ pub(crate) struct Args {
     #[arg(value_name = "ALIAS", required_unless_present = "alias_option")]
     alias: Option<Alias>,
 
-    /// The same as an option
+    /// Same as ALIAS, as an option
     #[arg(short = 'a', long = "alias", value_name = "ALIAS", conflicts_with = "alias")]
     alias_option: Option<Alias>,
 
@@ -48,11 +48,11 @@ pub(crate) struct Args {
     #[arg(short, long)]
     password: Option<SecretArgument>,
 
-    /// Host that it may be used against; repeat for more [default: by the key's shape]
+    /// Host to bind it to; repeat for more [default: by the key's shape]
     #[arg(long = "host", value_name = "HOST", value_parser = HostParser, action = ArgAction::Append)]
     hosts: Vec<AuthorityPattern>,
 
-    /// Never choose it by the host alone: requests must name it
+    /// Never choose it by host: requests must name it
     #[arg(long)]
     no_auto: bool,
 
@@ -81,7 +81,7 @@ Examples:
   Ask for the key, and bind it to GitHub by its shape (ghp_…):
     vultrino add github-api
 
-  Take the key from a program, so that nothing else gets to see it:
+  Pipe the key in from a password manager:
     pass show stripe | vultrino add stripe-live --key -
 
   A user name and a password:
@@ -106,6 +106,11 @@ pub(crate) fn run(args: Args, context: &mut Context) -> Result<(), Failure> {
             refuse_other(kind, "--password", password.is_some())?;
         }
         Kind::BasicAuth => refuse_other(kind, "--key", key.is_some())?,
+    }
+    for (option, given) in [("--key", &key), ("--password", &password)] {
+        if let Some(it) = given {
+            it.warn(option, &context.output);
+        }
     }
     // A wrong storage password should cost nobody a key that was typed before it.
     let opened = context.open()?;

@@ -11,7 +11,7 @@ use crate::{
     },
     base::{host::Scheme, secret::Secret, target::Target},
     cli::{ask, ca, context::Context, failure::Failure, output::Output},
-    config::{Config, environment, server::parse_bind},
+    config::{Config, Part, environment, server::parse_bind},
 };
 
 /// Requests a row with --url, unless told otherwise: they are somebody's.
@@ -117,7 +117,7 @@ fn plan(args: &Args, url: &str, load: Load, context: &mut Context) -> Result<Pla
     if target.origin.scheme != Scheme::Https {
         return Err(wrong("a tunnel is looked into only where it holds TLS".to_owned()));
     }
-    let config = context.load(None)?;
+    let config = context.load(Part::Whole)?;
     let proxy = args.proxy.map_or_else(|| listening(&config), Ok)?;
     if !proxy.ip().to_canonical().is_loopback() {
         let help = "run it on the machine of the server, which listens on loopback or on all addresses";

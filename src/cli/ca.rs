@@ -14,7 +14,7 @@ use crate::{
         context::{Context, Opened},
         failure::Failure,
     },
-    config::Config,
+    config::{Config, Part},
     manage::setup,
 };
 
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
             context.output.raw(pem.as_bytes())
         }
         Command::Path(Path {}) => {
-            let config = context.load(None)?;
+            let config = context.load(Part::Store)?;
             let path = certificate(&config);
             // It is asked for by every client that is started: nobody types the password for that.
             if context.has_password() || !path.exists() {

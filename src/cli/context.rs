@@ -6,9 +6,13 @@ use crate::{
     app::trail::expect_current,
     base::{clock::Clock, secret::Secret},
     cli::{arguments::Arguments, ask, failure::Failure, logging, output::Output},
-    config::{Config, ConfigError, Environment, Flags, Loaded, environment, load, logging::Level, password},
+    config::{Config, ConfigError, Environment, Flags, Loaded, Part, environment, load, logging::Level, password},
+    manage::ManageError,
     store::{FileStore, StoreError},
 };
+
+/// How often a person may type the storage password.
+const TRIES: usize = 3;
 
 /// One run of the program.
 #[derive(Debug)]
@@ -46,22 +50,28 @@ impl Context {
         Flags { config: self.config_file.clone(), bind }
     }
 
-    /// Reads the configuration and begins to log as it says.
-    pub(crate) fn load(&self, bind: Option<SocketAddr>) -> Result<Config, Failure> {
-        self.load_files(bind).map(|it| it.config)
+    /// Reads this part of the configuration, and starts the log that it asks for. The other sections are at their defaults.
+    pub(crate) fn load(&self, part: Part) -> Result<Config, Failure> {
+        let loaded = load::load_part(part, &self.flags(None), &self.environment)?;
+        self.start_with(&loaded);
+        Ok(loaded.config)
     }
 
-    /// The same, with the files that it was read from.
+    /// Reads the whole configuration, and starts the log that it asks for.
     pub(crate) fn load_files(&self, bind: Option<SocketAddr>) -> Result<Loaded, Failure> {
         let loaded = self.load_again(bind)?;
-        self.start_log(&loaded.config);
-        tracing::debug!(file = ?loaded.origin.file, store = ?loaded.config.storage.path, "configuration read");
+        self.start_with(&loaded);
         Ok(loaded)
     }
 
     /// Reads the configuration as it is now.
     pub(crate) fn load_again(&self, bind: Option<SocketAddr>) -> Result<Loaded, ConfigError> {
         load::load(&self.flags(bind), &self.environment)
+    }
+
+    fn start_with(&self, loaded: &Loaded) {
+        self.start_log(&loaded.config);
+        tracing::debug!(file = ?loaded.origin.file, store = ?loaded.config.storage.path, "configuration read");
     }
 
     pub(crate) fn start_log(&self, config: &Config) {
@@ -73,16 +83,35 @@ impl Context {
         logging::start(Level::Warn.raised(self.verbose), self.environment.rust_log.as_deref(), &self.output);
     }
 
-    /// Opens the store that the configuration names.
+    /// Opens the store that the configuration names; only [`Part::Store`] of it is read.
     pub(crate) fn open(&mut self) -> Result<Opened, Failure> {
-        let config = self.load(None)?;
-        let password = self.password_of(&config)?;
-        let store = Self::unlock(&config, &password)?;
+        self.open_with(Part::Store)
+    }
+
+    /// Opens the store that the configuration names, of which this part is read.
+    pub(crate) fn open_with(&mut self, part: Part) -> Result<Opened, Failure> {
+        let config = self.load(part)?;
+        let (store, _) = self.unlock(&config)?;
         Ok(Opened { config, store: Arc::new(store), clock: self.clock })
     }
 
-    /// Opens a store, and lets its password cost a thief as much as the configuration asks for by now.
-    pub(crate) fn unlock(config: &Config, password: &Secret) -> Result<FileStore, Failure> {
+    /// Opens a store, and gives the password that did. A person at the terminal has [`TRIES`].
+    pub(crate) fn unlock(&mut self, config: &Config) -> Result<(FileStore, Secret), Failure> {
+        for _ in 1..TRIES {
+            let (password, is_typed) = self.password_of(config)?;
+            match Self::unlock_with(config, &password) {
+                Err(Failure::Manage(ManageError::Store(StoreError::WrongPasswordOrDamaged))) if is_typed => {
+                    self.output.note("This password does not open the store; please try again.");
+                }
+                other => return other.map(|store| (store, password)),
+            }
+        }
+        let (password, _) = self.password_of(config)?;
+        Self::unlock_with(config, &password).map(|store| (store, password))
+    }
+
+    /// Opens a store, and raises the cost of guessing its password to what the configuration asks for.
+    fn unlock_with(config: &Config, password: &Secret) -> Result<FileStore, Failure> {
         let store = FileStore::open_configured(&config.storage.path, password, config.storage.kdf)?;
         if let Err(error) = expect_current(config, &store, &store.load()?) {
             // What changes it is refused later; until then it stays as it was found.
@@ -102,14 +131,14 @@ impl Context {
         Ok(store)
     }
 
-    /// The password of an existing store; asks nobody for the password of none.
-    pub(crate) fn password_of(&mut self, config: &Config) -> Result<Secret, Failure> {
+    /// The password of an existing store, and whether it was typed just now; asks nobody for the password of none.
+    fn password_of(&mut self, config: &Config) -> Result<(Secret, bool), Failure> {
         if !FileStore::exists(&config.storage.path) {
             return Err(StoreError::NotFound { path: config.storage.path.clone() }.into());
         }
         match password::storage_password(&mut self.environment)? {
-            Some(password) => Ok(password),
-            None if ask::somebody_is_there() => ask::secret(&self.output, "Storage password:"),
+            Some(password) => Ok((password, false)),
+            None if ask::somebody_is_there() => Ok((ask::secret(&self.output, "Storage password:")?, true)),
             None if self.environment.api_key.is_some() => Err(Failure::OnlyAKey),
             None => Err(no_password()),
         }

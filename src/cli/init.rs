@@ -16,7 +16,7 @@ use crate::{
         failure::Failure,
     },
     config::{
-        Config, ConfigError, Flags, load,
+        Config, ConfigError, Flags, Part, load,
         sample::sample,
         save::{backup_name, save},
     },
@@ -83,6 +83,14 @@ enum StorePlan {
     MakeAnew,
 }
 
+/// What the storage password gives access to.
+enum Access {
+    /// The store that there is.
+    Open(Arc<FileStore>),
+    /// A store that is still to be made.
+    New(Secret),
+}
+
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let plan = plan(args, context)?;
     context.start_log(&plan.config);
@@ -93,20 +101,19 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
         });
     }
     // Every question comes before the first change.
-    let password = match plan.store {
-        StorePlan::Keep => context.password_of(&plan.config)?,
-        StorePlan::Make | StorePlan::MakeAnew => context.new_password()?,
+    let access = match plan.store {
+        StorePlan::Keep => Access::Open(Arc::new(context.unlock(&plan.config)?.0)),
+        StorePlan::Make | StorePlan::MakeAnew => Access::New(context.new_password()?),
     };
     let username = admin_username(args.admin_username.as_deref(), context)?;
     let admin_password = new_password(args.admin_password_stdin, context)?;
-    match plan.store {
-        StorePlan::Keep => {
-            let store = Arc::new(Context::unlock(&plan.config, &password)?);
+    match access {
+        Access::Open(store) => {
             write_config(&plan, context)?;
             let opened = Opened { config: plan.config.clone(), store, clock: context.clock };
             opened.change(|desk, caller| manage::admin::set(desk, caller, Some(&username), &admin_password))?;
         }
-        StorePlan::Make | StorePlan::MakeAnew => {
+        Access::New(password) => {
             write_config(&plan, context)?;
             make_store(&plan, &password, (&username, &admin_password), context)?;
         }
@@ -142,7 +149,7 @@ fn plan(args: &Args, context: &Context) -> Result<Plan, Failure> {
 /// What is set now. With `--force` a file that cannot be read is no obstacle: it is about to be replaced.
 fn current(file: &Path, force: bool, context: &Context) -> Result<Option<Config>, Failure> {
     let flags = Flags { config: Some(file.to_owned()), bind: None };
-    match load::load(&flags, &context.environment) {
+    match load::load_part(Part::Listener, &flags, &context.environment) {
         Ok(loaded) => Ok(Some(loaded.config)),
         Err(error @ ConfigError::Invalid(_)) if force => {
             context.output.warning(format_args!("the configuration was not valid ({error}); defaults take its place"));

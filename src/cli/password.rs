@@ -11,6 +11,7 @@ use crate::{
         failure::Failure,
         secret::from_stdin,
     },
+    config::Part,
     manage,
 };
 
@@ -51,16 +52,15 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
             "pipe it in with --new-password-stdin",
         ));
     }
-    let config = context.load(None)?;
-    let old = context.password_of(&config)?;
+    let config = context.load(Part::Store)?;
     // Who does not have the old one need not think of a new one.
-    let store = Arc::new(Context::unlock(&config, &old)?);
+    let (store, old) = context.unlock(&config)?;
     let new = if args.new_password_stdin {
         from_stdin("--new-password-stdin")?
     } else {
         ask::new_secret(&context.output, "Choose a new storage password:")?
     };
-    let opened = Opened { config, store, clock: context.clock };
+    let opened = Opened { config, store: Arc::new(store), clock: context.clock };
     opened.change(|desk, caller| manage::password::change(desk, caller, &old, &new))?;
     context.output.line("Changed the storage password")
 }

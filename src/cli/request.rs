@@ -13,6 +13,7 @@ use crate::{
         context::{Context, Opened},
         failure::Failure,
     },
+    config::Part,
     exchange::header_list::HeaderList,
     identity::Principal,
     manage::credentials,
@@ -66,7 +67,7 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
         .map_err(|error| Failure::usage(format!("the URL cannot be used: {error}"), "write it as https://host/path"))?;
     let headers = args.headers.iter().map(|it| header(it)).collect::<Result<Vec<_>, _>>()?;
     let body = args.data.as_deref().map_or(Ok(Vec::new()), body)?;
-    let opened = context.open()?;
+    let opened = context.open_with(Part::Whole)?;
     bind_first_use(&opened, &alias, &target, context)?;
     let request = app::request::Request { alias, method: args.method.clone(), target, headers, body };
     if args.json { as_json(&opened, request, context) } else { streamed(&opened, request, args, context) }

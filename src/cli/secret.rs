@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 use crate::{
     base::secret::Secret,
-    cli::{ask, context::Context, failure::Failure},
+    cli::{ask, context::Context, failure::Failure, output::Output},
     config::password::read_secret,
 };
 
@@ -29,6 +29,16 @@ impl SecretArgument {
     pub(crate) fn is_stdin(&self) -> bool {
         self.0 == "-"
     }
+
+    /// Warns if the value itself is on the command line.
+    pub(crate) fn warn(&self, option: &str, output: &Output) {
+        if !self.is_stdin() {
+            output.warning(format_args!(
+                "a value after {option} stays in the shell's history, and other programs could see it for a moment; \
+                 `{option} -` reads it from standard input"
+            ));
+        }
+    }
 }
 
 /// Takes the value of `option`, or asks `question` when it was not given.
@@ -40,13 +50,7 @@ pub(crate) fn given_or_asked(
 ) -> Result<Secret, Failure> {
     match given {
         Some(it) if it.is_stdin() => from_stdin(option),
-        Some(it) => {
-            context.output.warning(format_args!(
-                "a value after {option} stays in the shell's history, and other programs could see it for a moment; \
-                 `{option} -` reads it from standard input"
-            ));
-            Ok(Secret::from(it.0))
-        }
+        Some(it) => Ok(Secret::from(it.0)),
         None if ask::somebody_is_there() => ask::secret(&context.output, question),
         None => Err(Failure::usage(
             format!("{option} is missing, and there is no terminal to ask on"),

@@ -53,8 +53,7 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
             return mcp::over_stdio(loaded, args.bind, context);
         }
     }
-    let password = context.password_of(&loaded.config)?;
-    let store = Context::unlock(&loaded.config, &password)?;
+    let (store, password) = context.unlock(&loaded.config)?;
     drop(password);
     let rollback = if args.accept_rollback { Rollback::Accept } else { Rollback::Refuse };
     let server = app::Server::start(loaded, store, rollback)?;

@@ -17,6 +17,7 @@ use crate::{
         context::Context,
         failure::Failure,
     },
+    config::Part,
 };
 
 /// Written at once.
@@ -26,7 +27,7 @@ const BATCH: usize = 64 * 1024;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// An object a line, one array, or a table, in which no cell is a formula
+    /// An object per line, one array, or a table without formulas
     #[arg(long, value_enum, default_value_t = Format::Jsonl)]
     format: Format,
 
@@ -47,7 +48,7 @@ Examples:
   vultrino audit export --format csv --outcome denied > denied.csv";
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let config = context.load(None)?;
+    let config = context.load(Part::Store)?;
     let log = &config.logging.audit_file;
     let filter = args.filter.at(context.clock)?;
     let reader = Reader::open(log).map_err(unreadable(log))?;

@@ -15,6 +15,7 @@ use crate::{
         context::Context,
         failure::Failure,
     },
+    config::Part,
 };
 
 /// Different things of one sort that are counted one by one: callers choose some of the names.
@@ -23,11 +24,11 @@ const MOST: usize = 50_000;
 /// Where the rest is counted.
 const OTHERS: &str = "(others)";
 
-/// Count the requests: a credential and day, refusals, hosts
+/// Count requests by credential and day, by refusal and by host
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// How many hosts
+    /// Number of hosts
     #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
 
@@ -45,7 +46,7 @@ Examples:
   vultrino audit report --credential github-api --since 2026-11-01";
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let config = context.load(None)?;
+    let config = context.load(Part::Store)?;
     let log = &config.logging.audit_file;
     let filter = args.filter.at(context.clock)?;
     let reader = Reader::open(log).map_err(unreadable(log))?;

@@ -6,6 +6,7 @@ use crate::{
         read::{Filter, page},
     },
     cli::{audit::filter::unreadable, context::Context, failure::Failure},
+    config::Part,
 };
 
 /// Show one record, a field a line
@@ -37,7 +38,7 @@ fn parse_id(text: &str) -> Result<String, String> {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let config = context.load(None)?;
+    let config = context.load(Part::Store)?;
     let log = &config.logging.audit_file;
     let filter = Filter { text: Some(args.id.clone()), ..Filter::default() };
     let found = page(log, &filter, None, 1).map_err(unreadable(log))?.events.pop();

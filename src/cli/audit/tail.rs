@@ -16,6 +16,7 @@ use crate::{
         context::Context,
         failure::Failure,
     },
+    config::Part,
 };
 
 /// How often the log is looked at.
@@ -25,11 +26,11 @@ const LOOK: Duration = Duration::from_millis(200);
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// How many
+    /// Number of records
     #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 10)]
     count: usize,
 
-    /// Go on with what is appended, also when the log is rotated
+    /// Keep printing new records, also over a rotation
     #[arg(short, long)]
     follow: bool,
 
@@ -48,7 +49,7 @@ Examples:
   vultrino audit tail -n 100 --outcome denied --json | jq -r .reason | sort | uniq -c";
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let config = context.load(None)?;
+    let config = context.load(Part::Store)?;
     let log = &config.logging.audit_file;
     let filter = args.filter.at(context.clock)?;
     // Before the last ones are read: what is written meanwhile is not missed, and what was read is told apart by its

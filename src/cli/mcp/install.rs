@@ -27,7 +27,7 @@ use crate::{
         },
         secret,
     },
-    config::{Environment, environment, save::save},
+    config::{Environment, Part, environment, save::save},
 };
 
 /// Tell an MCP client how to start Vultrino's server
@@ -276,7 +276,7 @@ fn own_path() -> Result<String, Failure> {
 }
 
 fn configured_url(context: &Context) -> Result<String, Failure> {
-    let bind = context.load(None)?.server.bind;
+    let bind = context.load(Part::Listener)?.server.bind;
     let ip = match bind.ip() {
         IpAddr::V4(it) if it.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(it) if it.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

@@ -75,8 +75,7 @@ pub(crate) fn run(args: Args, context: &mut Context) -> Result<(), Failure> {
 /// Opens the store, and serves until standard input ends.
 pub(crate) fn over_stdio(loaded: Loaded, bind: Option<SocketAddr>, context: &mut Context) -> Result<(), Failure> {
     let identity = identity(context, &loaded.config)?;
-    let password = context.password_of(&loaded.config)?;
-    let store = Context::unlock(&loaded.config, &password)?;
+    let (store, password) = context.unlock(&loaded.config)?;
     drop(password);
     Ok(app::stdio::run(loaded, store, identity, Box::new(|| context.load_again(bind)))?)
 }

@@ -4,21 +4,22 @@ use http::Method;
 
 use crate::{
     cli::{context::Context, failure::Failure, output::Output, policy::question::Asked},
+    config::Part,
     policy::{
         Examination, Policy,
         set::{Evaluation, PolicySet},
     },
 };
 
-/// Print every policy and rule; with a request, what each says about it
+/// Print every policy and rule, or with a request the verdict of each
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Credential that would be used
+    /// Credential of the request
     #[arg(short, long, value_name = "ALIAS", requires = "url")]
     credential: Option<String>,
 
-    /// Where the request would go
+    /// URL of the request
     #[arg(short, long, requires = "credential")]
     url: Option<String>,
 
@@ -26,7 +27,7 @@ pub(crate) struct Args {
     #[arg(short = 'X', long, default_value = "GET", requires = "url")]
     method: Method,
 
-    /// When; now if it is left out
+    /// Time of the request [default: now]
     #[arg(long, value_name = "TIME", requires = "url")]
     at: Option<String>,
 
@@ -43,11 +44,11 @@ Examples:
 
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let (Some(alias), Some(url)) = (&args.credential, &args.url) else {
-        let config = context.load(None)?;
+        let config = context.load(Part::Whole)?;
         return tell_all(&config.policies, args.json, &context.output);
     };
     let asked = Asked::new(alias, url, &args.method, args.at.as_deref(), context)?;
-    let config = context.load(None)?;
+    let config = context.load(Part::Whole)?;
     let answer = asked.examine(&config, context)?;
     if args.json { context.output.json(&answer) } else { tell(&answer, &context.output) }
 }

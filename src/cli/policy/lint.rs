@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::{
     cli::{context::Context, failure::Failure},
-    config::policies::read_file,
+    config::{Part, policies::read_file},
     policy,
 };
 
@@ -38,7 +38,7 @@ Examples:
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let mut concerns = Vec::new();
     if args.files.is_empty() {
-        concerns = policy::lint(&context.load(None)?.policies);
+        concerns = policy::lint(&context.load(Part::Whole)?.policies);
     }
     for file in &args.files {
         concerns.extend(policy::lint(&read_file(file)?));

@@ -18,6 +18,7 @@ use crate::{
     },
     base::target::Target,
     cli::{context::Context, failure::Failure},
+    config::Part,
     credential::Alias,
     policy::{
         Action, Denial,
@@ -81,7 +82,7 @@ struct Change {
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let config = context.load(None)?;
+    let config = context.load(Part::Whole)?;
     let path = args.file.clone().unwrap_or(config.logging.audit_file);
     let (mut replay, mut report) = (Replay::new(&config.policies), Report::default());
     let mut told = Ok(());

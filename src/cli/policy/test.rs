@@ -2,17 +2,20 @@
 
 use http::Method;
 
-use crate::cli::{context::Context, failure::Failure, policy::question::Asked};
+use crate::{
+    cli::{context::Context, failure::Failure, policy::question::Asked},
+    config::Part,
+};
 
-/// Say what would happen to a request, without making it
+/// Show the verdict on a request without sending it
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Credential that would be used
+    /// Credential of the request
     #[arg(short, long, value_name = "ALIAS")]
     credential: String,
 
-    /// Where the request would go
+    /// URL of the request
     #[arg(short, long)]
     url: String,
 
@@ -20,7 +23,7 @@ pub(crate) struct Args {
     #[arg(short = 'X', long, default_value = "GET")]
     method: Method,
 
-    /// When; now if it is left out
+    /// Time of the request [default: now]
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
 
@@ -30,7 +33,7 @@ pub(crate) struct Args {
 }
 
 const EXAMPLES: &str = "\
-The exit code is 0 for both verdicts. Nothing is counted; rates are taken to have room.
+The exit code is 0 for both verdicts. Nothing is counted, and no rate is taken as used up.
 
 Examples:
   vultrino policy test --credential github-api --url https://api.github.com/user --method GET
@@ -39,7 +42,7 @@ Examples:
 
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let asked = Asked::new(&args.credential, &args.url, &args.method, args.at.as_deref(), context)?;
-    let config = context.load(None)?;
+    let config = context.load(Part::Whole)?;
     let answer = asked.examine(&config, context)?;
     if args.json {
         return context.output.json(&answer);

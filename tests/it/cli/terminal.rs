@@ -98,19 +98,35 @@ fn init_asks_for_what_it_needs_and_shows_no_password() {
 #[test]
 fn add_asks_for_the_key_and_the_host() {
     let home = Home::set_up();
-    let mut terminal = Terminal::run(&home, "vultrino add --alias internal");
+    let mut terminal = Terminal::run(&home, "vultrino add internal");
+    terminal.answer_hidden("Storage password:", PASSWORD);
     terminal.answer_hidden("API key:", "canary").answer("(empty: decide later):", "127.1");
     terminal.answer("(empty: decide later):", "https://api.internal.example/v1");
-    terminal.answer_hidden("Storage password:", PASSWORD);
+    terminal.wait_for("not to a path");
+    terminal.answer("(empty: decide later):", "https://api.internal.example");
     let (shown, code) = terminal.end();
     assert_eq!(code, 0, "{shown}");
     assert!(shown.contains("Bound to api.internal.example") && !shown.contains("canary"), "{shown}");
 
     let mut terminal = Terminal::run(&home, "vultrino add --alias github");
-    terminal.answer_hidden("API key:", "ghp_canary").answer_hidden("Storage password:", PASSWORD);
+    terminal.answer_hidden("Storage password:", PASSWORD).answer_hidden("API key:", "ghp_canary");
     let (shown, code) = terminal.end();
     assert_eq!(code, 0, "{shown}");
     assert!(!shown.contains("Host that it is for"), "its shape tells the host: {shown}");
+}
+
+#[test]
+fn a_key_that_is_pasted_as_the_host_is_not_stored_and_not_repeated() {
+    let home = Home::set_up();
+    let mut terminal = Terminal::run(&home, "vultrino add internal");
+    terminal.answer_hidden("Storage password:", PASSWORD).answer_hidden("API key:", "canary");
+    terminal.answer("(empty: decide later):", "ghp_pastedtoolate").wait_for("this looks like a key");
+    terminal.answer("(empty: decide later):", "");
+    let (shown, code) = terminal.end();
+    assert_eq!(code, 0, "{shown}");
+    // Once, by the terminal itself.
+    assert_eq!(shown.matches("pastedtoolate").count(), 1, "{shown}");
+    assert_eq!(home.json(&["get", "internal", "--json"])["hosts"], serde_json::json!([]));
 }
 
 #[test]
@@ -159,12 +175,14 @@ fn a_wrong_password_is_told_and_the_question_is_answered_with_no_by_default() {
     let home = Home::set_up();
     home.add("github", &[]).ok();
     let mut terminal = Terminal::run(&home, "vultrino delete github");
-    terminal.answer_hidden("Storage password:", "wrong");
+    terminal.answer_hidden("Storage password:", "wrong").answer_hidden("try again.\r\nStorage password:", "wrong");
+    terminal.answer_hidden("try again.\r\nStorage password:", "wrong");
     let (shown, code) = terminal.end();
     assert!(code == 5 && shown.contains("Decryption error"), "{code} {shown}");
 
     let mut terminal = Terminal::run(&home, "vultrino delete github");
-    terminal.answer_hidden("Storage password:", PASSWORD).answer("[y/N]", "");
+    terminal.answer_hidden("Storage password:", "wrong").answer_hidden("Storage password:", PASSWORD);
+    terminal.answer("[y/N]", "");
     let (shown, code) = terminal.end();
     assert!(code == 1 && shown.contains("'github' was kept"), "{code} {shown}");
 }
