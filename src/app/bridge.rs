@@ -41,7 +41,7 @@ use crate::{
         lines::{self, Line, Out},
         stdio::DRAIN,
     },
-    upstream::{Answer, Connector, Guard, Memory, Request, Tenant, Upstream, tls},
+    upstream::{Answer, Connector, DialError, Failure, Guard, Memory, Request, Tenant, Upstream, tls},
 };
 
 /// Longest time without a byte of an answer. The daemon has its own, shorter ones.
@@ -88,19 +88,27 @@ impl fmt::Display for Daemon {
 /// # Errors
 /// The system refuses what this needs.
 pub fn run(daemon: Daemon, key: Option<Secret>) -> Result<(), AppError> {
-    let trusted = tls::client_config(None)?;
     runtime()?.block_on(async {
-        // Whoever wrote the URL meant it, wherever it leads.
-        let anywhere = vec![Ipv4Net::default().into(), Ipv6Net::default().into()];
-        let guard = Arc::new(Guard::new(anywhere, Vec::new()));
-        let connector = Connector::new(Arc::default(), guard, trusted, None, Duration::from_secs(10));
-        // The daemon reads every body to its end.
-        let upstream = Upstream::new(connector, Reuse::AfterBody, Memory::default());
+        let upstream = way_out()?;
         let bridge = Bridge { upstream, daemon, key, version: Mutex::default() };
         let (out, written) = lines::write(io::stdout())?;
         Arc::new(bridge).pass(out).await?;
         Ok(tokio::task::spawn_blocking(move || written.join()).await.map(drop).map_err(io::Error::other)?)
     })
+}
+
+/// The way to a daemon. Must be used on one runtime only.
+///
+/// # Errors
+/// The system's root certificates cannot be used.
+pub(crate) fn way_out() -> Result<Upstream, AppError> {
+    let trusted = tls::client_config(None)?;
+    // Whoever wrote the URL meant it, wherever it leads.
+    let anywhere = vec![Ipv4Net::default().into(), Ipv6Net::default().into()];
+    let guard = Arc::new(Guard::new(anywhere, Vec::new()));
+    let connector = Connector::new(Arc::default(), guard, trusted, None, Duration::from_secs(10));
+    // The daemon reads every body to its end.
+    Ok(Upstream::new(connector, Reuse::AfterBody, Memory::default()))
 }
 
 struct Bridge {
@@ -116,6 +124,8 @@ struct Bridge {
 enum Lost {
     #[error("Vultrino cannot be reached at {0}. Ask the person who runs it to start it with `vultrino serve`.")]
     Unreachable(String),
+    #[error("The TLS connection to Vultrino at {0} failed: {1}. Ask the person who runs it.")]
+    Tls(String, String),
     #[error("{1}")]
     Refused(u16, String),
     #[error("What answers at {0} is no Vultrino that speaks MCP. Ask the person who runs it.")]
@@ -231,7 +241,14 @@ impl Bridge {
             tracing::debug!(error, "the daemon gave no answer");
             Lost::Unreachable(place())
         };
-        let Answer { head, body, .. } = self.upstream.send(request).await.map_err(|it| unreachable(&it))?;
+        let lost = |failure: Failure| match &failure {
+            Failure::Dial(DialError::Tls(error)) => {
+                tracing::debug!(%error, "no TLS with the daemon");
+                Lost::Tls(place(), error.to_string())
+            }
+            _ => unreachable(&failure),
+        };
+        let Answer { head, body, .. } = self.upstream.send(request).await.map_err(lost)?;
         let mut held = Budget::default().of_large(client.clone());
         let read = whole::read(body, MOST, &mut held, PATIENCE).await;
         let text = read.map_err(|unread: Unread| unreachable(&unread))?;
@@ -259,7 +276,7 @@ impl Lost {
             Self::Refused(503, _) => "overloaded",
             Self::Refused(403, _) => "permission_denied",
             Self::Refused(..) => "invalid_request",
-            Self::Unreachable(_) | Self::Foreign(_) => "internal_error",
+            Self::Unreachable(_) | Self::Tls(..) | Self::Foreign(_) => "internal_error",
         };
         let message = self.to_string();
         let (id, error) = (&request.id, json!({ "error": { "code": code, "message": message } }));

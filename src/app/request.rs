@@ -4,6 +4,7 @@ use std::{
     future::poll_fn,
     io::{self, Write},
     pin::Pin,
+    sync::{Arc, OnceLock},
 };
 
 use bytes::Bytes;
@@ -49,9 +50,15 @@ pub enum RequestError {
     /// Vultrino could not begin.
     #[error(transparent)]
     App(#[from] AppError),
-    /// It refused the request.
-    #[error("{}", .0.message())]
-    Refused(Refusal),
+    /// It refused the request, or there was no answer.
+    #[error("{}", .refusal.message())]
+    Refused {
+        /// What the caller of a door would read.
+        refusal: Refusal,
+        /// Why there was no answer, which only the owner may know: it tells of the network.
+        #[source]
+        cause: Option<Cause>,
+    },
     /// The origin server ended in the middle of its answer.
     #[error("the answer ended before its end")]
     Cut(#[source] BodyError),
@@ -59,6 +66,11 @@ pub enum RequestError {
     #[error("the answer is not the gzip that its Content-Encoding says; -H 'Accept-Encoding: identity' asks for none")]
     Gzip(#[source] io::Error),
 }
+
+/// Why there was no answer, with all that lies behind it.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct Cause(String);
 
 /// Runs one request. `head` is called once, then `data` for each piece of the body as it comes. Gzip that the request has not
 /// asked for is undone.
@@ -76,11 +88,15 @@ pub fn run(
     let parts = Parts::new(config, store, &records, config.server.bind)?;
     let (audit, recorder) = open_single_audit(config, store)?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(AppError::from)?;
+    let cause = Arc::<OnceLock<String>>::default();
     let done = runtime.block_on(async {
-        let exchange = parts.exchange(recorder);
+        let mut exchange = parts.exchange(recorder);
+        exchange.cause = Some(Arc::clone(&cause));
         let mut inbound = inbound(request);
         let encoded = gunzip::is_asked_for(&inbound.fields);
-        let mut reply = exchange.run(&mut inbound).await.map_err(RequestError::Refused)?;
+        let reply = exchange.run(&mut inbound).await;
+        let mut reply =
+            reply.map_err(|refusal| RequestError::Refused { refusal, cause: cause.get().cloned().map(Cause) })?;
         let is_packed = !encoded && gunzip::is_needed(&reply.head.fields);
         if is_packed {
             gunzip::forget(&mut reply.head.fields);

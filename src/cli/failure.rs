@@ -68,9 +68,13 @@ impl Failure {
             Self::Usage { help, .. } => Some(help.clone()),
             Self::Refused { help, .. } => help.clone(),
             Self::Config(it) => it.help(),
-            Self::Request(RequestError::Refused(Refusal::Unbound(alias) | Refusal::HostNotBound(alias))) => {
-                Some(format!("if it belongs there: vultrino bind {alias} HOST"))
-            }
+            Self::Request(RequestError::Refused {
+                refusal: Refusal::Unbound(alias) | Refusal::HostNotBound(alias),
+                ..
+            }) => Some(format!("if it belongs there: vultrino bind {alias} HOST")),
+            Self::Request(RequestError::Refused { refusal: Refusal::Plaintext(alias), .. }) => Some(format!(
+                "use https:// in the URL; if the secret may cross the network readable: vultrino bind {alias} http://HOST"
+            )),
             Self::OnlyAKey => Some(format!(
                 "set {} or {}; with the key alone, use a running Vultrino: its HTTP API, or `vultrino mcp --url URL`",
                 environment::PASSWORD,
@@ -112,7 +116,7 @@ impl Failure {
                 400 => ARGUMENTS,
                 _ => GENERAL,
             },
-            Self::Request(RequestError::Refused(refusal)) => match refusal.status() {
+            Self::Request(RequestError::Refused { refusal, .. }) => match refusal.status() {
                 401 | 403 | 407 => DENIED,
                 400..500 => ARGUMENTS,
                 _ => GENERAL,

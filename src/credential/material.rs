@@ -32,8 +32,16 @@ pub enum MaterialError {
     /// A key, or both halves of Basic, must say something.
     #[error("the {0} is empty")]
     Empty(&'static str),
-    /// Control bytes, or for a key also bytes outside ASCII and spaces at its ends.
-    #[error("the {0} holds a character that cannot be sent in a header, such as a line end")]
+    /// Many servers would not see it, and others would refuse the key.
+    #[error("the {0} begins or ends with a blank; leave it out")]
+    Blank(&'static str),
+    /// A line end, as from a file with several lines.
+    #[error("the {0} holds a line end; give it in one line")]
+    LineEnd(&'static str),
+    /// Control bytes, or for a key also bytes outside ASCII.
+    #[error(
+        "the {0} holds a character that cannot be sent in a header: a control character, or for a key any outside ASCII"
+    )]
     BadByte(&'static str),
     /// Longer than any header.
     #[error("the {0} is longer than 16 KiB")]
@@ -116,16 +124,24 @@ impl Material {
 
 fn check_key(key: &Secret) -> Result<(), MaterialError> {
     let bytes = key.expose();
-    let padded = bytes.first() == Some(&b' ') || bytes.last() == Some(&b' ');
+    let is_blank = |it: Option<&u8>| matches!(it, Some(b' ' | b'\t'));
     if key.is_empty() {
         Err(MaterialError::Empty("key"))
     } else if key.len() > LONGEST {
         Err(MaterialError::TooLong("key"))
-    } else if padded || !bytes.iter().all(|b| matches!(b, b' '..=b'~')) {
+    } else if is_blank(bytes.first()) || is_blank(bytes.last()) {
+        Err(MaterialError::Blank("key"))
+    } else if has_line_end(bytes) {
+        Err(MaterialError::LineEnd("key"))
+    } else if !bytes.iter().all(|b| matches!(b, b' '..=b'~')) {
         Err(MaterialError::BadByte("key"))
     } else {
         Ok(())
     }
+}
+
+fn has_line_end(bytes: &[u8]) -> bool {
+    memchr::memchr2(b'\r', b'\n', bytes).is_some()
 }
 
 /// Base64 carries any byte; what is refused is what RFC 7617 forbids and what is no text.
@@ -136,6 +152,9 @@ fn check_basic(username: &Secret, password: &Secret) -> Result<(), MaterialError
     for (name, field) in [("username", username), ("password", password)] {
         if field.len() > LONGEST {
             return Err(MaterialError::TooLong(name));
+        }
+        if has_line_end(field.expose()) {
+            return Err(MaterialError::LineEnd(name));
         }
         let is_text = str::from_utf8(field.expose()).is_ok_and(|text| !text.chars().any(char::is_control));
         if !is_text {
@@ -192,12 +211,20 @@ mod tests {
 
     #[test]
     fn bytes_that_could_leave_their_header_are_refused() {
-        for bad in ["a\rb", "a\nb", "a\0b", "a\tb", "a\u{7f}", "\u{80}", "token\n", " token", "token "] {
-            assert_eq!(Material::api_key(secret(bad)).unwrap_err(), MaterialError::BadByte("key"), "{bad:?}");
+        type Why = fn(&'static str) -> MaterialError;
+        let line_end: (&[&str], Why) = (&["a\rb", "a\nb", "token\n"], MaterialError::LineEnd);
+        let blank: (&[&str], Why) = (&[" token", "token ", "\ttoken", " to\nken"], MaterialError::Blank);
+        let byte: (&[&str], Why) = (&["a\0b", "a\tb", "a\u{7f}", "\u{80}"], MaterialError::BadByte);
+        for (all, why) in [line_end, blank, byte] {
+            for bad in all {
+                assert_eq!(Material::api_key(secret(bad)).unwrap_err(), why("key"), "{bad:?}");
+            }
         }
-        for bad in ["a\rb", "a\nb", "a\0b", "a\u{7f}", "a\u{85}b"] {
-            assert_eq!(Material::basic_auth(secret(bad), secret("p")).unwrap_err(), MaterialError::BadByte("username"));
-            assert_eq!(Material::basic_auth(secret("u"), secret(bad)).unwrap_err(), MaterialError::BadByte("password"));
+        for (all, why) in [line_end, (&["a\0b", "a\u{7f}", "a\u{85}b"], MaterialError::BadByte)] {
+            for bad in all {
+                assert_eq!(Material::basic_auth(secret(bad), secret("p")).unwrap_err(), why("username"), "{bad:?}");
+                assert_eq!(Material::basic_auth(secret("u"), secret(bad)).unwrap_err(), why("password"), "{bad:?}");
+            }
         }
         assert_eq!(Material::basic_auth(secret("u:v"), secret("p")).unwrap_err(), MaterialError::Colon);
         assert_eq!(Material::api_key(secret("")).unwrap_err(), MaterialError::Empty("key"));

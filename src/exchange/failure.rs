@@ -1,14 +1,22 @@
 //! Why an origin server gave no answer, as the refusal that its caller gets.
 
+use std::{iter::successors, sync::OnceLock};
+
 use crate::{
     base::body::BodyError,
     exchange::{Refusal, time_limit::TimeLimit},
     upstream::{DialError, Failure},
 };
 
-/// Whose fault it is that there is no answer; `limit` held for the origin server's silence. The cause is logged; what the caller
-/// reads tells nothing of the network.
-pub(crate) fn refuse(failure: &Failure, limit: TimeLimit) -> Refusal {
+/// Whose fault it is that there is no answer; `limit` held for the origin server's silence. The cause is logged, and written to
+/// `cause` for an owner who may know it. What the caller reads tells nothing of the network.
+pub(crate) fn refuse(failure: &Failure, limit: TimeLimit, cause: Option<&OnceLock<String>>) -> Refusal {
+    if let Some(cause) = cause {
+        let error: &dyn std::error::Error = failure;
+        cause.get_or_init(|| {
+            successors(Some(error), |it| it.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+        });
+    }
     match failure {
         Failure::Dial(error) => refuse_dial(error),
         Failure::Timeout => Refusal::Timeout(limit),

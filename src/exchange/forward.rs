@@ -1,6 +1,6 @@
 //! What of a message goes on, either way: end-to-end fields pass, those of one connection and ours do not.
 
-use std::sync::Arc;
+use std::{future, pin::Pin, sync::Arc};
 
 use http::Method;
 use memchr::memmem;
@@ -8,7 +8,7 @@ use memchr::memmem;
 use crate::{
     base::{
         fields::{Field, Fields, Known, is_twin},
-        head::{AnswerHead, Framing},
+        head::{AnswerHead, Framing, Interim},
     },
     exchange::{Config, Door, Inbound, Refusal},
     identity::presented,
@@ -169,6 +169,18 @@ fn connection_options(fields: &Fields) -> Option<Vec<Box<[u8]>>> {
     }
     let is_option = |it: &&[u8]| it.eq_ignore_ascii_case(b"close") || it.eq_ignore_ascii_case(b"keep-alive");
     Some(fields.connection_options().filter(|it| !is_option(it)).map(Into::into).collect())
+}
+
+/// Interim answers lose what is for one connection, like final ones.
+pub(crate) struct EndToEnd<'a>(pub(crate) &'a mut (dyn Interim + 'a));
+
+impl Interim for EndToEnd<'_> {
+    fn pass<'a>(&'a mut self, mut head: AnswerHead) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        if prepare_answer(&mut head, Framing::None).is_err() {
+            return Box::pin(future::ready(()));
+        }
+        self.0.pass(head)
+    }
 }
 
 #[cfg(test)]

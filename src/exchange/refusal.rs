@@ -57,6 +57,8 @@ pub enum Refusal {
     Unbound(String),
     /// The alias is bound to other hosts.
     HostNotBound(String),
+    /// The alias is bound to this host, but over https only.
+    Plaintext(String),
     /// Nothing matches and `unmatched = "deny"`.
     Unmatched,
     /// A tunnel to a port that nothing permits.
@@ -200,7 +202,7 @@ impl Refusal {
             Self::OutOfScope(_) => Some("scope"),
             Self::Revoked => Some("revoked"),
             Self::Unbound(_) => Some("unbound"),
-            Self::HostNotBound(_) => Some("host_not_bound"),
+            Self::HostNotBound(_) | Self::Plaintext(_) => Some("host_not_bound"),
             Self::Unmatched => Some("unmatched"),
             Self::Port => Some("port"),
             Self::ServerName => Some("sni_mismatch"),
@@ -253,6 +255,11 @@ impl Refusal {
             Self::NotFound(alias) => return format!("Credential '{alias}' not found"),
             Self::Unbound(alias) | Self::HostNotBound(alias) => {
                 return format!("Credential '{alias}' may not be used against this host");
+            }
+            Self::Plaintext(alias) => {
+                return format!(
+                    "Credential '{alias}' is bound to this host over https only; the URL begins with http://"
+                );
             }
             Self::Forbidden(permission) => return format!("The role of this API key has no `{permission}` permission"),
             Self::OutOfScope(alias) => {
@@ -321,6 +328,7 @@ impl Refusal {
                 let fix = format!("vultrino bind {alias} --host HOST");
                 details.insert("fix".into(), json!(fix));
             }
+            Self::Plaintext(_) => drop(details.insert("fix".into(), json!("use https:// in the URL"))),
             _ => {}
         }
         details
@@ -348,6 +356,7 @@ impl Refusal {
             | Self::ForeignHost
             | Self::Unbound(_)
             | Self::HostNotBound(_)
+            | Self::Plaintext(_)
             | Self::Unmatched
             | Self::Port => (403, "forbidden", DENIED),
             Self::Loop => (403, "forbidden", "proxy_loop_detected"),

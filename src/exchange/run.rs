@@ -1,10 +1,9 @@
 //! The life of one request. Everything that a door does with a request for the world goes through here.
 
 use std::{
-    future,
     panic::AssertUnwindSafe,
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
 };
 
@@ -19,7 +18,7 @@ use crate::{
         capacity::{Capacity, Client, Share},
         clock::Clock,
         fields::{Fields, Known},
-        head::{AnswerHead, Framing, Interim},
+        head::Framing,
         head_memory,
         peer::Peer,
     },
@@ -29,7 +28,7 @@ use crate::{
         bind::bind,
         check_method,
         failure::refuse,
-        forward::{ask_for_websocket, prepare_answer, prepare_request, takes_trailers},
+        forward::{EndToEnd, ask_for_websocket, prepare_answer, prepare_request, takes_trailers},
         identify::{Leave, client, key_in, permitted},
         live::{Live, Rights, Ticket},
         metrics::{Limit, Metrics},
@@ -54,6 +53,8 @@ pub struct Exchange {
     pub(crate) recorder: Recorder,
     pub(crate) live: Live,
     pub(crate) metrics: Arc<Metrics>,
+    /// Takes why there was no answer, where the owner may know it.
+    pub(crate) cause: Option<Arc<OnceLock<String>>>,
 }
 
 /// What the exchanges of all workers have in common.
@@ -78,7 +79,7 @@ pub struct Shared {
 impl Exchange {
     /// Over what all workers share, and this worker's own way out and records.
     pub fn new(snapshot: Arc<ArcSwap<Snapshot>>, shared: Arc<Shared>, upstream: Upstream, recorder: Recorder) -> Self {
-        Self { snapshot, shared, upstream, recorder, live: Live::default(), metrics: Arc::default() }
+        Self { snapshot, shared, upstream, recorder, live: Live::default(), metrics: Arc::default(), cause: None }
     }
 
     /// Runs one request to the head of its answer; the body then streams, and closes the record.
@@ -166,7 +167,7 @@ impl Exchange {
             ..request(inbound, share, meter, config, limit)
         };
         let answer = self.upstream.send(request).await;
-        let mut answer = answer.map_err(|failure| refuse(&failure, limit))?;
+        let mut answer = answer.map_err(|failure| refuse(&failure, limit, self.cause.as_deref()))?;
         *silenced_by = limit.of_answer(answer.framing, inbound.door);
         self.metrics.answered(judged);
         prepare_answer(&mut answer.head, answer.framing)?;
@@ -270,6 +271,7 @@ impl Exchange {
         match denial {
             Denial::Unbound => Refusal::Unbound(alias),
             Denial::HostNotBound => Refusal::HostNotBound(alias),
+            Denial::Plaintext => Refusal::Plaintext(alias),
             Denial::Policy(verdict) => {
                 entry.record.policy = Some(verdict.to_string().into());
                 Refusal::Policy(verdict)
@@ -317,18 +319,6 @@ fn facts<'a>(
     let policies = known.map_or(&[][..], |it| snapshot.policies_for(it));
     let credential = known.map(snapshot::Known::credential);
     Facts { principal, credential, policies, target: &inbound.target, method: &inbound.method, now }
-}
-
-/// Interim answers lose what is for one connection, like final ones.
-struct EndToEnd<'a>(&'a mut (dyn Interim + 'a));
-
-impl Interim for EndToEnd<'_> {
-    fn pass<'a>(&'a mut self, mut head: AnswerHead) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
-        if prepare_answer(&mut head, Framing::None).is_err() {
-            return Box::pin(future::ready(()));
-        }
-        self.0.pass(head)
-    }
 }
 
 fn note(entry: &mut Entry, inbound: &Inbound<'_>) {

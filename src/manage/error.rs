@@ -198,7 +198,9 @@ impl ManageError {
             | Self::LocalOnly
             | Self::SecretNeeded(_)
             | Self::AutoNeedsAdmin(_) => (403, "forbidden"),
-            Self::NotFound(_) | Self::RoleNotFound(_) | Self::KeyNotFound(_) => (404, "not_found"),
+            Self::NotFound(_) | Self::RoleNotFound(_) | Self::KeyNotFound(_) | Self::NotBound { .. } => {
+                (404, "not_found")
+            }
             Self::AliasTaken(_)
             | Self::RoleTaken(_)
             | Self::HostsNeeded { .. }

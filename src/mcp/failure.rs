@@ -118,6 +118,7 @@ fn meaning(refusal: &Refusal) -> (&'static str, String) {
             );
             ("policy_denied", next)
         }
+        R::Plaintext(_) => told("policy_denied", "Use https:// in the URL."),
         R::Policy(_) => told("policy_denied", "Do not try again unchanged; ask the person who runs Vultrino."),
         R::Address | R::Target(TargetError::Authority(HostError::Disguised)) | R::Unmatched | R::Port | R::Loop => {
             told("policy_denied", "Use another URL.")

@@ -7,7 +7,11 @@ use jiff::Timestamp;
 use smallvec::SmallVec;
 
 use crate::{
-    base::{id::Id, target::Target},
+    base::{
+        host::{Authority, Scheme},
+        id::Id,
+        target::Target,
+    },
     credential::Credential,
     identity::Principal,
     policy::{
@@ -60,6 +64,8 @@ pub enum Denial {
     Unbound,
     /// It is bound to others.
     HostNotBound,
+    /// It is bound to this host, but over https only.
+    Plaintext,
     /// A policy says no.
     Policy(Verdict),
     /// A policy would say yes, had not too much happened lately.
@@ -145,9 +151,18 @@ pub(crate) fn check_binding(credential: &Credential, target: &Target) -> Result<
         Ok(())
     } else if credential.bindings.is_empty() {
         Err(Denial::Unbound)
+    } else if origin.scheme == Scheme::Http && credential.is_bound_to(Scheme::Https, &secured(&origin.authority)) {
+        Err(Denial::Plaintext)
     } else {
         Err(Denial::HostNotBound)
     }
+}
+
+/// Where https reaches what http reaches here.
+fn secured(authority: &Authority) -> Authority {
+    let Authority { host, port } = authority.clone();
+    let port = if port == Scheme::Http.default_port() { Scheme::Https.default_port() } else { port };
+    Authority { host, port }
 }
 
 /// What all policies together say, before anything is counted.

@@ -184,7 +184,7 @@ impl Denial {
     /// The code that the refused caller gets.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Unbound | Self::HostNotBound => "forbidden",
+            Self::Unbound | Self::HostNotBound | Self::Plaintext => "forbidden",
             Self::Policy(_) => "policy_denied",
             Self::Rate { .. } => "rate_limited",
         }
@@ -192,7 +192,7 @@ impl Denial {
 
     fn policy(&self) -> Option<&str> {
         match self {
-            Self::Unbound | Self::HostNotBound => None,
+            Self::Unbound | Self::HostNotBound | Self::Plaintext => None,
             Self::Policy(verdict) | Self::Rate { verdict, .. } => Some(&verdict.policy),
         }
     }
@@ -274,6 +274,7 @@ fn summary(denial: Option<&Denial>, findings: &[Finding]) -> String {
     };
     match denial {
         Some(Denial::Unbound) => "the credential is bound to no host".to_owned(),
+        Some(Denial::Plaintext) => "the credential is bound to this host over https only".to_owned(),
         Some(Denial::HostNotBound) => "the credential is not bound to this host".to_owned(),
         Some(denial) => findings.iter().find(|it| Some(&*it.policy) == denial.policy()).map_or(String::new(), told),
         None if findings.is_empty() => "no policy is about this credential".to_owned(),

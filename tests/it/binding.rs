@@ -30,8 +30,12 @@ fn plaintext_is_refused_unless_the_binding_says_so() {
     let key = Credential::key(ALIAS, "k", &["localhost:*"]);
     let appliance = Appliance::builder().credential(key).start();
     for way in [Way::Path, Way::Absolute] {
-        ask(&appliance, way, "http", &plain.authority()).expect_refusal(403, "forbidden").because("host_not_bound");
+        let refused = ask(&appliance, way, "http", &plain.authority()).expect_refusal(403, "forbidden");
+        let text = refused.because("host_not_bound").text;
+        assert!(text.contains("bound to this host over https only") && text.contains("use https://"), "{text}");
     }
+    let request = appliance.cli(&["request", ALIAS, &plain.url("/")]);
+    assert!(request.status.code() == Some(4) && request.stderr.contains("use https:// in the URL"), "{request:#?}");
     let tls = Origin::https();
     let key = Credential::key(ALIAS, "k", &["http://localhost:*"]);
     let appliance = Appliance::builder().credential(key).reaching(&tls).start();

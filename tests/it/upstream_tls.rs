@@ -113,3 +113,22 @@ fn a_proxy_in_the_environment_is_not_used() {
     }
     assert_eq!(trap.connections(), 0);
 }
+
+#[test]
+fn the_owner_reads_the_cause_and_callers_do_not() {
+    let appliance = Appliance::start();
+    let untrusted = Origin::tls(server(Flaw::UnknownCa, DEFAULT_VERSIONS), answer_each);
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for (url, cause) in [
+        (untrusted.url("/"), "invalid peer certificate: UnknownIssuer"),
+        (format!("https://localhost:{closed}/"), "Connection refused"),
+    ] {
+        let out = appliance.cli(&["request", ALIAS, &url]);
+        assert_eq!(out.status.code(), Some(1), "{out:#?}");
+        assert!(out.stderr.contains("Failed to connect to target server") && out.stderr.contains(cause), "{out:#?}");
+        let json = appliance.cli(&["request", ALIAS, &url, "--json"]).stdout;
+        assert!(json.contains("upstream_error") && json.contains(cause), "{json}");
+    }
+    let refused = Agent::via(&appliance, Way::Path, &untrusted).get("/").expect_refusal(502, "upstream_error");
+    assert!(!refused.text.contains("certificate"), "{refused:?}");
+}

@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// Say what today's policies would change about the requests of an audit log
+/// Show which requests of an audit log today's policies would judge differently
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -169,7 +169,7 @@ fn changed(line: Line<'_>, replay: &mut Replay<'_>) -> Option<Change> {
     let now = if verdict.is_ok() { Action::Allow } else { Action::Deny };
     let why = verdict.err().and_then(|denial| match denial {
         Denial::Policy(verdict) | Denial::Rate { verdict, .. } => Some(verdict),
-        Denial::Unbound | Denial::HostNotBound => None,
+        Denial::Unbound | Denial::HostNotBound | Denial::Plaintext => None,
     });
     (now != was).then(|| Change {
         at,

@@ -108,3 +108,13 @@ fn what_is_no_server_of_ours_is_told_so_and_gets_no_second_request() {
     assert_eq!(nobody.call("list_credentials", &json!({})).code(), "internal_error");
     assert_eq!(elsewhere.connections(), 0);
 }
+
+#[test]
+fn a_failure_of_tls_is_not_told_as_a_server_that_does_not_run() {
+    let origin = Origin::https();
+    let mut mcp = through(&origin.url("/"));
+    let ping = json!({ "jsonrpc": "2.0", "id": 7, "method": "ping", "params": {} });
+    let message = mcp.send(ping.to_string()).unwrap()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("invalid peer certificate: UnknownIssuer"), "{message}");
+    assert!(!message.contains("vultrino serve"), "{message}");
+}
