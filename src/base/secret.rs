@@ -32,6 +32,11 @@ impl Secret {
         self.0.len()
     }
 
+    /// How many characters it has as UTF-8; a byte that belongs to none counts as one.
+    pub fn characters(&self) -> usize {
+        self.0.iter().filter(|it| **it & 0b1100_0000 != 0b1000_0000).count()
+    }
+
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -59,6 +64,7 @@ mod tests {
         let secret = Secret::from(String::from("canary"));
         assert_eq!(format!("{secret:?}"), "[secret]");
         assert_eq!(secret.expose(), b"canary");
+        assert_eq!([secret.characters(), Secret::from("клю".to_owned()).characters()], [6, 3]);
         assert_eq!(secret.without_first(3).expose(), b"ary");
     }
 }

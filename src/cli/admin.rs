@@ -1,6 +1,7 @@
 //! `vultrino admin`: the administrator of the web pages.
 
 use clap::Subcommand;
+use serde_json::json;
 
 use crate::{
     base::secret::Secret,
@@ -25,13 +26,17 @@ enum Command {
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 struct SetPassword {
-    /// Another name for the administrator as well
+    /// New name of the administrator
     #[arg(long, value_name = "NAME")]
     username: Option<String>,
 
     /// Read the new password from standard input
     #[arg(long)]
     admin_password_stdin: bool,
+
+    /// Output as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -48,6 +53,9 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let opened = context.open()?;
     let password = new_password(args.admin_password_stdin, context)?;
     opened.change(|desk, caller| manage::admin::set(desk, caller, args.username.as_deref(), &password))?;
+    if args.json {
+        return context.output.json(&json!({ "success": true }));
+    }
     context.output.line("Changed the admin password")
 }
 

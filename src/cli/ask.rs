@@ -34,7 +34,7 @@ pub(crate) fn new_secret(output: &Output, question: &str) -> Result<Secret, Fail
         if *text == *typed(output, "Once more:")? {
             return Ok(Secret::from(std::mem::take(&mut *text)));
         }
-        output.note("These two differ; please try again.");
+        output.note("The passwords differ; please try again.");
     }
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn line(output: &Output, question: &str) -> Result<String, Failure> {
     }
 }
 
-/// Asks whether to go on. A program may answer through standard input; with no answer at all it must say it otherwise.
+/// Asks for confirmation. A program may answer through standard input; without an answer, `otherwise` says what to do.
 pub(crate) fn confirm(output: &Output, question: &str, otherwise: &str) -> Result<bool, Failure> {
     output.question(format_args!("{question} [y/N]"));
     let mut answer = String::new();
@@ -73,7 +73,7 @@ pub(crate) fn confirm(output: &Output, question: &str, otherwise: &str) -> Resul
         output.note("");
     }
     if read == 0 && !io::stdin().is_terminal() {
-        return Err(Failure::usage("nobody is there to answer", otherwise));
+        return Err(Failure::usage("cannot ask for confirmation: not a terminal", otherwise));
     }
     Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES"))
 }

@@ -5,7 +5,14 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use crate::{
     app::trail::expect_current,
     base::{clock::Clock, secret::Secret},
-    cli::{arguments::Arguments, ask, failure::Failure, logging, output::Output},
+    cli::{
+        arguments::Arguments,
+        ask,
+        failure::Failure,
+        logging,
+        output::Output,
+        password::{asked, checked},
+    },
     config::{Config, ConfigError, Environment, Flags, Loaded, Part, environment, load, logging::Level, password},
     manage::ManageError,
     store::{FileStore, StoreError},
@@ -33,8 +40,8 @@ pub(crate) struct Opened {
 }
 
 impl Context {
-    pub(crate) fn new(environment: Environment, arguments: &Arguments) -> Self {
-        let output = Output::new(environment.no_color);
+    pub(crate) fn new(environment: Environment, arguments: &Arguments, json: bool) -> Self {
+        let output = Output::new(environment.no_color, json);
         let has_password = environment.password.is_some() || environment.admin_password.is_some();
         if let Some(reason) = environment.exposed.as_ref().filter(|_| has_password) {
             output.warning(format_args!(
@@ -149,11 +156,11 @@ impl Context {
         password::is_provided(&self.environment)
     }
 
-    /// The password of a store that is about to be made.
-    pub(crate) fn new_password(&mut self) -> Result<Secret, Failure> {
+    /// The password of a store that is about to be made; with `force` it may be short.
+    pub(crate) fn new_password(&mut self, force: bool) -> Result<Secret, Failure> {
         match password::storage_password(&mut self.environment)? {
-            Some(password) => Ok(password),
-            None if ask::somebody_is_there() => ask::new_secret(&self.output, "Choose a storage password:"),
+            Some(password) => checked(password, force, &self.output),
+            None if ask::somebody_is_there() => asked("Choose a storage password:", force, &self.output),
             None => Err(no_password()),
         }
     }

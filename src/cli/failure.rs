@@ -1,6 +1,6 @@
 //! Why a command failed: the text, the way out of it, and the exit code, from one variant.
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{error::Error as _, io, path::PathBuf, process::ExitCode};
 
 use thiserror::Error;
 
@@ -12,6 +12,12 @@ use crate::{
     manage::ManageError,
     store::StoreError,
 };
+
+const GENERAL: u8 = 1;
+const ARGUMENTS: u8 = 2;
+const NOT_FOUND: u8 = 3;
+const DENIED: u8 = 4;
+const STORAGE: u8 = 5;
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -26,6 +32,12 @@ pub(crate) enum Failure {
     /// What was asked for is sound, but not what should happen now.
     #[error("{what}")]
     Refused { what: String, help: Option<String> },
+    /// The command looked for faults, and its result names those that it found.
+    #[error("{what}")]
+    Found { what: String, help: Option<String> },
+    /// Nothing has this name or id.
+    #[error("{what}")]
+    Unknown { what: String, help: String },
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -65,8 +77,8 @@ impl Failure {
     /// What to do about it, where the text does not say it already.
     pub(crate) fn help(&self) -> Option<String> {
         match self {
-            Self::Usage { help, .. } => Some(help.clone()),
-            Self::Refused { help, .. } => help.clone(),
+            Self::Usage { help, .. } | Self::Unknown { help, .. } => Some(help.clone()),
+            Self::Refused { help, .. } | Self::Found { help, .. } => help.clone(),
             Self::Config(it) => it.help(),
             Self::Request(RequestError::Refused {
                 refusal: Refusal::Unbound(alias) | Refusal::HostNotBound(alias),
@@ -91,37 +103,77 @@ impl Failure {
         }
     }
 
+    /// The word for programs (`--json`): that of the HTTP API where there is one, else one of the exit status.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Manage(it) if !matches!(it, ManageError::Store(_)) => it.code(),
+            Self::Request(RequestError::Refused { refusal, .. }) => refusal.code(),
+            Self::Config(_) => "invalid_configuration",
+            _ => match self.status() {
+                ARGUMENTS => "invalid_request",
+                NOT_FOUND => "not_found",
+                DENIED => "forbidden",
+                STORAGE => "storage_error",
+                _ => "failed",
+            },
+        }
+    }
+
+    /// All that a person reads, in one text: the causes behind a colon each, then the help.
+    pub(crate) fn message(&self) -> String {
+        let mut text = match self {
+            Self::Config(it) => it.place().map_or_else(|| it.to_string(), |place| format!("{place}: {it}")),
+            other => other.to_string(),
+        };
+        let mut cause = self.source();
+        while let Some(it) = cause {
+            text = format!("{text}: {it}");
+            cause = it.source();
+        }
+        match self.help() {
+            Some(help) => format!("{text}; {help}"),
+            None => text,
+        }
+    }
+
+    /// Whether standard output says it already.
+    pub(crate) fn is_told(&self) -> bool {
+        matches!(self, Self::Found { .. })
+    }
+
     /// Whoever read our output has had enough: no failure, as `vultrino list | head -1` shows.
     pub(crate) fn is_quiet(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
-        const GENERAL: u8 = 1;
-        const ARGUMENTS: u8 = 2;
-        const NOT_FOUND: u8 = 3;
-        const DENIED: u8 = 4;
-        const STORAGE: u8 = 5;
-        ExitCode::from(match self {
+        ExitCode::from(self.status())
+    }
+
+    fn status(&self) -> u8 {
+        match self {
             _ if self.is_quiet() => 0,
             Self::Usage { .. }
             | Self::Password(_)
             | Self::Manage(ManageError::Store(StoreError::EmptyPassword) | ManageError::Admin(_)) => ARGUMENTS,
             Self::Config(it) if it.is_about_storage() => STORAGE,
-            Self::NotFound(_) => NOT_FOUND,
+            Self::NotFound(_) | Self::Unknown { .. } => NOT_FOUND,
             Self::OnlyAKey | Self::Bench(BenchError::Refused { status: 401 | 403 | 407, .. }) => DENIED,
             Self::Manage(ManageError::Store(_)) | Self::App(AppError::Store(_) | AppError::Audit(_)) => STORAGE,
             Self::Manage(it) => match it.status() {
                 401 | 403 => DENIED,
+                404 => NOT_FOUND,
                 400 => ARGUMENTS,
                 _ => GENERAL,
             },
             Self::Request(RequestError::Refused { refusal, .. }) => match refusal.status() {
                 401 | 403 | 407 => DENIED,
+                404 => NOT_FOUND,
                 400..500 => ARGUMENTS,
                 _ => GENERAL,
             },
             Self::Refused { .. }
+            | Self::Found { .. }
             | Self::App(_)
             | Self::Request(_)
             | Self::Stage(_)
@@ -132,7 +184,7 @@ impl Failure {
             | Self::Input(_)
             | Self::Terminal(_)
             | Self::Output(_) => GENERAL,
-        })
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use serde_json::json;
+
 use crate::{
     base::secret::Secret,
     ca::{Root, to_pem},
@@ -32,37 +34,47 @@ use crate::{
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that a person types")]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Overwrite existing configuration and ask for the admin credentials again; stored credentials are kept
+    /// Set up again; the configuration and stored credentials are kept. Also accept a storage password of fewer than 8
+    /// characters
     #[arg(short, long)]
     force: bool,
 
-    /// Begin with an empty store; the old one is kept beside it
+    /// Replace the configuration with default settings; the old one is kept as a backup
+    #[arg(long)]
+    reset_config: bool,
+
+    /// Start with an empty store; the old one is kept as a backup
     #[arg(long, requires = "force")]
     wipe: bool,
 
-    /// Answer the question of --wipe with yes
+    /// Do not ask for confirmation of --wipe
     #[arg(long, requires = "wipe")]
     yes: bool,
 
-    /// Name of the administrator of the web UI [default: ask]
+    /// Name of the administrator of the web UI [default: admin, if a password is given]
     #[arg(long, value_name = "NAME")]
     admin_username: Option<String>,
 
     /// Read the administrator's password from standard input
     #[arg(long)]
     admin_password_stdin: bool,
+
+    /// Output as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   vultrino init
+  vultrino init --reset-config       when the configuration is beyond repair
 
   In a script, without questions:
-    export VULTRINO_PASSWORD=… VULTRINO_ADMIN_PASSWORD=…
-    vultrino init --admin-username admin
+    VULTRINO_PASSWORD_FILE=/run/secrets/vultrino vultrino init
 
-The storage password may also come from the file that VULTRINO_PASSWORD_FILE
-names, or from the systemd credential vultrino-password.";
+The storage password may also come from VULTRINO_PASSWORD, or from the systemd
+credential vultrino-password. An administrator is needed for the web UI only, and
+can be set later with `vultrino admin set-password`.";
 
 /// What there is before, and so what is to be done.
 struct Plan {
@@ -103,41 +115,42 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     // Every question comes before the first change.
     let access = match plan.store {
         StorePlan::Keep => Access::Open(Arc::new(context.unlock(&plan.config)?.0)),
-        StorePlan::Make | StorePlan::MakeAnew => Access::New(context.new_password()?),
+        StorePlan::Make | StorePlan::MakeAnew => Access::New(context.new_password(args.force)?),
     };
-    let username = admin_username(args.admin_username.as_deref(), context)?;
-    let admin_password = new_password(args.admin_password_stdin, context)?;
+    let admin = administrator(args, context)?;
     match access {
         Access::Open(store) => {
             write_config(&plan, context)?;
-            let opened = Opened { config: plan.config.clone(), store, clock: context.clock };
-            opened.change(|desk, caller| manage::admin::set(desk, caller, Some(&username), &admin_password))?;
+            if let Some((username, password)) = &admin {
+                let opened = Opened { config: plan.config.clone(), store, clock: context.clock };
+                opened.change(|desk, caller| manage::admin::set(desk, caller, Some(username), password))?;
+            }
         }
         Access::New(password) => {
             write_config(&plan, context)?;
-            make_store(&plan, &password, (&username, &admin_password), context)?;
+            make_store(&plan, &password, admin.as_ref(), context)?;
         }
     }
-    tell(&plan, context)
+    tell(&plan, args.json, context)
 }
 
 fn plan(args: &Args, context: &Context) -> Result<Plan, Failure> {
     let flags = context.flags(None);
     let file = load::file_to_write(&flags, &context.environment)?;
     let there = file.exists();
-    let config = if there { current(&file, args.force, context)? } else { None };
-    let write_config = !there || args.force;
+    let config = if there { current(&file, args.reset_config, context)? } else { None };
+    let write_config = !there || args.reset_config;
     let config = config.map_or_else(|| load::load_defaults(&file, &flags, &context.environment), Ok)?;
     let store = match FileStore::exists(&config.storage.path) {
         false => StorePlan::Make,
         true if args.wipe => StorePlan::MakeAnew,
-        true if args.force => StorePlan::Keep,
+        true if args.force || args.reset_config => StorePlan::Keep,
         true => {
             return Err(Failure::Refused {
                 what: format!("Vultrino is set up already: the store is {}", config.storage.path.display()),
                 help: Some(
-                    "`vultrino init --force` writes the configuration anew and sets the admin credentials; \
-                     what is stored is kept"
+                    "`vultrino add ALIAS` stores a credential. To start with an empty store: `vultrino init --force \
+                     --wipe`; to write the configuration with default settings: `vultrino init --reset-config`"
                         .to_owned(),
                 ),
             });
@@ -146,12 +159,12 @@ fn plan(args: &Args, context: &Context) -> Result<Plan, Failure> {
     Ok(Plan { file, config, write_config, store })
 }
 
-/// What is set now. With `--force` a file that cannot be read is no obstacle: it is about to be replaced.
-fn current(file: &Path, force: bool, context: &Context) -> Result<Option<Config>, Failure> {
+/// What is set now. A file that is about to be replaced need not be valid.
+fn current(file: &Path, reset: bool, context: &Context) -> Result<Option<Config>, Failure> {
     let flags = Flags { config: Some(file.to_owned()), bind: None };
     match load::load_part(Part::Listener, &flags, &context.environment) {
         Ok(loaded) => Ok(Some(loaded.config)),
-        Err(error @ ConfigError::Invalid(_)) if force => {
+        Err(error @ ConfigError::Invalid(_)) if reset => {
             context.output.warning(format_args!("the configuration was not valid ({error}); defaults take its place"));
             Ok(None)
         }
@@ -164,18 +177,15 @@ fn may_wipe(config: &Config, context: &Context) -> Result<bool, Failure> {
     ask::confirm(&context.output, &question, "add --yes to begin with an empty store")
 }
 
-fn admin_username(given: Option<&str>, context: &Context) -> Result<String, Failure> {
-    match given {
-        Some(it) => Ok(it.to_owned()),
-        None if ask::somebody_is_there() => {
-            let typed = ask::line(&context.output, "Enter admin username [admin]:")?;
-            Ok(if typed.is_empty() { "admin".to_owned() } else { typed })
-        }
-        None => Err(Failure::usage(
-            "the admin username is missing, and there is no terminal to ask on",
-            "give --admin-username NAME",
-        )),
+/// Name and password of the administrator, where anything says that there shall be one.
+fn administrator(args: &Args, context: &mut Context) -> Result<Option<(String, Secret)>, Failure> {
+    let is_wanted =
+        args.admin_username.is_some() || args.admin_password_stdin || context.environment.admin_password.is_some();
+    if !is_wanted {
+        return Ok(None);
     }
+    let username = args.admin_username.clone().unwrap_or_else(|| manage::admin::DEFAULT_NAME.to_owned());
+    Ok(Some((username, new_password(args.admin_password_stdin, context)?)))
 }
 
 fn write_config(plan: &Plan, context: &Context) -> Result<(), Failure> {
@@ -193,7 +203,7 @@ fn write_config(plan: &Plan, context: &Context) -> Result<(), Failure> {
 fn make_store(
     plan: &Plan,
     password: &Secret,
-    (admin_username, admin_password): (&str, &Secret),
+    admin: Option<&(String, Secret)>,
     context: &Context,
 ) -> Result<(), Failure> {
     let path = &plan.config.storage.path;
@@ -203,8 +213,7 @@ fn make_store(
         path,
         password,
         kdf: plan.config.storage.kdf,
-        admin_username,
-        admin_password,
+        admin: admin.map(|(name, password)| (name.as_str(), password)),
         ca_certificate: root.certificate_der,
         ca_pem: &ca_pem,
         ca_key: root.key_pkcs8,
@@ -228,14 +237,17 @@ fn make_store(
     }
 }
 
-fn tell(plan: &Plan, context: &Context) -> Result<(), Failure> {
+fn tell(plan: &Plan, json: bool, context: &Context) -> Result<(), Failure> {
     let store = &plan.config.storage.path;
-    let head = if plan.store == StorePlan::Keep { "Vultrino is set up anew." } else { "Vultrino is set up." };
+    if json {
+        let ca = certificate_path(store);
+        return context.output.json(&json!({ "config": plan.file, "store": store, "ca_certificate": ca }));
+    }
     let config = if plan.write_config { "Configuration:  " } else { "Configuration (kept):" };
     context.output.line(format_args!(
-        "{head}\n\n  {config} {}\n  Store:           {}\n  CA certificate:  {}\n\n\
-         Next:\n  vultrino add --alias github-api     store a credential; asks for the key\n  \
-         vultrino serve                      let programs use it on http://{}",
+        "Vultrino is set up.\n\n  {config} {}\n  Store:           {}\n  CA certificate:  {}\n\n\
+         Next:\n  vultrino add github-api     store a credential; asks for the key\n  \
+         vultrino serve              let programs use it on http://{}",
         plan.file.display(),
         store.display(),
         certificate_path(store).display(),

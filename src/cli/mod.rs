@@ -45,11 +45,13 @@ use failure::Failure;
 
 /// Does what the command line asks for.
 pub fn run(mut environment: Environment) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(std::mem::take(&mut environment.arguments)) {
+    let given = std::mem::take(&mut environment.arguments);
+    let json = given.iter().take_while(|it| *it != "--").any(|it| it == "--json");
+    let arguments = match Arguments::try_parse_from(given) {
         Ok(it) => it,
-        Err(answer) => return output::usage(&answer),
+        Err(answer) => return output::usage(&answer, json),
     };
-    let mut context = Context::new(environment, &arguments);
+    let mut context = Context::new(environment, &arguments, json);
     match dispatch(arguments.command, &mut context) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

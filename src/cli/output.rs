@@ -28,17 +28,24 @@ pub(crate) struct Output {
     framed: bool,
     colour: bool,
     colour_on_stderr: bool,
+    /// Whether a program reads standard output as JSON.
+    json: bool,
 }
 
-/// The answer to `--help`, `--version` and to arguments that cannot be read.
-pub(crate) fn usage(answer: &clap::Error) -> ExitCode {
-    // Nobody is left to be told that telling failed.
+/// The answer to `--help`, `--version` and to arguments that cannot be read. The latter is JSON as well where `json` says so.
+pub(crate) fn usage(answer: &clap::Error, json: bool) -> ExitCode {
+    // A closed standard error leaves nobody to report to.
     answer.print().unwrap_or(());
+    if json && answer.use_stderr() {
+        let text = answer.render().to_string();
+        let message = text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default();
+        Output::new(true, true).problem("invalid_request", message);
+    }
     ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2))
 }
 
 impl Output {
-    pub(crate) fn new(no_color: bool) -> Self {
+    pub(crate) fn new(no_color: bool, json: bool) -> Self {
         let framed = io::stdout().is_terminal();
         Self {
             results: io::stdout(),
@@ -46,6 +53,7 @@ impl Output {
             framed,
             colour: framed && !no_color,
             colour_on_stderr: io::stderr().is_terminal() && !no_color,
+            json,
         }
     }
 
@@ -157,6 +165,12 @@ impl Output {
         if failure.is_quiet() {
             return;
         }
+        if self.json && !failure.is_told() {
+            self.problem(failure.code(), &failure.message());
+            if self.framed {
+                return;
+            }
+        }
         if let Failure::Config(ConfigError::Invalid(invalid)) = failure
             && invalid.has_place()
         {
@@ -170,6 +184,12 @@ impl Output {
         }
         lines.extend(failure.help().map(|help| format!("  help: {help}")));
         self.note(lines.join("\n"));
+    }
+
+    /// The failure as the HTTP API writes it, where the result would be.
+    fn problem(&self, error: &str, message: &str) {
+        // A closed standard output leaves nobody to report to.
+        self.json(&serde_json::json!({ "error": error, "message": message })).unwrap_or(());
     }
 
     /// With the place in the file underlined.

@@ -3,17 +3,24 @@
 use std::sync::Arc;
 
 use clap::Subcommand;
+use serde_json::json;
 
 use crate::{
+    base::secret::Secret,
     cli::{
         ask,
         context::{Context, Opened},
         failure::Failure,
+        output::Output,
         secret::from_stdin,
     },
     config::Part,
     manage,
 };
+
+/// Characters of a storage password that need no `--force`.
+const SHORTEST: usize = 8;
+const TOO_SHORT: &str = "the storage password has fewer than 8 characters";
 
 /// Manage the storage password
 #[derive(Debug, clap::Args)]
@@ -34,6 +41,14 @@ struct Change {
     /// Read the new password from standard input
     #[arg(long)]
     new_password_stdin: bool,
+
+    /// Accept a password of fewer than 8 characters
+    #[arg(short, long)]
+    force: bool,
+
+    /// Output as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -41,8 +56,8 @@ Examples:
   vultrino password change
   pass show vultrino-new | vultrino password change --new-password-stdin
 
-The old password comes from VULTRINO_PASSWORD and its like, or is asked for.
-Backups of the store still open with the password of their time.";
+The old password comes from VULTRINO_PASSWORD or VULTRINO_PASSWORD_FILE, or is asked for.
+Older backups of the store still open with the old password.";
 
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let Command::Change(args) = &args.command;
@@ -56,11 +71,39 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     // Who does not have the old one need not think of a new one.
     let (store, old) = context.unlock(&config)?;
     let new = if args.new_password_stdin {
-        from_stdin("--new-password-stdin")?
+        checked(from_stdin("--new-password-stdin")?, args.force, &context.output)?
     } else {
-        ask::new_secret(&context.output, "Choose a new storage password:")?
+        asked("Choose a new storage password:", args.force, &context.output)?
     };
     let opened = Opened { config, store: Arc::new(store), clock: context.clock };
     opened.change(|desk, caller| manage::password::change(desk, caller, &old, &new))?;
+    if args.json {
+        return context.output.json(&json!({ "success": true }));
+    }
     context.output.line("Changed the storage password")
+}
+
+/// Asks for a password to be, until it is long enough; with `force` any will do.
+pub(crate) fn asked(question: &str, force: bool, output: &Output) -> Result<Secret, Failure> {
+    loop {
+        let password = ask::new_secret(output, question)?;
+        if force || password.characters() >= SHORTEST {
+            return checked(password, force, output);
+        }
+        output.note(format_args!("{TOO_SHORT}; please choose a longer one."));
+    }
+}
+
+/// A password to be that nobody can be asked about.
+///
+/// # Errors
+/// It is short, and `force` does not say that it is meant.
+pub(crate) fn checked(password: Secret, force: bool, output: &Output) -> Result<Secret, Failure> {
+    if password.characters() < SHORTEST {
+        if !force {
+            return Err(Failure::usage(TOO_SHORT, "choose a longer one, or add --force"));
+        }
+        output.warning(format_args!("{TOO_SHORT}: whoever gets a copy of the store can try all of them"));
+    }
+    Ok(password)
 }

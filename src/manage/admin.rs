@@ -2,7 +2,7 @@
 
 use crate::{
     base::secret::Secret,
-    identity::{Admin, AdminError, Permission},
+    identity::{Admin, Permission},
     manage::{
         Caller, Desk, ManageError,
         desk::{About, Deed},
@@ -12,14 +12,14 @@ use crate::{
 
 const SET: Deed<'_> = Deed { action: "admin_set", needs: Permission::Admin, about: About::Other };
 
-/// Sets the administrator's password, and the name too where one is given.
-///
-/// # Errors
-/// [`AdminError::Name`] also where there is no administrator whose name could stay: such a store was never set up whole.
+/// The name of an administrator that nobody has named.
+pub const DEFAULT_NAME: &str = "admin";
+
+/// Sets the administrator's password, and the name where one is given. The first administrator is [`DEFAULT_NAME`] without.
 pub fn set(desk: &Desk, caller: &Caller<'_>, username: Option<&str>, password: &Secret) -> Result<(), ManageError> {
     desk.change(caller, &SET, |case| {
         let current = case.records.admin.as_ref().map(|it| it.facts.username.as_str());
-        let username = username.or(current).ok_or(AdminError::Name)?;
+        let username = username.or(current).unwrap_or(DEFAULT_NAME);
         Ok((vec![Change::PutAdmin(Admin::new(username, password, desk.clock.now())?)], ()))
     })
 }

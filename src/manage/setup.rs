@@ -29,10 +29,8 @@ pub struct Setup<'a> {
     pub password: &'a Secret,
     /// What opening costs.
     pub kdf: KdfParams,
-    /// Who may enter the web pages.
-    pub admin_username: &'a str,
-    /// With which password.
-    pub admin_password: &'a Secret,
+    /// Name and password of who may enter the web pages; may be set later.
+    pub admin: Option<(&'a str, &'a Secret)>,
     /// The certificate authority, DER.
     pub ca_certificate: Vec<u8>,
     /// The same as PEM text.
@@ -41,14 +39,15 @@ pub struct Setup<'a> {
     pub ca_key: Secret,
 }
 
-/// Makes a store with its administrator and certificate authority, and puts `ca.pem` beside it.
+/// Makes a store with its certificate authority, and an administrator if one is named, and puts `ca.pem` beside it.
 ///
 /// # Errors
 /// [`StoreError::Exists`] if there is one; it stays as it is.
 pub fn initialise(clock: Clock, setup: Setup<'_>) -> Result<FileStore, ManageError> {
-    let admin = Admin::new(setup.admin_username, setup.admin_password, clock.now())?;
     let certificate = CaCertificate { der: setup.ca_certificate };
-    let first = vec![Change::PutAdmin(admin), Change::PutCa { certificate, key: setup.ca_key }];
+    let admin = setup.admin.map(|(username, password)| Admin::new(username, password, clock.now())).transpose()?;
+    let ca = Change::PutCa { certificate, key: setup.ca_key };
+    let first = admin.map(Change::PutAdmin).into_iter().chain([ca]).collect();
     let store = FileStore::create(setup.path, setup.password, setup.kdf, first)?;
     publish_certificate(store.path(), setup.ca_pem)?;
     Ok(store)

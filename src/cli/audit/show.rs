@@ -42,9 +42,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let log = &config.logging.audit_file;
     let filter = Filter { text: Some(args.id.clone()), ..Filter::default() };
     let found = page(log, &filter, None, 1).map_err(unreadable(log))?.events.pop();
-    let event = found.ok_or_else(|| Failure::Refused {
+    let event = found.ok_or_else(|| Failure::Unknown {
         what: format!("no record has{}", args.id.trim_end()),
-        help: Some(format!("it may be in a compressed file; {} and what was rotated was read", log.display())),
+        help: format!("it may be in a compressed file; {} and what was rotated was read", log.display()),
     })?;
     if args.json { context.output.json(&event) } else { tell(&event, context) }
 }

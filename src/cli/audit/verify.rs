@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Begin with this record: what is older is known to be broken, or was taken away on purpose
+    /// First record to verify, if older ones are known to be broken or were removed on purpose
     #[arg(long, value_name = "SEQ", default_value_t = 0, hide_default_value = true)]
     from: u64,
 
@@ -36,9 +36,8 @@ Examples:
   vultrino audit verify
   vultrino audit verify --json | jq .ok
 
-It needs the storage password: the key of the chain and the end that the store
-remembers are in the store. It exits with 1 if a record is not as it was
-written, and says which one is the first.";
+It needs the storage password: the store holds the key of the chain and the position
+of its end. It exits with 1 if a record is not as it was written, and names the first.";
 
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let Opened { config, store, .. } = context.open()?;
@@ -61,7 +60,7 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
             if args.json {
                 context.output.json(&found(&finding))?;
             }
-            Err(Failure::Refused { what: sentence(&finding), help: Some(help(&finding)) })
+            Err(Failure::Found { what: sentence(&finding), help: Some(help(&finding)) })
         }
     }
 }

@@ -52,7 +52,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     match concerns.len() {
         0 => Ok(()),
-        1 => Err(Failure::Refused { what: "1 thing to look at again".to_owned(), help: None }),
-        many => Err(Failure::Refused { what: format!("{many} things to look at again"), help: None }),
+        1 => Err(Failure::Found { what: "1 warning".to_owned(), help: None }),
+        many => Err(Failure::Found { what: format!("{many} warnings"), help: None }),
     }
 }

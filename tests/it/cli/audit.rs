@@ -84,7 +84,7 @@ fn one_record_is_shown_by_its_id_or_number() {
     let record: Value = serde_json::from_str(&ask(&home, &["show", "4", "--json"]).ok().out).unwrap();
     let id = record["id"].as_str().unwrap();
     assert_eq!(ask(&home, &["show", id]).ok().out, shown);
-    ask(&home, &["show", "99"]).fails_with(1).says("no record has seq=99");
+    ask(&home, &["show", "99"]).fails_with(3).says("no record has seq=99");
     ask(&home, &["show", "xyz"]).fails_with(2);
 }
 

@@ -1,8 +1,8 @@
 //! `vultrino init`: what it makes, what it never takes away, and what it needs to be told.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, io::Write as _, path::Path, process::Command};
 
-use crate::cli::home::{BINARY, CHEAP, Home, PASSWORD, Ran, mode};
+use crate::cli::home::{BINARY, CHEAP, Home, PASSWORD, Ran, mode, piped};
 
 /// The backups of `file`.
 fn kept(file: &Path) -> Vec<String> {
@@ -52,7 +52,7 @@ fn the_written_configuration_works_and_names_the_store() {
 fn a_second_init_refuses_and_changes_nothing() {
     let home = Home::set_up();
     let before = fs::read(home.store()).unwrap();
-    home.init(&[]).fails_with(1).says("set up already").says("init --force");
+    home.init(&[]).fails_with(1).says("set up already").says("init --reset-config");
     assert_eq!(fs::read(home.store()).unwrap(), before);
 }
 
@@ -65,11 +65,24 @@ fn a_configuration_without_a_store_is_kept() {
 }
 
 #[test]
-fn force_writes_the_configuration_anew_and_keeps_what_is_stored() {
+fn force_keeps_the_configuration_and_what_is_stored() {
     let home = Home::set_up();
     home.add("github", &[]).ok();
     let config = home.path(".config/vultrino/config.toml");
-    home.init(&["--force"]).ok().says("The old configuration is kept as");
+    let server = format!("{CHEAP}[server]\nmode = \"server\"\n");
+    fs::write(&config, &server).unwrap();
+    let ran = home.init(&["--force"]).ok();
+    assert!(ran.out.contains("Configuration (kept)"), "{}", ran.out);
+    assert_eq!((fs::read_to_string(&config).unwrap(), kept(&config)), (server, vec![]));
+    assert_eq!(home.json(&["list", "--json"])[0]["alias"], "github");
+}
+
+#[test]
+fn a_configuration_is_reset_where_that_is_asked_for() {
+    let home = Home::set_up();
+    home.add("github", &[]).ok();
+    let config = home.path(".config/vultrino/config.toml");
+    home.run(&["init", "--reset-config"]).ok().says("The old configuration is kept as");
     assert_ne!(fs::read_to_string(&config).unwrap(), CHEAP);
     let old = &kept(&config)[..];
     assert_eq!(old.len(), 1);
@@ -78,12 +91,46 @@ fn force_writes_the_configuration_anew_and_keeps_what_is_stored() {
 }
 
 #[test]
-fn force_repairs_a_configuration_that_cannot_be_read() {
+fn only_a_reset_replaces_a_configuration_that_cannot_be_read() {
     let home = Home::set_up();
     home.write(".config/vultrino/config.toml", "[server\n");
     home.init(&[]).fails_with(1).says("this is not TOML");
-    home.init(&["--force"]).ok().says("was not valid");
+    home.init(&["--force"]).fails_with(1).says("this is not TOML");
+    home.init(&["--reset-config"]).ok().says("was not valid");
     home.run(&["list"]).ok();
+}
+
+#[test]
+fn no_administrator_is_asked_for_and_the_first_may_come_later() {
+    let home = Home::configured();
+    let ran = home.run(&["init"]).ok();
+    assert!(!ran.out.contains("admin") && !ran.err.contains("admin"), "{ran:?}");
+    Ran::of(home.command(&["admin", "set-password"]).env("VULTRINO_ADMIN_PASSWORD", "later")).ok();
+}
+
+#[test]
+fn a_short_storage_password_is_refused_unless_it_is_meant() {
+    let home = Home::configured();
+    let init = |password: &str, more: &[&str]| {
+        let mut command = home.command(&[&["init"], more].concat());
+        Ran::of(command.env("VULTRINO_PASSWORD", password))
+    };
+    for short in ["1", "1234567", "ключ-ко"] {
+        init(short, &[]).fails_with(2).says("fewer than 8 characters").says("--force");
+        assert!(!home.store().exists());
+    }
+    init("1234567", &["--force"]).ok().says("warning: the storage password has fewer than 8 characters");
+    let change = |input: &str, more: &[&str]| {
+        let arguments = [&["password", "change", "--new-password-stdin"], more].concat();
+        let mut command = home.command(&arguments);
+        let mut child = piped(command.env("VULTRINO_PASSWORD", "1234567")).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        Ran::from(child.wait_with_output().unwrap())
+    };
+    change("7654321", &[]).fails_with(2).says("fewer than 8 characters");
+    change("7654321", &["--force"]).ok().says("warning:");
+    Ran::of(home.command(&["list"]).env("VULTRINO_PASSWORD", "7654321")).ok();
+    Ran::of(home.command(&["list"]).env("VULTRINO_PASSWORD", "1234567")).fails_with(5);
 }
 
 #[test]
@@ -120,7 +167,6 @@ fn what_is_missing_without_a_terminal_is_named() {
     let home = Home::configured();
     let mut command = home.command(&["init"]);
     Ran::of(command.env_remove("VULTRINO_PASSWORD")).fails_with(2).says("VULTRINO_PASSWORD");
-    home.run(&["init"]).fails_with(2).says("--admin-username");
     let ran = home.run(&["init", "--admin-username", "ada"]).fails_with(2);
     ran.says("VULTRINO_ADMIN_PASSWORD").says("--admin-password-stdin");
     assert!(!home.store().exists());

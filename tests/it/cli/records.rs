@@ -39,11 +39,11 @@ fn every_change_is_recorded_once() {
     home.run(&["role", "create", "CI", "-p", "read"]).fails_with(1);
     home.run(&["key", "create", "k", "-r", "ci"]).ok();
     home.run(&["role", "delete", "ci"]).ok();
-    home.run(&["key", "revoke", "vk_none"]).fails_with(1);
+    home.run(&["key", "revoke", "vk_none"]).fails_with(3);
     home.run(&["role", "list"]).ok();
     home.run(&["key", "list"]).ok();
     home.run_with_input(&["admin", "set-password", "--admin-password-stdin"], "another").ok();
-    home.run_with_input(&["password", "change", "--new-password-stdin"], "another").ok();
+    home.run_with_input(&["password", "change", "--new-password-stdin"], "another one").ok();
     let expected = [
         ["credential_add", "github", "ok"],
         ["credential_add", "github", "denied"],

@@ -85,13 +85,12 @@ fn init_asks_for_what_it_needs_and_shows_no_password() {
     let mut terminal = Terminal::run(&home, "vultrino init");
     terminal.answer_hidden("Choose a storage password:", "canary-1").answer_hidden("Once more:", "canary-2");
     terminal.answer_hidden("differ; please try again.", "");
-    terminal.answer_hidden("Nothing was typed; please try again.", PASSWORD).answer_hidden("Once more:", PASSWORD);
-    terminal.answer("Enter admin username [admin]:", "");
-    terminal.answer_hidden("Enter admin password:", "canary-3").answer_hidden("Once more:", "canary-3");
+    terminal.answer_hidden("Nothing was typed; please try again.", "canary").answer_hidden("Once more:", "canary");
+    terminal.answer_hidden("please choose a longer one.", PASSWORD).answer_hidden("Once more:", PASSWORD);
     let (shown, code) = terminal.end();
     assert_eq!(code, 0, "{shown}");
     assert!(shown.contains("Vultrino is set up."), "{shown}");
-    assert!(!shown.contains(PASSWORD) && !shown.contains("canary"), "{shown}");
+    assert!(!shown.contains(PASSWORD) && !shown.contains("canary") && !shown.contains("admin"), "{shown}");
     home.run(&["list"]).ok();
 }
 
