@@ -26,5 +26,6 @@ pub mod upkeep;
 
 pub use error::AppError;
 pub use harden::harden;
+pub use parts::check;
 pub use serve::{Server, open_ca};
 pub use trail::Rollback;

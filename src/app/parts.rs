@@ -35,6 +35,14 @@ pub struct Parts {
     memory: Memory,
 }
 
+/// Reads the files that a start would read, besides those of the configuration itself and of the store.
+///
+/// # Errors
+/// A `ca_file` that cannot be read.
+pub fn check(config: &Config) -> Result<(), AppError> {
+    Ok(tls::client_config(config.upstream.ca_file.as_deref()).map(drop)?)
+}
+
 impl Parts {
     /// Compiles one revision of the store. `own` is where Vultrino itself listens.
     ///

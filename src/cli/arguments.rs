@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::cli::{
-    add, admin, audit, bench, bind, ca, completions, delete, demo, get, init, key, list, mcp, password, policy,
+    add, admin, audit, bench, bind, ca, completions, config, delete, demo, get, init, key, list, mcp, password, policy,
     request, role, serve, unbind,
 };
 
@@ -41,7 +41,7 @@ Environment:
 
 Exit codes:
   0 success              1 general error        2 invalid arguments
-  3 credential not found 4 permission denied    5 storage error";
+  3 not found            4 permission denied    5 storage error";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -65,6 +65,7 @@ pub(crate) enum Command {
     Policy(policy::Args),
     Ca(ca::Args),
     Audit(audit::Args),
+    Config(config::Args),
     Admin(admin::Args),
     Password(password::Args),
     Completions(completions::Args),

@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::Subcommand;
+use serde_json::json;
 
 use crate::{
     app,
@@ -34,12 +35,20 @@ enum Command {
 /// Print the CA certificate (PEM)
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXPORT_EXAMPLES)]
-struct Export {}
+struct Export {
+    /// Output as JSON
+    #[arg(long)]
+    json: bool,
+}
 
-/// Print where the CA certificate lies
+/// Print the path of the CA certificate
 #[derive(Debug, clap::Args)]
 #[command(after_help = PATH_EXAMPLES)]
-struct Path {}
+struct Path {
+    /// Output as JSON
+    #[arg(long)]
+    json: bool,
+}
 
 const EXPORT_EXAMPLES: &str = "\
 Examples:
@@ -53,17 +62,20 @@ Examples:
   curl --proxy http://127.0.0.1:7878 --cacert \"$(vultrino ca path)\" https://api.github.com/user
   export NODE_EXTRA_CA_CERTS=\"$(vultrino ca path)\"
 
-Where VULTRINO_PASSWORD or its like is set, the file is first compared with the
-store, and replaced with a warning if it differs. Without, nothing is asked, and a
-file that another user could change is refused.";
+If VULTRINO_PASSWORD or VULTRINO_PASSWORD_FILE is set, the file is compared with the
+store, and replaced with a warning if it differs. Otherwise no password is asked for,
+and a file that another user could change is refused.";
 
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     match args.command {
-        Command::Export(Export {}) => {
+        Command::Export(Export { json }) => {
             let pem = restored(&context.open()?, context)?;
+            if json {
+                return context.output.json(&json!({ "certificate": pem }));
+            }
             context.output.raw(pem.as_bytes())
         }
-        Command::Path(Path {}) => {
+        Command::Path(Path { json }) => {
             let config = context.load(Part::Store)?;
             let path = certificate(&config);
             // It is asked for by every client that is started: nobody types the password for that.
@@ -72,6 +84,9 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
             }
             let opened = open_own(OpenOptions::new().read(true), &path);
             opened.map_err(|source| Failure::File { action: "trust", path: path.clone(), source })?;
+            if json {
+                return context.output.json(&json!({ "path": path }));
+            }
             context.output.line(path.display())
         }
     }

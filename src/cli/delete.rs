@@ -1,7 +1,7 @@
 //! `vultrino delete`: removes a credential, after asking.
 
 use crate::{
-    cli::{ask, context::Context, failure::Failure},
+    cli::{ask, context::Context, failure::Failure, show::Shown},
     identity::Principal,
     manage::credentials,
 };
@@ -10,18 +10,22 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Which credential
+    /// Alias of the credential
     alias: String,
 
     /// Skip confirmation prompt
     #[arg(short, long)]
     force: bool,
+
+    /// Output as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   vultrino delete old-api-key
-  vultrino delete old-api-key --force      in a script: without a question";
+  vultrino delete old-api-key --force      in a script: do not ask";
 
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let opened = context.open()?;
@@ -33,6 +37,9 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
             return Err(Failure::Refused { what: format!("'{alias}' was kept"), help: None });
         }
     }
-    opened.change(|desk, caller| credentials::delete(desk, caller, alias))?;
+    let deleted = opened.change(|desk, caller| credentials::delete(desk, caller, alias))?;
+    if args.json {
+        return context.output.json(&Shown::from(&deleted));
+    }
     context.output.line(format_args!("Deleted credential: {alias}"))
 }

@@ -12,6 +12,7 @@ mod bench;
 mod bind;
 mod ca;
 mod completions;
+mod config;
 mod context;
 mod delete;
 mod demo;
@@ -81,6 +82,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<(), Failure> {
         Command::Audit(it) => audit::run(&it, context),
         Command::Admin(it) => admin::run(&it, context),
         Command::Policy(it) => policy::run(&it, context),
+        Command::Config(it) => config::run(&it, context),
         Command::Password(it) => password::run(&it, context),
         Command::Completions(it) => completions::run(&it, context),
     }

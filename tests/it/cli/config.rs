@@ -100,7 +100,7 @@ fn whatever_is_wrong_in_a_file_is_underlined_and_explained() {
     let home = Home::empty();
     for (text, code, expected) in REFUSED {
         home.write("config.toml", text);
-        let ran = home.run(&["--config", "config.toml", "list"]);
+        let ran = home.run(&["--config", "config.toml", "config", "check"]);
         assert_eq!(ran.code, *code, "{text}\n{ran:#?}");
         let unwrapped = ran.err.replace("\n  │ ", " ");
         for part in *expected {
@@ -128,7 +128,7 @@ fn the_password_of_a_proxy_is_in_no_error() {
         "upstream.proxy = http://u:xyzzy42@p:1",
     ] {
         home.write("config.toml", text);
-        let ran = home.run(&["--config", "config.toml", "list"]);
+        let ran = home.run(&["--config", "config.toml", "config", "check"]);
         assert_eq!(ran.code, 1, "{text}\n{ran:#?}");
         assert!(!ran.err.contains("xyz") && !ran.err.contains("zy42"), "{text}\n{}", ran.err);
     }
@@ -179,6 +179,8 @@ auth_failures = 10
 fn the_documented_file_is_accepted() {
     let home = Home::empty();
     home.write("config.toml", DOCUMENTED);
+    let checked = home.run(&["--config", "config.toml", "config", "check"]).ok().out;
+    assert_eq!(checked, format!("{} is valid, with no policies\n", home.path("config.toml").display()));
     let missing = home.run(&["--config", "config.toml", "list"]).fails_with(5);
     missing.says("there is no credential store at").says(home.store().to_str().unwrap());
 }
@@ -193,7 +195,7 @@ fn the_value_of_an_unknown_key_is_not_repeated() {
         "[proxy]\ninject_headers = { \"X-Token\" = \"canary\" }\n[server]\nbnd = 1",
     ] {
         home.write("config.toml", text);
-        let ran = home.run(&["--config", "config.toml", "list"]).fails_with(1);
+        let ran = home.run(&["--config", "config.toml", "config", "check"]).fails_with(1);
         assert!(!ran.err.contains("canary"), "{}", ran.err);
     }
 }
@@ -278,4 +280,67 @@ fn the_log_goes_to_stderr_and_rust_log_wins_over_the_file() {
     home.run(&["list", "-v"]).ok().says("configuration read");
     Ran::of(home.command(&["list"]).env("RUST_LOG", "vultrino=debug")).ok().says("configuration read");
     Ran::of(home.command(&["list"]).env("RUST_LOG", "vultrino=nonsense")).ok().says("RUST_LOG is not understood");
+}
+
+#[test]
+fn a_command_reads_only_the_sections_that_it_needs() {
+    let home = Home::set_up();
+    home.add("github", &[]).ok();
+    home.run(&["role", "create", "ci", "-p", "execute"]).ok();
+    home.run(&["key", "create", "k", "-r", "ci"]).ok();
+    home.write("policies/bad.toml", "[[policies]]\nname = 5\n");
+    let broken = "[policy]\ninclude = [\"~/policies/*.toml\"]\n[server]\ntimeout = 0\n[limits]\nidle = 5\n";
+    home.write(".config/vultrino/config.toml", &format!("{CHEAP}{broken}"));
+    for command in [
+        &["list"][..],
+        &["get", "github"],
+        &["bind", "github", "api.github.com"],
+        &["ca", "path"],
+        &["ca", "export"],
+        &["role", "list"],
+        &["key", "revoke", "vk_"],
+        &["audit", "tail"],
+        &["audit", "verify"],
+    ] {
+        let ran = home.run(command);
+        assert!(!ran.err.contains("not valid") && !ran.err.contains("config.toml"), "{command:?} {ran:#?}");
+    }
+    for command in [&["serve"][..], &["request", "github", "https://api.github.com/"], &["policy", "lint"], &["mcp"]] {
+        home.run(command).fails_with(1).says("config.toml");
+    }
+    // Neither what no section has, nor what it needs itself, goes unseen.
+    home.write(".config/vultrino/config.toml", "[storag.file]\npath = \"elsewhere\"\n");
+    home.run(&["list"]).fails_with(1).says("did you mean `storage`?");
+    home.write(".config/vultrino/config.toml", "[storage.file]\npfad = \"elsewhere\"\n");
+    home.run(&["key", "list"]).fails_with(1).says("storage.file.pfad");
+}
+
+#[test]
+fn the_configuration_is_checked_whole_and_without_a_password() {
+    let home = Home::empty();
+    let check = |more: &[&str]| {
+        let mut command = home.command(&[&["config", "check"], more].concat());
+        Ran::of(command.env_remove("VULTRINO_PASSWORD"))
+    };
+    assert!(check(&[]).ok().out.contains("no configuration file"));
+    assert_eq!(check(&["--json"]).ok().out.replace([' ', '\n'], ""), r#"{"file":null,"policies":0}"#);
+    let policy = "[[policies]]\nname = \"p\"\ncredential_pattern = \"*\"\nrules = []\n";
+    let file = home.write(".config/vultrino/config.toml", policy);
+    assert_eq!(check(&[]).ok().out, format!("{} is valid, with 1 policy\n", file.display()));
+    for (text, code, said) in [
+        ("[limits]\nidle = 5\n", 1, "unknown key `limits.idle`"),
+        ("[policy]\ninclude = [\"missing/*.toml\"]\n", 1, "does not exist"),
+        ("[upstream]\nca_file = \"missing.pem\"\n", 1, "missing.pem"),
+        ("[storage]\nbackend = \"vault\"\n", 5, "not built yet"),
+    ] {
+        home.write(".config/vultrino/config.toml", text);
+        check(&[]).fails_with(code).says(said);
+        let answer: serde_json::Value = serde_json::from_str(&check(&["--json"]).fails_with(code).out).unwrap();
+        assert!(answer["message"].as_str().unwrap().contains(said), "{answer}");
+    }
+    home.write(".config/vultrino/config.toml", "[limits]\nidle = 5\n");
+    let answer: serde_json::Value = serde_json::from_str(&check(&["--json"]).out).unwrap();
+    assert_eq!(answer["error"], "invalid_configuration");
+    let place = format!("{}:2:1: unknown key", file.display());
+    assert!(answer["message"].as_str().unwrap().starts_with(&place), "{answer}");
 }
