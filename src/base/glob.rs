@@ -37,7 +37,7 @@ pub enum GlobError {
     #[error("`**` means no more than `*`; write one")]
     DoubleStar,
     /// Braces that do not close, or hold nothing.
-    #[error("braces hold alternatives that are not empty, and close: `{{a,b}}`")]
+    #[error("braces hold alternatives, of which one may be empty, and close: `{{a,b}}`, `{{,/*}}`")]
     Braces,
 }
 
@@ -72,6 +72,9 @@ impl FromStr for Glob {
             return Err(GlobError::Character);
         }
         let alternatives = expand(&text.to_ascii_lowercase())?;
+        if alternatives.iter().any(String::is_empty) {
+            return Err(GlobError::Empty);
+        }
         if alternatives.iter().any(|it| it.contains("**")) {
             return Err(GlobError::DoubleStar);
         }
@@ -111,7 +114,7 @@ impl fmt::Debug for Glob {
 /// The texts that a pattern with braces stands for; braces may stand in braces.
 ///
 /// # Errors
-/// Braces that do not close or hold an empty alternative, and more than can be meant.
+/// Braces that do not close or hold empty alternatives alone, and more than can be meant.
 pub fn expand(pattern: &str) -> Result<Vec<String>, GlobError> {
     if pattern.len() > LONGEST {
         return Err(GlobError::TooLong);
@@ -200,7 +203,7 @@ fn parts(inner: &str) -> Result<Vec<&str>, GlobError> {
         }
     }
     parts.push(&inner[begin..]);
-    if parts.iter().any(|it| it.is_empty()) { Err(GlobError::Braces) } else { Ok(parts) }
+    if parts.iter().all(|it| it.is_empty()) { Err(GlobError::Braces) } else { Ok(parts) }
 }
 
 #[cfg(test)]
@@ -228,6 +231,9 @@ mod tests {
             ("{github,gitlab}-{a,b*}", "gitlab-bcd", true),
             ("{github,gitlab}-{a,b*}", "gitlab-c", false),
             ("x{a,b{c,d}}", "xbd", true),
+            ("github{,-api}", "github", true),
+            ("github{,-api}", "github-api", true),
+            ("github{,-api}", "github-", false),
             ("github-api", "github-api", true),
             ("github-api", "github-api2", false),
         ] {
@@ -263,7 +269,8 @@ mod tests {
             ("**", GlobError::DoubleStar),
             ("a{*,b}*", GlobError::DoubleStar),
             ("{}", GlobError::Braces),
-            ("{a,}", GlobError::Braces),
+            ("{,}", GlobError::Braces),
+            ("{a,}", GlobError::Empty),
             ("{a", GlobError::Braces),
             ("a}", GlobError::Braces),
             ("{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}", GlobError::TooLong),

@@ -1,4 +1,4 @@
-//! `vultrino policy lint`: what in the policies is hardly meant.
+//! `vultrino policy lint`: likely mistakes in policies.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::{
     policy,
 };
 
-/// Look for rules that are hardly meant; exit code 1 if there are any
+/// Find likely mistakes in policies; exit code 1 if there are any
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -22,13 +22,12 @@ pub(crate) struct Args {
 }
 
 const EXAMPLES: &str = "\
-It tells:
-  shadowed         a rule that never decides: an earlier one does wherever it matches
-  no_host          a rule that allows requests to any host
-  never_matches    windows that leave no time
-  not_first_match  a policy that does not say how it is evaluated, and for which it matters
-  star_in_host     a pattern such as https://api.example.com*
-  always_denies    a rate with action = \"deny\"
+Warnings:
+  shadowed       a rule that never decides: an earlier one does wherever it matches
+  no_host        a rule that allows requests to any host, in a policy that names hosts
+  never_matches  windows that leave no time
+  star_in_host   a pattern such as https://api.example.com*
+  always_denies  a rate with action = \"deny\"
 
 Examples:
   vultrino policy lint

@@ -1,4 +1,4 @@
-//! What in a policy is hardly meant. Every concern that claims something about requests shows one.
+//! Likely mistakes in policies.
 
 mod compare;
 mod probe;
@@ -14,7 +14,7 @@ use crate::policy::{
     set::{Policy, PolicySet},
 };
 
-/// Something to look at again.
+/// A likely mistake.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 pub struct Concern {
     /// The name of the policy.
@@ -33,12 +33,10 @@ pub struct Concern {
 pub enum Kind {
     /// An earlier rule decides wherever this one matches.
     Shadowed,
-    /// It allows, and does not say where.
+    /// It allows requests to any host, in a policy that names hosts.
     NoHost,
     /// Its windows leave no time.
     NeverMatches,
-    /// Whoever reads "the first matching rule decides" expects something else.
-    NotFirstMatch,
     /// A pattern ends in `*` where the host is not over yet.
     StarInHost,
     /// It denies every request.
@@ -81,7 +79,6 @@ impl Kind {
             Self::Shadowed => "shadowed",
             Self::NoHost => "no_host",
             Self::NeverMatches => "never_matches",
-            Self::NotFirstMatch => "not_first_match",
             Self::StarInHost => "star_in_host",
             Self::AlwaysDenies => "always_denies",
         }

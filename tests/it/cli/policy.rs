@@ -93,8 +93,11 @@ fn lint_fails_where_something_is_hardly_meant() {
     home.write(CONFIG, READ_ONLY);
     assert_eq!(home.run(&["policy", "lint"]).ok().out, "");
     home.write(CONFIG, &READ_ONLY.replace("evaluation = \"per_dimension\"\n", ""));
-    let ran = home.run(&["policy", "lint"]).fails_with(1);
-    assert!(ran.out.contains("not_first_match: policy \"github-readonly\", rule 2"), "{ran:#?}");
+    assert_eq!(home.run(&["policy", "lint"]).ok().out, "", "the default need not be written down");
+    let open = READ_ONLY.replace("default_action = \"deny\"", "default_action = \"allow\"");
+    home.write(CONFIG, &open);
+    let ran = home.run(&["policy", "lint"]).fails_with(1).says("error: 1 warning");
+    assert!(ran.out.starts_with("no_host: policy \"github-readonly\": default_action allows"), "{ran:#?}");
     let odd = r#"[[policies]]
 name = "odd"
 credential_pattern = "*"
@@ -113,6 +116,16 @@ rules = [
 name = "anywhere"
 credential_pattern = "*"
 default_action = "allow"
+[[policies]]
+name = "all-but-one-host"
+credential_pattern = "*"
+default_action = "allow"
+rules = [{ condition = { url_match = "https://admin.example.com/*" }, action = "deny" }]
+[[policies]]
+name = "one-host"
+credential_pattern = "*"
+default_action = "allow"
+rules = [{ condition = { url_match = "https://api.example.com{,/*}" }, action = "allow" }]
 "#;
     let file = home.write("odd.toml", odd);
     let ran = home.run(&["policy", "lint", file.to_str().unwrap(), "--json"]).fails_with(1);
