@@ -10,15 +10,20 @@ use crate::{
         bench::{Load, Plan, Row, Way},
     },
     base::{host::Scheme, secret::Secret, target::Target},
-    cli::{ask, ca, context::Context, failure::Failure, output::Output},
+    cli::{
+        ask, ca,
+        context::Context,
+        failure::Failure,
+        output::{Look, Output},
+    },
     config::{Config, Part, environment, server::parse_bind},
 };
 
-/// Requests a row with --url, unless told otherwise: they are somebody's.
+/// Requests per row with --url. Kept low because they hit a real service.
 const POLITE: u32 = 100;
-/// Connections at once with --url, unless told otherwise.
+/// Connections per row with --url.
 const POLITE_CONNECTIONS: u16 = 4;
-/// The same without: enough to keep a server busy.
+/// Connections per row without --url: enough to keep a server busy.
 const CONNECTIONS: u16 = 16;
 
 /// Measure how much longer a request takes through the proxy than directly
@@ -29,11 +34,11 @@ pub(crate) struct Args {
     #[arg(long)]
     url: Option<String>,
 
-    /// Credential that it shall use [default: the one that is bound to the host]
+    /// Credential to use [default: the one that is bound to the host]
     #[arg(long, value_name = "ALIAS", requires = "url")]
     credential: Option<String>,
 
-    /// Where it listens, on this machine [default: as configured]
+    /// Address of the server, on this machine [default: as configured]
     #[arg(long, value_name = "ADDR", requires = "url", value_parser = parse_bind)]
     proxy: Option<SocketAddr>,
 
@@ -178,16 +183,17 @@ fn table(rows: &[Row], output: &Output) -> Result<(), Failure> {
         let statuses: Vec<_> = row.statuses.iter().map(u16::to_string).collect();
         [
             row.way.name().to_owned(),
-            format!("{:>11}", row.connections),
-            format!("{:>10.0}", row.rate),
+            format!("{:>5}", row.connections),
+            format!("{:>7.0}", row.rate),
             format!("{:>8}", shown(row.p50)),
             format!("{:>8}", shown(row.p99)),
             added(row, rows).map(|it| format!("{:>8}", signed(it))).unwrap_or_default(),
             statuses.join(", "),
         ]
     });
-    let header = ["Way", "Connections", "Requests/s", "p50", "p99", "Added", "Status"];
-    output.table_about(Some(5), header, &cells.collect::<Vec<_>>())
+    let header = ["Way", "Conns", "Req/s", "p50", "p99", "Added", "Status"];
+    let look = Look { stands_out: Some(5), rigid: true, ..Look::default() };
+    output.table_with(look, header, &cells.collect::<Vec<_>>())
 }
 
 fn as_json(row: &Row, rows: &[Row]) -> Value {

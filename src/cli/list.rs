@@ -4,6 +4,7 @@ use crate::{
     cli::{
         context::{Context, Opened},
         failure::Failure,
+        output::Look,
         show::{Shown, day, hosts},
     },
     credential::Credential,
@@ -23,7 +24,9 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   vultrino list
-  vultrino list --json | jq '.[] | select(.type == \"api_key\") | .alias'";
+  vultrino list --json | jq '.[] | select(.type == \"api_key\") | .alias'
+
+`vultrino get ALIAS` and --json show the id, too.";
 
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let Opened { store, .. } = context.open()?;
@@ -33,23 +36,18 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
         return context.output.json(&all.into_iter().map(Shown::from).collect::<Vec<_>>());
     }
     if all.is_empty() {
-        context.output.note("No credentials yet; `vultrino add --alias NAME` stores one.");
+        context.output.note("No credentials yet; `vultrino add ALIAS` stores one.");
         return Ok(());
     }
-    let narrow = context.output.width().is_some_and(|it| it < WIDE);
     let between = if context.output.is_framed() { "\n" } else { "," };
-    let rows: Vec<_> = all.into_iter().map(|it| row(it, narrow, between)).collect();
-    context.output.table(["ID", "Alias", "Type", "Created", "Hosts", "Description"], &rows)
+    let rows: Vec<_> = all.into_iter().map(|it| row(it, between)).collect();
+    let look = Look { dotted: Some(3), ..Look::default() };
+    context.output.table_with(look, ["Alias", "Type", "Created", "Hosts", "Description"], &rows)
 }
 
-/// From here on there is room for whole ids, hosts and descriptions side by side.
-const WIDE: u16 = 120;
-
-fn row(it: &Credential, narrow: bool, between: &str) -> [String; 6] {
+fn row(it: &Credential, between: &str) -> [String; 5] {
     let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
-    let id = it.id.to_string();
     [
-        if narrow { format!("{}…", &id[..8]) } else { id },
         it.alias.to_string(),
         it.kind.to_string(),
         day(it.created_at),

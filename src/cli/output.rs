@@ -18,9 +18,26 @@ const NARROWEST: u16 = 40;
 
 /// The least that is readable of a column of longer texts.
 const PROSE: u16 = 13;
+/// Longer names in the first column may be broken.
+const LONGEST_NAME: u16 = 20;
+/// Where a line may be broken; has no width, and is never printed.
+const BREAK: char = '\u{200b}';
+const BREAKABLE_DOT: &str = ".\u{200b}";
+
+/// Columns of a table that look different to a person.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Look {
+    /// In bold and colour.
+    pub(crate) stands_out: Option<usize>,
+    /// Holds hosts: lines are broken behind dots.
+    pub(crate) dotted: Option<usize>,
+    /// Every column is as wide as its longest text; otherwise the last two may be broken into lines.
+    pub(crate) rigid: bool,
+}
 
 /// How to print here and now.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the two streams")]
 pub(crate) struct Output {
     results: Stdout,
     remarks: Stderr,
@@ -96,13 +113,13 @@ impl Output {
 
     /// The result in columns: framed for a person, aligned and nothing else for a program.
     pub(crate) fn table<const N: usize>(&self, header: [&str; N], rows: &[[String; N]]) -> Result<(), Failure> {
-        self.table_about(None, header, rows)
+        self.table_with(Look::default(), header, rows)
     }
 
-    /// The same, in which a person's eye shall fall on one column.
-    pub(crate) fn table_about<const N: usize>(
+    /// The same, with columns that look different to a person.
+    pub(crate) fn table_with<const N: usize>(
         &self,
-        column: Option<usize>,
+        look: Look,
         header: [&str; N],
         rows: &[[String; N]],
     ) -> Result<(), Failure> {
@@ -113,9 +130,10 @@ impl Output {
         };
         let cells = rows.iter().map(|row| {
             let cells = row.iter().enumerate();
-            cells.map(|(at, text)| {
-                let stands_out = self.colour && Some(at) == column && !text.is_empty();
-                if stands_out { bold(text).fg(Color::Cyan) } else { Cell::new(text) }
+            cells.map(|(at, text)| match Some(at) {
+                it if it == look.stands_out && self.colour && !text.is_empty() => bold(text).fg(Color::Cyan),
+                it if it == look.dotted && self.framed => Cell::new(text.replace('.', BREAKABLE_DOT)),
+                _ => Cell::new(text),
             })
         });
         table.set_header(header.map(bold)).add_rows(cells);
@@ -124,7 +142,15 @@ impl Output {
             if self.width().is_some() {
                 // The last two columns hold what is long; the words before them stay whole.
                 let mut widths = vec![ColumnConstraint::ContentWidth; N];
-                widths[N - 2..].fill(ColumnConstraint::LowerBoundary(Width::Fixed(PROSE)));
+                if !look.rigid {
+                    widths[N - 2..].fill(ColumnConstraint::LowerBoundary(Width::Fixed(PROSE)));
+                }
+                if rows.iter().any(|row| row[0].chars().count() > LONGEST_NAME.into()) {
+                    widths[0] = ColumnConstraint::LowerBoundary(Width::Fixed(LONGEST_NAME));
+                }
+                if let Some(column) = look.dotted.and_then(|at| table.column_mut(at)) {
+                    column.set_delimiter(BREAK);
+                }
                 table.set_content_arrangement(ContentArrangement::Dynamic).set_constraints(widths);
             }
         } else {
@@ -133,7 +159,7 @@ impl Output {
                 column.set_padding((0, 2));
             }
         }
-        self.line(table.trim_fmt())
+        self.line(table.trim_fmt().replace(BREAK, ""))
     }
 
     /// A verdict in a column of this width, so that a person sees at once which it is.

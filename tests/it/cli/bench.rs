@@ -53,7 +53,7 @@ fn a_program_gets_plain_columns() {
     let output = run(vultrino(home.path()).args(["bench", "--requests", "2", "--connections", "1"]), "");
     let stdout = output.expect_success();
     let lines: Vec<Vec<&str>> = stdout.lines().map(|it| it.split_ascii_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["Way", "Connections", "Requests/s", "p50", "p99", "Added", "Status"]);
+    assert_eq!(lines[0], ["Way", "Conns", "Req/s", "p50", "p99", "Added", "Status"]);
     assert_eq!(lines.iter().skip(1).map(|it| it[0]).collect::<Vec<_>>(), ["direct", "path", "intercepted"]);
     assert!(!stdout.contains('\x1b'), "{stdout}");
 }

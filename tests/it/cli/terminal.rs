@@ -145,11 +145,42 @@ fn tables_are_framed_and_coloured_unless_colour_is_unwanted() {
 #[test]
 fn a_measurement_is_framed_and_what_the_proxy_adds_stands_out() {
     let home = Home::configured();
-    let (shown, code) = Terminal::run(&home, "vultrino bench --requests 4 --connections 2").end();
+    let (shown, code) = Terminal::run(&home, "stty columns 80 && vultrino bench --requests 4 --connections 2").end();
     assert_eq!(code, 0, "{shown}");
+    let table = shown.lines().filter(|it| it.contains(['│', '─']));
+    assert!(table.clone().count() > 4, "{shown}");
+    for line in table {
+        // Without the progress before it, and without what turns colour on and off.
+        let mut parts = line.rsplit("\x1b[K").next().unwrap().split('\x1b');
+        let first = parts.next().unwrap().to_owned();
+        let plain = parts.fold(first, |text, it| text + it.split_once('m').map_or(it, |(_, rest)| rest));
+        assert!(plain.trim_end().chars().count() <= 80, "{plain}");
+    }
     assert!(shown.contains("\r\x1b[Kintercepted, 2 connections…"), "it says what it does: {shown:?}");
     assert!(shown.contains('│') && shown.contains("intercepted"), "{shown}");
     assert_eq!(shown.matches("\x1b[38;5;14m").count(), 2, "{shown:?}");
+}
+
+#[test]
+fn the_list_fits_eighty_columns_and_breaks_hosts_at_dots() {
+    let home = Home::set_up();
+    let host = "objects.production.eu-central.storage.internal.example.com";
+    let long = ["--host", host, "--host", "api.example.com", "--description", "All pictures of the shop, by product"];
+    home.add("the-shop-of-the-company-in-production", &long).ok();
+    home.write("password", PASSWORD);
+    let file = home.path("password");
+    let line = format!("stty columns 80 && NO_COLOR=1 VULTRINO_PASSWORD_FILE={} vultrino list", file.display());
+    let (shown, code) = Terminal::run(&home, &line).end();
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.lines().all(|it| it.trim_end().chars().count() <= 80), "{shown}");
+    assert!(!shown.contains('\u{200b}'), "{shown:?}");
+    let rows = shown.lines().filter(|it| it.contains('│')).skip(1);
+    // Columns are told apart by other lines than the frame.
+    let cells = rows.filter_map(|it| it.split(['│', '┆']).nth(4)).map(str::trim).filter(|it| !it.is_empty());
+    let hosts: Vec<&str> = cells.collect();
+    assert_eq!(hosts.concat(), format!("{host}api.example.com"), "{shown}");
+    let within = &hosts[..hosts.iter().position(|it| it.ends_with("com")).unwrap()];
+    assert!(!within.is_empty() && within.iter().all(|it| it.ends_with('.')), "{shown}");
 }
 
 #[test]
