@@ -21,12 +21,16 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Which credential
+    /// Alias of the credential
     alias: String,
 
-    /// Display the secret value (use with caution); the audit log tells it
+    /// Print the secret value, on a terminal only; recorded in the audit log
     #[arg(long)]
     show_secret: bool,
+
+    /// Print the secret value to a file or a program, too
+    #[arg(short, long, requires = "show_secret")]
+    force: bool,
 
     /// Output as JSON
     #[arg(long)]
@@ -37,9 +41,16 @@ const EXAMPLES: &str = "\
 Examples:
   vultrino get github-api
   vultrino get github-api --json | jq -r '.hosts[]'
-  vultrino get github-api --show-secret";
+  vultrino get github-api --show-secret
+  vultrino get github-api --show-secret --force --json | jq -r .data.key";
 
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
+    if args.show_secret && !args.force && !context.output.is_framed() {
+        return Err(Failure::usage(
+            "--show-secret prints to a terminal only, and standard output is none",
+            "add --force to print the secret all the same",
+        ));
+    }
     let opened = context.open()?;
     let records = opened.store.load()?;
     let facts = &credentials::get(&Principal::Local, &records, &args.alias)?.facts;

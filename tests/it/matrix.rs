@@ -159,7 +159,7 @@ fn a_key_alone_opens_no_store_at_the_command_line() {
     for words in [
         "list",
         "get walls",
-        "get walls --show-secret",
+        "get walls --show-secret --force",
         "add --alias x --key k --host localhost",
         "delete walls --force",
         "bind walls localhost",

@@ -30,7 +30,7 @@ fn a_store_of_an_earlier_day_is_refused_until_somebody_accepts_it() {
         .says("the store is older than it was")
         .says("vultrino serve --accept-rollback");
     home.run(&["delete", "first", "--force"]).fails_with(5);
-    home.run(&["get", "first", "--show-secret"]).fails_with(5);
+    home.run(&["get", "first", "--show-secret", "--force"]).fails_with(5);
     home.run(&["request", "first", "https://a.example/"]).fails_with(5);
     home.run(&["serve", "--bind", "127.0.0.1:0"]).fails_with(5).says("--accept-rollback");
     assert_eq!(fs::read(home.store()).unwrap(), older, "nothing was changed");

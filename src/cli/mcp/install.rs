@@ -24,21 +24,22 @@ use crate::{
             clients::{Client, Handover},
             document::{DocumentError, Done, set},
             entry::{Entry, Key},
+            warn_of_password,
         },
         secret,
     },
     config::{Environment, Part, environment, save::save},
 };
 
-/// Tell an MCP client how to start Vultrino's server
+/// Add Vultrino to the configuration of an MCP client
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that a person types")]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Which client [default: list them with their files]
+    /// Client to configure [default: list all with their files]
     client: Option<Client>,
 
-    /// Where Vultrino listens [default: as configured]
+    /// URL of the running Vultrino [default: as configured]
     #[arg(long, requires = "client", value_parser = parse_url)]
     url: Option<String>,
 
@@ -46,11 +47,11 @@ pub(crate) struct Args {
     #[arg(long, requires = "client", default_value = "vultrino", value_parser = parse_name)]
     name: String,
 
-    /// Another file than the client's usual one
+    /// File to change [default: the client's own]
     #[arg(long, value_name = "FILE", requires = "client", conflicts_with = "project")]
     file: Option<PathBuf>,
 
-    /// The client's file in the current folder, which others get to see: no key is written there
+    /// Use the client's file in the current folder; it is shared, so no key is written
     #[arg(long, requires = "client")]
     project: bool,
 
@@ -62,7 +63,7 @@ pub(crate) struct Args {
     #[arg(short, long, requires = "client")]
     force: bool,
 
-    /// Print what a new file would hold, and write nothing
+    /// Print what a new file would contain, and write nothing
     #[arg(long, requires = "client", conflicts_with = "json")]
     print: bool,
 
@@ -73,8 +74,8 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  vultrino mcp install                       which clients there are
-  vultrino mcp install claude-code --print   to look at it first
+  vultrino mcp install                       list the clients
+  vultrino mcp install claude-code --print   preview only
 
   With an API key of its own, written into the client's file:
     vultrino key create cursor --role agent --json | jq -r .key |
@@ -88,8 +89,8 @@ is taken from VULTRINO_API_KEY or standard input. Without one, the entry has the
 VULTRINO_API_KEY from its own environment, where it can. The storage password is never written: an
 agent that can read it has every credential.
 
-A file that gets a key is made readable for you alone. What it was before is kept beside it.
-Other entries stay as they are.";
+A file that gets a key is made readable by you alone. The old version is kept as a backup, and other
+entries stay as they are.";
 
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let Some(client) = args.client else { return list(args.json, context) };
@@ -107,6 +108,7 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     if args.print {
         return context.output.raw(snippet.as_bytes());
     }
+    warn_of_password(context);
     let key = match (&shown, args.key_stdin) {
         (Key::Shown, true) => Key::Written(secret::from_stdin("--key-stdin")?),
         (Key::Shown, false) => context.environment.api_key.take().map_or(Key::Environment, Key::Written),

@@ -25,7 +25,7 @@ pub(crate) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// A running Vultrino that does all the work; then neither the storage password nor the store is needed here
+    /// URL of a running Vultrino to forward everything to; needs neither the storage password nor the store
     #[arg(long, value_name = "URL", value_parser = bridge::Daemon::parse)]
     url: Option<bridge::Daemon>,
 }
@@ -56,6 +56,7 @@ pub(crate) fn run(args: Args, context: &mut Context) -> Result<(), Failure> {
     app::harden().map_err(app::AppError::from)?;
     if let Some(daemon) = args.url {
         context.start_log_alone();
+        warn_of_password(context);
         let key = context.environment.api_key.take();
         if let Some(key) = &key {
             key_of(key)?;
@@ -70,6 +71,20 @@ pub(crate) fn run(args: Args, context: &mut Context) -> Result<(), Failure> {
     let loaded = context.load_files(None)?;
     expect_enabled(&loaded.config)?;
     over_stdio(loaded, None, context)
+}
+
+/// An agent that starts with the password needs no API key to read every secret.
+fn warn_of_password(context: &Context) {
+    let is_set = [
+        (environment::PASSWORD, context.environment.password.is_some()),
+        (environment::PASSWORD_FILE, context.environment.password_file.is_some()),
+    ];
+    for (variable, _) in is_set.into_iter().filter(|(_, is_set)| *is_set) {
+        context.output.warning(format_args!(
+            "{variable} is set here: an agent that is started from here can read every secret; start it without this \
+             variable"
+        ));
+    }
 }
 
 /// Opens the store, and serves until standard input ends.

@@ -23,7 +23,7 @@ fn used() -> Home {
     home.run(&["request", "github", "https://b.example/x?token=s3cret"]).fails_with(4);
     home.run(&["request", "gitlab", "https://a.example/"]).fails_with(4);
     home.run(&["bind", "github", "c.example"]).ok();
-    home.run(&["get", "github", "--show-secret"]).ok();
+    home.run(&["get", "github", "--show-secret", "--force"]).ok();
     home
 }
 

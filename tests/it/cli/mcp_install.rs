@@ -29,7 +29,7 @@ const CLIENTS: [(&str, &str, &str); 8] = [
 
 fn install(home: &Home, arguments: &[&str], key: Option<&str>) -> Ran {
     let mut command = home.command(&[&["mcp", "install"], arguments].concat());
-    Ran::of(command.envs(key.map(|it| ("VULTRINO_API_KEY", it))))
+    Ran::of(command.env_remove("VULTRINO_PASSWORD").envs(key.map(|it| ("VULTRINO_API_KEY", it))))
 }
 
 fn read(path: &Path) -> String {

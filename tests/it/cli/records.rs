@@ -67,15 +67,16 @@ fn a_secret_is_shown_to_who_has_the_password_and_the_log_tells_it() {
     let home = Home::set_up();
     home.add("key", &[]).ok();
     home.run_with_input(&["add", "-a", "pair", "-t", "basic_auth", "-u", "ada", "-p", "-"], "pass: word").ok();
-    let shown = home.run(&["get", "key", "--show-secret"]).ok().out;
+    home.run(&["get", "key", "--show-secret"]).fails_with(2).says("to a terminal only").says("--force");
+    let shown = home.run(&["get", "key", "--show-secret", "--force"]).ok().out;
     assert!(shown.ends_with("\nKey: plain-key-of-this-test\n"), "{shown}");
-    let data = &home.json(&["get", "pair", "--show-secret", "--json"])["data"];
+    let data = &home.json(&["get", "pair", "--show-secret", "--force", "--json"])["data"];
     assert_eq!(*data, json!({"username": "ada", "password": "pass: word"}));
     assert_eq!(home.json(&["get", "pair", "--json"]).get("data"), None);
     let reveals = [["credential_reveal", "key", "ok"], ["credential_reveal", "pair", "ok"]];
     assert_eq!(recorded(&home)[2..], reveals);
 
-    let mut with_key_alone = home.command(&["get", "key", "--show-secret"]);
+    let mut with_key_alone = home.command(&["get", "key", "--show-secret", "--force"]);
     with_key_alone.env_remove("VULTRINO_PASSWORD").env("VULTRINO_API_KEY", "vk_0123456789");
     let refused = Ran::of(&mut with_key_alone).fails_with(4);
     assert!(refused.out.is_empty(), "{refused:#?}");
@@ -88,7 +89,8 @@ fn without_a_record_nothing_is_changed_and_nothing_is_shown() {
     // A folder cannot be written to as a log, whoever tries.
     home.write(".config/vultrino/config.toml", &format!("{CHEAP}[logging]\naudit_file = \"~/\"\n"));
     let before = fs::read(home.store()).unwrap();
-    for arguments in [&["delete", "github", "-f"][..], &["bind", "github", "a.b"], &["get", "github", "--show-secret"]]
+    for arguments in
+        [&["delete", "github", "-f"][..], &["bind", "github", "a.b"], &["get", "github", "--show-secret", "--force"]]
     {
         let ran = home.run(arguments).fails_with(5).says("the audit log");
         assert_eq!(ran.out, "");

@@ -277,7 +277,7 @@ fn an_api_key_does_not_open_the_store() {
     home.add("there", &[]).ok();
     for arguments in [
         &["list"][..],
-        &["get", "there", "--show-secret"],
+        &["get", "there", "--show-secret", "--force"],
         &["add", "--alias", "x", "--key", "y"],
         &["delete", "there", "--force"],
         &["role", "list"],
@@ -325,6 +325,6 @@ fn a_cheap_store_is_raised_when_it_is_unlocked_and_never_lowered() {
     home.run(&["list"]).ok();
     assert_eq!(memory(), 20480);
     home.write(".config/vultrino/config.toml", CHEAP);
-    home.run(&["get", "there", "--show-secret"]).ok();
+    home.run(&["get", "there", "--show-secret", "--force"]).ok();
     assert_eq!(memory(), 20480);
 }

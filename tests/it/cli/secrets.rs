@@ -87,3 +87,35 @@ fn the_storage_password_is_not_in_proc() {
     let text = String::from_utf8_lossy(&environ);
     assert!(text.contains("VULTRINO_PASSWORD=") && !text.contains(crate::cli::home::PASSWORD), "{text}");
 }
+
+#[test]
+fn an_agent_that_would_get_the_storage_password_is_warned_of() {
+    let home = Home::set_up();
+    let url = ["mcp", "--url", "http://127.0.0.1:9"];
+    home.run(&url).ok().says("VULTRINO_PASSWORD is set here: an agent").says("can read every secret");
+    home.run(&["mcp", "install", "cursor"]).ok().says("VULTRINO_PASSWORD is set here");
+    let mut with_file = home.command(&url);
+    let ran = Ran::of(with_file.env_remove("VULTRINO_PASSWORD").env("VULTRINO_PASSWORD_FILE", "password")).ok();
+    ran.says("VULTRINO_PASSWORD_FILE is set here");
+    let quiet = Ran::of(home.command(&url).env_remove("VULTRINO_PASSWORD")).ok();
+    assert_eq!(quiet.err, "");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_key_that_is_revoked_is_not_in_proc() {
+    let home = Home::set_up();
+    let pipe = home.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut command = home.command(&["-v", "key", "revoke", CANARY]);
+    command.env_remove("VULTRINO_PASSWORD").env("VULTRINO_PASSWORD_FILE", &pipe);
+    let mut running = Running(piped(&mut command).spawn().unwrap());
+    let mut line = String::new();
+    BufReader::new(running.0.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("configuration read"), "{line}");
+    let cmdline = fs::read(format!("/proc/{}/cmdline", running.0.id())).unwrap();
+    let text = String::from_utf8_lossy(&cmdline);
+    assert!(text.contains("revoke") && !text.contains(CANARY), "{text}");
+    fs::OpenOptions::new().write(true).open(&pipe).unwrap().write_all(b"wrong").unwrap();
+    assert_eq!(running.0.wait().unwrap().code(), Some(5));
+}
