@@ -7,6 +7,7 @@ mod config;
 mod credentials;
 pub(crate) mod home;
 mod init;
+mod json;
 mod mcp_install;
 mod passwords;
 mod policies;
