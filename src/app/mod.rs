@@ -11,6 +11,7 @@ pub mod error;
 mod exposition;
 pub mod harden;
 pub mod housekeeping;
+pub mod names;
 pub mod parts;
 mod process;
 pub mod published;

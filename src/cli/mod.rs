@@ -46,6 +46,9 @@ use failure::Failure;
 
 /// Does what the command line asks for.
 pub fn run(mut environment: Environment) -> ExitCode {
+    if let Some(shell) = environment.complete.take() {
+        return completions::complete(&shell, environment);
+    }
     let given = std::mem::take(&mut environment.arguments);
     let json = given.iter().take_while(|it| *it != "--").any(|it| it == "--json");
     let arguments = match Arguments::try_parse_from(given) {

@@ -19,6 +19,8 @@ pub const ADMIN_PASSWORD: &str = "VULTRINO_ADMIN_PASSWORD";
 pub const API_KEY: &str = "VULTRINO_API_KEY";
 /// The configuration file; `--config` wins over it.
 pub const CONFIG: &str = "VULTRINO_CONFIG";
+/// Set by the script of `completions`: the shell that wants words completed.
+pub const COMPLETE: &str = "VULTRINO_COMPLETE";
 /// The folder of the store, the CA certificate and the audit log.
 pub const DATA_DIR: &str = "VULTRINO_DATA_DIR";
 
@@ -41,6 +43,8 @@ pub struct Environment {
     pub blank_api_key: bool,
     /// [`CONFIG`].
     pub config: Option<PathBuf>,
+    /// [`COMPLETE`].
+    pub complete: Option<String>,
     /// [`DATA_DIR`].
     pub data_dir: Option<PathBuf>,
     /// The user's own folder.
@@ -74,6 +78,7 @@ impl Environment {
             api_key: set(API_KEY).map(secret),
             blank_api_key: variable(API_KEY).is_some_and(|it| it.is_empty()),
             config: path(CONFIG),
+            complete: text(COMPLETE),
             data_dir: path(DATA_DIR),
             home: path(if cfg!(windows) { "USERPROFILE" } else { "HOME" }),
             config_home: path(if cfg!(windows) { "APPDATA" } else { "XDG_CONFIG_HOME" }),

@@ -13,9 +13,9 @@ fn a_credential_is_added_listed_shown_and_deleted() {
 
     let list = home.run(&["list"]).ok().out;
     let lines: Vec<Vec<&str>> = list.lines().map(|it| it.split_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["ID", "Alias", "Type", "Created", "Hosts", "Description"]);
-    assert_eq!(lines[1][1..3], ["internal", "api_key"]);
-    assert_eq!(lines[1][4..], ["api.internal.example", "The", "internal", "one"]);
+    assert_eq!(lines[0], ["Alias", "Type", "Created", "Hosts", "Description"]);
+    assert_eq!(lines[1][..2], ["internal", "api_key"]);
+    assert_eq!(lines[1][3..], ["api.internal.example", "The", "internal", "one"]);
     assert!(list.is_ascii(), "no frame and no colour in a pipe: {list}");
 
     for command in ["get", "info"] {
@@ -68,7 +68,7 @@ fn an_unbound_credential_comes_with_the_one_command_that_binds_it() {
     let bound = home.run(&["bind", "internal", "https://api.example.com/", "api.example.com:*"]).ok();
     assert_eq!(bound.out, "internal is bound to api.example.com, api.example.com:*\n");
     home.run(&["bind", "internal"]).fails_with(2).says("<HOST>");
-    home.run(&["unbind", "internal", "other.example"]).fails_with(2).says("is not bound to other.example");
+    home.run(&["unbind", "internal", "other.example"]).fails_with(3).says("is not bound to other.example");
     let left = home.run(&["unbind", "internal", "api.example.com:*"]).ok();
     assert_eq!(left.out, "internal is bound to api.example.com\n");
     let none = home.run(&["unbind", "internal", "api.example.com"]).ok();
@@ -173,6 +173,15 @@ fn keys_that_cannot_be_sent_are_refused() {
 }
 
 #[test]
+fn each_key_that_cannot_be_sent_is_told_why() {
+    let home = Home::set_up();
+    let why = [(" key", "a blank"), ("key ", "a blank"), ("a\nb", "a line end"), ("a\u{1}b", "a control character")];
+    for (key, said) in why {
+        home.run_with_input(&["add", "x", "-k", "-"], key).fails_with(2).says(said);
+    }
+}
+
+#[test]
 fn what_is_not_there_is_told_with_code_3() {
     let home = Home::set_up();
     home.add("github", &[]).ok();
@@ -224,7 +233,7 @@ fn help_version_and_completions_are_there() {
         assert!(home.run(&[command, "-h"]).ok().out.contains("Usage: vultrino "), "{command}");
     }
     for (shell, word) in
-        [("bash", "complete -F"), ("zsh", "#compdef"), ("fish", "complete -c"), ("powershell", "Register-")]
+        [("bash", "complete -o"), ("zsh", "#compdef"), ("fish", "complete --"), ("powershell", "Register-")]
     {
         assert!(home.run(&["completions", shell]).ok().out.contains(word), "{shell}");
     }

@@ -3,6 +3,7 @@
 mod audit;
 mod bench;
 mod certificate;
+mod completions;
 mod config;
 mod credentials;
 pub(crate) mod home;
