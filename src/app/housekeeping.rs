@@ -69,7 +69,7 @@ impl Housekeeping {
         match self.published.trail().head() {
             Ok(head) => Some(head).filter(|it| it.sequence > self.anchor.sequence),
             Err(error) => {
-                tracing::warn!(%error, "it cannot be told how far the audit trail has come");
+                tracing::warn!(%error, "cannot store the position of the audit log");
                 None
             }
         }

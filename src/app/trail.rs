@@ -15,7 +15,7 @@ use crate::{
 /// Records of a worker that have ended and may still be unwritten.
 const UNWRITTEN: u16 = 1024;
 
-/// What becomes of a store of an earlier day.
+/// What to do when the store has been rolled back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Rollback {
     /// Nothing starts with it.
@@ -77,7 +77,7 @@ pub fn close_audit(audit: Audit, store: &FileStore) -> Result<(), AppError> {
     audit.close()?;
     if let Err(error) = remember(&memory, store) {
         let error = &error as &dyn std::error::Error;
-        tracing::warn!(error, "the store was not told how far the audit trail has come");
+        tracing::warn!(error, "cannot store the position of the audit log");
     }
     Ok(())
 }

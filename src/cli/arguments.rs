@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
 const FIRST_STEPS: &str = "\
 First steps:
   vultrino init                      set up the store, once
-  vultrino add --alias github-api    store a credential; asks for the key
+  vultrino add github-api            store a credential; asks for the key
   vultrino request github-api https://api.github.com/user
   vultrino serve                     let programs use it, on port 7878
 

@@ -9,7 +9,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// End after the table instead of serving until Ctrl-C
+    /// Exit after the table instead of serving until Ctrl-C
     #[arg(long)]
     once: bool,
 }

@@ -22,7 +22,7 @@ impl Opened {
         let done = done?;
         if let Err(error) = closed {
             let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "it was done, but the audit log could not take its record");
+            tracing::warn!(error, "the change was made, but its record could not be written to the audit log");
         }
         Ok(done)
     }

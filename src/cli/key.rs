@@ -38,7 +38,7 @@ enum Command {
 #[derive(Debug, clap::Args)]
 #[command(after_help = CREATE_EXAMPLES)]
 struct Create {
-    /// Name, to know it by
+    /// Label shown in lists and in the audit log
     name: String,
 
     /// Role to assign (required)
@@ -67,7 +67,7 @@ struct List {
 #[derive(Debug, clap::Args)]
 #[command(after_help = REVOKE_EXAMPLES)]
 struct Revoke {
-    /// Its id, the key itself, or how it begins: at least 4 characters after vk_
+    /// Id of the key, the key itself, or its prefix: at least 4 characters after vk_
     #[arg(value_name = "PREFIX_OR_ID")]
     key: String,
 
@@ -82,8 +82,8 @@ Examples:
   vultrino key create temp-key --role readonly --expires 7d
   VULTRINO_API_KEY=$(vultrino key create ci --role ci-deploy -e 24h --json | jq -r .key)
 
-The key is shown once. Only a hash of it is stored. A day ends at 23:59:59 UTC, a
-year is one of the calendar.";
+The key is shown once; only its hash is stored. A date means 23:59:59 UTC of that
+day; years are calendar years.";
 
 const LIST_EXAMPLES: &str = "\
 Examples:
@@ -94,8 +94,8 @@ const REVOKE_EXAMPLES: &str = "\
 Examples:
   vultrino key revoke vk_a1b2c3d4
 
-There is no question: the next request with it is refused. A beginning that fits
-several keys revokes none, and all of them are listed.";
+Revokes without asking; the next request with the key is refused. A prefix of
+several keys revokes none and lists them.";
 
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     match &args.command {

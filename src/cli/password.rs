@@ -103,7 +103,7 @@ pub(crate) fn checked(password: Secret, force: bool, output: &Output) -> Result<
         if !force {
             return Err(Failure::usage(TOO_SHORT, "choose a longer one, or add --force"));
         }
-        output.warning(format_args!("{TOO_SHORT}: whoever gets a copy of the store can try all of them"));
+        output.warning(format_args!("{TOO_SHORT}: anyone with a copy of the store can guess it"));
     }
     Ok(password)
 }

@@ -85,11 +85,11 @@ struct Update {
     /// Its name or id
     name: String,
 
-    /// What it may do from now on, comma-separated
+    /// New permissions, comma-separated
     #[arg(short, long, value_name = "PERMS", group = "change")]
     permissions: Option<Permissions>,
 
-    /// With which credentials from now on; "*" is all
+    /// New credential patterns; "*" is all
     #[arg(short, long, value_parser = parse_scopes, action = ArgAction::Append, group = "change")]
     scopes: Vec<Scopes>,
 
@@ -149,7 +149,7 @@ Examples:
   vultrino role update github-executor --permissions execute
   vultrino role update github-executor --scopes \"github-api,github-ci-*\"
 
-What is not given stays as it is. What is given takes the place of the old whole.";
+Options that are left out keep their value; each one given replaces its old value.";
 
 const DELETE_EXAMPLES: &str = "\
 Examples:

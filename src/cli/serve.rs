@@ -24,7 +24,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "accept_rollback")]
     mcp: bool,
 
-    /// Start with a store that is older than it was, such as a backup that was put back
+    /// Start with a store that was rolled back, such as a restored backup
     #[arg(long)]
     accept_rollback: bool,
 }
@@ -33,14 +33,14 @@ const EXAMPLES: &str = "\
 Examples:
   vultrino serve
   vultrino serve --bind 127.0.0.1:8080
-  vultrino serve --mcp               the same as `vultrino mcp`, which tells more
+  vultrino serve --mcp               the same as `vultrino mcp`; see its help
 
-In local mode whoever reaches it may use every credential, so it listens on loopback only.
-With mode = \"server\" in the section [server] of the configuration callers need an API key
-(`vultrino key create`), and it listens anywhere. Changes of the configuration are taken up
-within a second; SIGHUP has it read in any case.
+In local mode any program on this machine can use every credential, so it listens on loopback
+only. With mode = \"server\" in the section [server] of the configuration, callers need an API
+key (`vultrino key create`), and it listens on any address. A changed configuration is read
+again within a second, or on SIGHUP.
 
-Then, in another terminal, with a credential of the alias github-api:
+Then, in another terminal, with a credential named github-api:
   curl -H 'X-Vultrino-Credential: github-api' http://127.0.0.1:7878/https://api.github.com/user
   curl --proxy http://127.0.0.1:7878 --cacert \"$(vultrino ca path)\" https://api.github.com/user";
 
@@ -69,8 +69,10 @@ fn announce(server: &app::Server, output: &Output) -> Result<(), Failure> {
         output.line(format_args!("Listening on {}", socket.display()))?;
     }
     match (config.server.mode, config.server.is_keyless()) {
-        (Mode::Local, true) => output.note("Local mode: whoever reaches it may use every credential"),
-        (Mode::Local, false) => output.note("Local mode: callers need an API key, but for those of the socket"),
+        (Mode::Local, true) => output.note(
+            "Local mode: any program on this machine can use every credential. To require keys: [server] local_auth = \"key\"",
+        ),
+        (Mode::Local, false) => output.note("Local mode: callers need an API key, except through the socket"),
         (Mode::Server, _) => output.note("Server mode: callers need an API key"),
     }
     if !config.server.is_keyless() {

@@ -240,7 +240,7 @@ fn suggestion<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> String {
     let near = known.iter().map(|it| (strsim::jaro_winkler(given, it), it)).max_by(|a, b| a.0.total_cmp(&b.0));
     match near {
         Some((likeness, name)) if likeness > 0.8 => format!("did you mean `{name}`?"),
-        _ if known.is_empty() => "no keys can stand here; remove it".to_owned(),
+        _ if known.is_empty() => "no keys are allowed here; remove it".to_owned(),
         _ => format!("known here: {}", known.join(", ")),
     }
 }

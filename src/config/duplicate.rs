@@ -36,7 +36,7 @@ pub(crate) fn problem(text: &str, second: &Range<usize>) -> Option<Problem> {
     let first = keys(before)?.into_iter().filter(|it| it.path == path).max_by_key(|it| it.name.start)?;
     let (first, second) = (line_of(text, first.name.start), line_of(text, start));
     Some(if header.is_some() {
-        Problem::new(format!("the section [{path}] stands in line {first} and again in line {second}"))
+        Problem::new(format!("the section [{path}] begins in line {first} and again in line {second}"))
             .label("the second one")
             .help(format!("put its keys into the section in line {first}, and remove this line"))
     } else {

@@ -27,7 +27,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// Nothing says where files belong.
-    #[error("cannot tell where {what} belongs, for HOME is not set")]
+    #[error("HOME is not set, so the place of {what} is not known")]
     Homeless {
         /// Which file or folder.
         what: &'static str,

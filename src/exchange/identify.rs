@@ -1,4 +1,4 @@
-//! Who calls, whether that may be done at all, and whether again so soon.
+//! Authentication, permission and rate checks.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::{
     policy::Room,
 };
 
-/// That a caller may make a request, and that it was counted: to be had before the request is read. Good for one.
+/// Proof that one request was authorised and counted before its body was read.
 #[derive(Debug)]
 pub struct Leave(());
 

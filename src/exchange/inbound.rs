@@ -31,7 +31,7 @@ pub struct Inbound<'a> {
     pub target: Target,
     /// As the client sent them.
     pub fields: Fields,
-    /// How its body is told.
+    /// Body framing.
     pub framing: Framing,
     /// Streams.
     pub body: Body,

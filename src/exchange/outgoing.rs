@@ -44,7 +44,7 @@ pub struct Outgoing {
     pub target: Target,
     /// Without those that belong to one connection.
     pub fields: Fields,
-    /// How its body is told.
+    /// Body framing.
     pub framing: Framing,
     /// Whole.
     pub body: Body,

@@ -62,7 +62,7 @@ pub enum ManageError {
     )]
     AutoNeedsAdmin(Alias),
     /// A stored secret is never shown to whoever has shown a key.
-    #[error("a stored secret is shown at the command line only, to whoever has the storage password")]
+    #[error("a stored secret is shown only at the command line, and only with the storage password")]
     LocalOnly,
     /// Also when it differs in case only.
     #[error("a credential named `{0}` exists already; choose another alias, or delete that one first")]

@@ -1,4 +1,4 @@
-//! The one way back for a value: to the person at the command line who has shown the storage password, on the record.
+//! `get --show-secret`: reveals one secret to a person who has entered the storage password; audited.
 
 use crate::{
     credential::Material,

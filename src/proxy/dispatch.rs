@@ -31,7 +31,7 @@ use crate::{
 pub struct Received {
     /// Its head.
     pub head: RequestHead,
-    /// How its body is told.
+    /// Body framing.
     pub framing: Framing,
     /// Its body.
     pub body: Body,

@@ -139,7 +139,7 @@ struct Reception {
     own: Arc<Worker>,
     others: Vec<Handover>,
     capacity: Arc<Capacity>,
-    /// Clients without room whose question is waited for.
+    /// Connections over the limit, waiting for a request to answer with 503.
     turned_away: InFlight,
     /// When the log was last told that there is no room.
     told: Option<Instant>,

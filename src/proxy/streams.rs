@@ -178,7 +178,7 @@ impl Streams {
             return;
         }
         if self.worker.is_draining() && !ending.slowly {
-            // Some clients take a farewell for the end of what is still on its way to them.
+            // Some clients treat GOAWAY as the end of in-flight responses.
             let patience = ending.patience.get_or_insert_with(|| Idle::new(PATIENCE));
             if ending.unsent.is_none() || patience.poll_over(cx).is_ready() {
                 ending.slowly = true;

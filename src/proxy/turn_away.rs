@@ -41,7 +41,7 @@ pub(crate) async fn turn_away(worker: Arc<Worker>, stream: Stream, refusal: Refu
     let responder =
         Responder { connection: &connection, version: Version::Http11, is_head: false, last: true, timeout };
     if let Err(error) = responder.refuse(&refusal).await {
-        tracing::debug!(%error, "a client without room was not told");
+        tracing::debug!(%error, "could not send 503 to a client over the connection limit");
         return;
     }
     connection.lock().idle.restart(LINGER);
@@ -54,6 +54,6 @@ pub(crate) fn turn_away_at_once(stream: &Stream, refusal: &Refusal) {
     let mut answer = write::answer(&head, Framing::Length(body.len() as u64), true);
     answer.extend_from_slice(&body);
     if let Err(error) = stream.try_write(&answer) {
-        tracing::debug!(%error, "a client without room was not told");
+        tracing::debug!(%error, "could not send 503 to a client over the connection limit");
     }
 }

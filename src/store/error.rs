@@ -64,7 +64,7 @@ pub enum StoreError {
         /// Where a store was to be made.
         path: PathBuf,
     },
-    /// The disk did not promise to keep what was written.
+    /// fsync failed.
     #[error(
         "the disk did not confirm the write to {path}; the change does not count, check the disk and start Vultrino again"
     )]

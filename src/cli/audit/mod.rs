@@ -16,7 +16,7 @@ use clap::Subcommand;
 
 use crate::cli::{context::Context, failure::Failure};
 
-/// Ask the audit log
+/// Search, verify and export the audit log
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -86,7 +86,7 @@ fn tell(it: &Verified, context: &Context) -> Result<(), Failure> {
         context.output.note(format_args!("Not verified: record {} and all before", it.first - 1));
     }
     if it.foreign > 0 {
-        context.output.note(format_args!("Before the first record stand lines of another store: {}", it.foreign));
+        context.output.note(format_args!("Lines of another store before the first record: {}", it.foreign));
     }
     for file in &it.unread {
         context.output.note(format_args!("Compressed, so not read: {}", file.display()));
@@ -140,7 +140,7 @@ fn help(finding: &Finding) -> String {
         many => format!("{many} records before it are as they were written"),
     };
     match finding.fault {
-        Fault::Head => "the next change makes it anew from the log; see who wrote to journal/chain".to_owned(),
+        Fault::Head => "the next change rebuilds it from the log; find out who wrote to journal/chain".to_owned(),
         Fault::CutOff { .. } => format!("{verified}; a log that was rotated must lie beside the log, uncompressed"),
         _ => format!("{verified}; --from SEQ verifies what comes after a place that is known to be broken"),
     }

@@ -177,7 +177,7 @@ fn remark(client: Client, project: bool, there: &There, key: &Key, context: &Con
             "It holds no API key, and {name} hands none on: where Vultrino asks for one, run this again with --force \
              and the key in {variable} or --key-stdin"
         ),
-        _ if project => format!("Whoever uses it needs `vultrino` in PATH, and a key of their own in {variable}"),
+        _ if project => format!("Each user needs `vultrino` in PATH, and a key of their own in {variable}"),
         _ => format!(
             "It holds no API key: where Vultrino asks for one, start {name} with the key in {variable}, or run this \
              again with --force and --key-stdin"
@@ -261,7 +261,7 @@ fn file(client: Client, args: &Args, environment: &Environment) -> Result<PathBu
             Failure::usage(format!("{name} has no file in the folder of a project"), "leave --project out")
         }),
         (None, false) => client.file(environment).ok_or_else(|| {
-            Failure::usage(format!("cannot tell where {name} looks, for HOME is not set"), "name the file with --file")
+            Failure::usage(format!("HOME is not set, so the file of {name} is not known"), "name the file with --file")
         }),
     }
 }

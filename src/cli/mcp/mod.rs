@@ -121,7 +121,5 @@ fn key_of(text: &Secret) -> Result<PresentedKey, Failure> {
 
 fn fix() -> String {
     let name = environment::API_KEY;
-    format!(
-        "set {name} to a key that `vultrino key create` has shown; not every client puts in what ${{{name}}} stands for"
-    )
+    format!("set {name} to a key from `vultrino key create`; not every client expands ${{{name}}}")
 }

@@ -10,7 +10,7 @@ use clap::Subcommand;
 
 use crate::cli::{context::Context, failure::Failure};
 
-/// Ask the policies: what they say about a request, and whether they say what is meant
+/// Test, explain and check policies
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]

@@ -189,7 +189,7 @@ fn a_new_store_begins_a_new_chain_in_the_old_log() {
     home.add("fresh", &[]).ok();
     let verified = home.run(&["audit", "verify"]).ok();
     assert_eq!(verified.out, "Verified 1 record, number 1, in 1 file\n");
-    let verified = verified.says("lines of another store: 7");
+    let verified = verified.says("Lines of another store before the first record: 7");
     assert!(!verified.err.contains(PASSWORD));
 }
 

@@ -76,12 +76,12 @@ const REFUSED: &[(&str, i32, &[&str])] = &[
     (
         "# mine\n[server]\n[mcp]\n\n# pasted\n[server]\nmode = \"server\"",
         1,
-        &["the section [server] stands in line 2 and again in line 6", "config.toml:6:", "the section in line 2"],
+        &["the section [server] begins in line 2 and again in line 6", "config.toml:6:", "the section in line 2"],
     ),
     (
         "[storage.file]\npath = \"a\"\n[storage . 'file']\npath = \"b\"",
         1,
-        &["[storage.file] stands in line 1 and again in line 3"],
+        &["[storage.file] begins in line 1 and again in line 3"],
     ),
     (
         "storage.backend = \"file\"\nstorage.backend = \"file\"",
