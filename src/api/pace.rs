@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName};
 
 use crate::{
     api::{Api, asking::MCP, metrics},
-    exchange::{Refusal, pace, refusal::unix_seconds},
+    exchange::{Refusal, pace},
     identity::Principal,
     policy::Room,
 };
@@ -51,7 +51,7 @@ impl Pace {
         {
             headers.insert(LIMIT, max.into());
             headers.insert(REMAINING, remaining.into());
-            headers.insert(RESET, unix_seconds(reset).into());
+            headers.insert(RESET, pace::unix_seconds(reset).into());
         }
     }
 }

@@ -51,7 +51,7 @@ const LONGEST_VALUE: usize = 1024;
 const NO_KEY: &str =
     "The API key in VULTRINO_API_KEY is missing or not valid. Ask the person who runs Vultrino for one.";
 /// Most bytes of the fields of an answer's head.
-const MOST_HEAD: usize = 64 << 10;
+pub(crate) const MOST_HEAD: usize = 64 << 10;
 /// Most bytes of an answer: several times what a tool gives.
 const MOST: usize = 24 << 20;
 

@@ -6,13 +6,17 @@ use http::Method;
 use serde::Deserialize;
 
 use crate::{
-    app::{bridge::way_out, serve::runtime},
+    app::{
+        bridge::{MOST_HEAD, way_out},
+        serve::runtime,
+    },
     base::{
         body::Body,
         capacity::{Client, Network},
         fields::Fields,
         head::Framing,
         secret::Secret,
+        silence::Silence,
         target::Target,
     },
     exchange::{budget::Budget, whole},
@@ -88,7 +92,8 @@ async fn ask(address: SocketAddr, key: Option<&Secret>, sort: Sort) -> Option<Ve
         fields: &fields,
         framing: Framing::None,
         body: Body::Empty,
-        timeout: PATIENCE,
+        silence: Silence { usual: PATIENCE, streaming: PATIENCE },
+        longest_head: MOST_HEAD,
         takes_trailers: false,
         keep_trailer: None,
         interim: None,

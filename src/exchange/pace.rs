@@ -1,10 +1,12 @@
 //! How often a caller may send requests, whatever the policies of credentials say.
 
+use std::time::Duration;
+
 use crate::{
-    base::id::Id,
+    base::{clock::Clock, head::AnswerHead, id::Id},
     exchange::{Config, Refusal, attempts::MINUTE},
     identity::Principal,
-    policy::{LimitKey, Limiter, Room},
+    policy::{Exhausted, LimitKey, Limiter, Room},
 };
 
 /// Counts one request.
@@ -38,4 +40,20 @@ fn counted(config: &Config, principal: &Principal) -> Option<(LimitKey, u32)> {
 
 fn caller(principal: &Principal) -> Option<Id> {
     principal.holder().map(|it| it.key.id)
+}
+
+/// Says in the fields of an answer when the next request is let through, in whole seconds, rounded up.
+pub(crate) fn tell(head: &mut AnswerHead, it: &Exhausted) {
+    let wait = (it.retry_after.as_millis().div_ceil(1000)).max(1).to_string();
+    head.fields.append("Retry-After", wait.as_bytes());
+    head.fields.append("X-RateLimit-Limit", it.max.to_string().as_bytes());
+    head.fields.append("X-RateLimit-Remaining", b"0");
+    head.fields.append("X-RateLimit-Reset", unix_seconds(it.retry_after).to_string().as_bytes());
+}
+
+/// When something will be, in whole seconds of Unix time, rounded up.
+pub(crate) fn unix_seconds(wait: Duration) -> i64 {
+    let now = Clock.now();
+    let then = now.checked_add(wait).unwrap_or(now);
+    then.as_second() + i64::from(then.subsec_nanosecond() > 0)
 }

@@ -1,13 +1,11 @@
 //! Every way in which a request is refused: status, code, text, and what the audit says, from one variant.
 
-use std::time::Duration;
-
 use serde_json::{Map, Value, json};
 
 use crate::{
     audit::Outcome,
-    base::{capacity::Full, clock::Clock, head::AnswerHead, host::HostError, target::TargetError},
-    exchange::time_limit::TimeLimit,
+    base::{capacity::Full, head::AnswerHead, host::HostError, target::TargetError},
+    exchange::{pace, time_limit::TimeLimit},
     identity::Permission,
     policy::{Exhausted, Verdict},
 };
@@ -235,7 +233,7 @@ impl Refusal {
                 head.fields.append("WWW-Authenticate", b"Bearer realm=\"vultrino\"");
             }
             Self::AuditUnavailable | Self::Overloaded | Self::Crowding => head.fields.append("Retry-After", b"1"),
-            Self::RateLimited(it) => tell_rate(&mut head, it),
+            Self::RateLimited(it) => pace::tell(&mut head, it),
             Self::Method => head.fields.append("Allow", METHODS),
             _ => {}
         }
@@ -377,22 +375,6 @@ impl Refusal {
             Self::Internal => (500, "internal_error", "proxy_internal_error"),
         }
     }
-}
-
-/// In whole seconds, rounded up: who waits that long is let through.
-fn tell_rate(head: &mut AnswerHead, it: &Exhausted) {
-    let wait = (it.retry_after.as_millis().div_ceil(1000)).max(1).to_string();
-    head.fields.append("Retry-After", wait.as_bytes());
-    head.fields.append("X-RateLimit-Limit", it.max.to_string().as_bytes());
-    head.fields.append("X-RateLimit-Remaining", b"0");
-    head.fields.append("X-RateLimit-Reset", unix_seconds(it.retry_after).to_string().as_bytes());
-}
-
-/// When something will be, in whole seconds of Unix time, rounded up.
-pub(crate) fn unix_seconds(wait: Duration) -> i64 {
-    let now = Clock.now();
-    let then = now.checked_add(wait).unwrap_or(now);
-    then.as_second() + i64::from(then.subsec_nanosecond() > 0)
 }
 
 impl From<Full> for Refusal {

@@ -26,6 +26,7 @@ mod browsers;
 mod ca;
 #[cfg(test)]
 mod choosing;
+#[cfg(test)]
 mod clear_tunnels;
 #[cfg(test)]
 mod cli;
@@ -107,6 +108,7 @@ mod policies;
 mod private_addresses;
 #[cfg(test)]
 mod rates;
+#[cfg(test)]
 mod readers;
 #[cfg(test)]
 mod reload;
