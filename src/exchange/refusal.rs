@@ -91,7 +91,7 @@ pub enum Refusal {
     BadAnswer,
     /// It did not answer in time.
     Timeout(TimeLimit),
-    /// The whole of connecting took too long.
+    /// The whole of connecting took too long. Only the audit log tells it from [`Refusal::Unreachable`].
     ConnectTimeout,
     /// The client went away, or sent no valid body, while the request was on its way.
     ClientGone,
@@ -294,13 +294,12 @@ impl Refusal {
             Self::HeadersTooLarge => "The header section is too large",
             Self::Expectation => "The only expectation that can be met is 100-continue",
             Self::LastRecipient => "The request was not to be forwarded",
-            Self::Unreachable => "Failed to connect to target server",
+            Self::Unreachable | Self::ConnectTimeout => "Failed to connect to target server",
             Self::ParentUnauthorized => {
                 "The proxy in [upstream] proxy does not take the user and password that stand there"
             }
             Self::BadAnswer => "The target server sent no valid answer",
             Self::Timeout(limit) => return format!("The target server did not answer {limit}"),
-            Self::ConnectTimeout => "Connecting to the target server took longer than [upstream] connect_timeout",
             Self::ClientGone => "The request ended before its end",
             Self::AuditUnavailable => "The audit log cannot be written, so no credential is used",
             Self::Overloaded => "Too much is open at once",
@@ -312,7 +311,8 @@ impl Refusal {
 
     fn details(&self) -> Map<String, Value> {
         let mut details = Map::new();
-        if let Some(reason) = self.reason() {
+        // Callers learn nothing of the ports behind a host.
+        if let Some(reason) = self.reason().filter(|_| *self != Self::ConnectTimeout) {
             details.insert("reason".into(), json!(reason));
         }
         match self {
@@ -365,11 +365,10 @@ impl Refusal {
             Self::HeadersTooLarge => (431, "headers_too_large", INVALID),
             Self::Expectation => (417, "expectation_failed", INVALID),
             Self::LastRecipient => NO_ERROR,
-            Self::Unreachable => (502, "upstream_error", "destination_unavailable"),
+            Self::Unreachable | Self::ConnectTimeout => (502, "upstream_error", "destination_unavailable"),
             Self::ParentUnauthorized => (502, "upstream_error", "proxy_configuration_error"),
             Self::BadAnswer => (502, "upstream_error", "http_protocol_error"),
             Self::Timeout(_) => (504, "upstream_timeout", "http_response_timeout"),
-            Self::ConnectTimeout => (502, "upstream_error", "connection_timeout"),
             Self::AuditUnavailable => (503, "audit_unavailable", "proxy_internal_error"),
             Self::Overloaded | Self::Crowding => (503, "overloaded", "connection_limit_reached"),
             Self::Internal => (500, "internal_error", "proxy_internal_error"),

@@ -90,9 +90,10 @@ fn answering_at(address: SocketAddr) -> Arc<AtomicUsize> {
     count
 }
 
-/// A port that is free at both addresses.
-fn port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// Two addresses of this machine that no other test uses, with one port: those of others come and go at 127.0.0.1.
+fn two(net: &str) -> [SocketAddr; 2] {
+    let port = TcpListener::bind(format!("{net}.1:0")).unwrap().local_addr().unwrap().port();
+    [1, 2].map(|host| format!("{net}.{host}:{port}").parse().unwrap())
 }
 
 #[track_caller]
@@ -225,11 +226,11 @@ fn a_parent_proxy_is_the_one_that_is_asked_for_names() {
 #[test]
 fn an_address_that_swallows_connections_delays_the_next_by_a_moment() {
     let reply = |name: &str, six: bool, _| match (name, six) {
-        ("two.test" | "parent.test", false) => records(&["127.0.0.1", "127.0.0.9"]),
+        ("two.test" | "parent.test", false) => records(&["127.53.60.1", "127.53.60.2"]),
         _ => records(&[]),
     };
-    let port = port();
-    let [dead, alive] = ["127.0.0.1", "127.0.0.9"].map(|ip| SocketAddr::new(ip.parse().unwrap(), port));
+    let [dead, alive] = two("127.53.60");
+    let port = dead.port();
     let test = "an_address_that_swallows_connections_delays_the_next_by_a_moment";
     let blind =
         |it: Builder| it.set("proxy.tunnel_hosts", "[\"two.test\"]").set("proxy.connect_ports", &format!("[{port}]"));
@@ -256,7 +257,7 @@ fn an_address_that_swallows_connections_delays_the_next_by_a_moment() {
 fn what_is_written_into_the_hosts_file_and_resolv_conf_counts_seconds_later() {
     let test = "what_is_written_into_the_hosts_file_and_resolv_conf_counts_seconds_later";
     let reply = |name: &str, six: bool, _| match (name, six) {
-        ("served.test", false) => records(&["127.0.0.1"]),
+        ("served.test", false) => records(&["127.53.61.1"]),
         _ => Reply::Error(3),
     };
     let Some(names) = may_mount().then(|| Names::start(reply)).flatten() else {
@@ -265,8 +266,8 @@ fn what_is_written_into_the_hosts_file_and_resolv_conf_counts_seconds_later() {
     let wrapper = wrapper("", "");
     let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
     let appliance = Appliance::builder().without_credentials().through(&wrapper).start();
-    let port = port();
-    let [first, second] = ["127.0.0.1", "127.0.0.9"].map(|ip| answering_at(SocketAddr::new(ip.parse().unwrap(), port)));
+    let addresses = two("127.53.61");
+    let (port, [first, second]) = (addresses[0].port(), addresses.map(answering_at));
     let comes_to = |host: &str, count: &AtomicUsize| {
         until(host, || {
             let before = count.load(Ordering::SeqCst);
@@ -277,16 +278,19 @@ fn what_is_written_into_the_hosts_file_and_resolv_conf_counts_seconds_later() {
     for host in ["listed.test", "served.test"] {
         get(&appliance, host, port).expect_refusal(502, "upstream_error");
     }
-    fs::write(appliance.home().join("hosts"), "127.0.0.1 localhost # other.test\n127.0.0.1\tlisted.test Alias.Test\n")
-        .unwrap();
+    fs::write(
+        appliance.home().join("hosts"),
+        "127.0.0.1 localhost # other.test\n127.53.61.1\tlisted.test Alias.Test\n",
+    )
+    .unwrap();
     comes_to("listed.test", &first);
     comes_to("alias.test", &first);
-    fs::write(appliance.home().join("hosts"), "127.0.0.9 listed.test\n").unwrap();
+    fs::write(appliance.home().join("hosts"), "127.53.61.2 listed.test\n").unwrap();
     comes_to("listed.test", &second);
     fs::write(appliance.home().join("resolv.conf"), names.resolv_conf()).unwrap();
     comes_to("served.test", &first);
     // The hosts file has the first word.
-    fs::write(appliance.home().join("hosts"), "127.0.0.9 served.test\n").unwrap();
+    fs::write(appliance.home().join("hosts"), "127.53.61.2 served.test\n").unwrap();
     comes_to("served.test", &second);
 }
 
