@@ -36,12 +36,17 @@ pub fn classify(head: &RequestHead, near: Option<&Arc<Origin>>) -> Result<Ingres
     if !target.starts_with('/') {
         return Ok(Ingress::Forward(Target::parse_near(&head.method, target, near)?));
     }
-    // A reverse proxy in front of us may leave its own prefix.
-    let path = target.strip_prefix("/proxy").filter(|it| is_url_like(it)).unwrap_or(target);
+    let path = &target[prefix(target).len()..];
     if !is_url_like(path) {
         return Ok(Ingress::Control);
     }
     Ok(Ingress::Path(Target::parse_path_style(&head.method, path, near)?))
+}
+
+/// The prefix that a reverse proxy in front of us has left before a target in path style: `/proxy`, or nothing.
+pub fn prefix(target: &str) -> &'static str {
+    const PREFIX: &str = "/proxy";
+    if target.strip_prefix(PREFIX).is_some_and(is_url_like) { PREFIX } else { "" }
 }
 
 /// The target of a request inside the tunnel to `origin`.

@@ -21,6 +21,7 @@ use crate::{
     identity::Presented,
     proxy::{
         classify::{self, Ingress},
+        redirect,
         respond::Responder,
         session::{Session, Tunnel},
     },
@@ -74,6 +75,7 @@ impl Session {
                 }
             };
         let upgrade = classify::asks_for_websocket(&received.head, received.framing);
+        let prefix = classify::prefix(&received.head.target);
         let Received { head: RequestHead { method, fields, .. }, framing, body } = received;
         let (mut interim, source, keyless) = (responder, Some(self.peer), self.is_keyless());
         let (interim, leave) = (Some(&mut interim as _), None);
@@ -91,7 +93,10 @@ impl Session {
             interim,
             upgrade,
         };
-        let ran = self.unless_gone(pin!(self.worker.exchange.run(&mut inbound))).await;
+        let mut ran = self.unless_gone(pin!(self.worker.exchange.run(&mut inbound))).await;
+        if let (Door::Path, Some(Ok(reply))) = (door, &mut ran) {
+            redirect::rewrite(&mut reply.head.fields, &inbound.target, prefix);
+        }
         // Its head takes no memory while the answer leaves.
         drop(inbound);
         match ran {

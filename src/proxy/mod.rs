@@ -7,6 +7,7 @@ pub mod control;
 pub mod dispatch;
 pub mod intercept;
 pub mod listener;
+pub mod redirect;
 pub mod respond;
 pub mod session;
 pub mod socket;

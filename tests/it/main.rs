@@ -111,6 +111,8 @@ mod rates;
 #[cfg(test)]
 mod readers;
 #[cfg(test)]
+mod redirects;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod request_forgery;
