@@ -14,6 +14,9 @@ use crate::{
     identity::Principal,
 };
 
+/// What `X-Vultrino-Credential` says where no credential is to be used: the request is one that matches none. No alias.
+pub const NONE: &str = "none";
+
 /// The credential to use; none where the request goes out as it came. What is out of the caller's scope is not looked
 /// for: the answer is the same whether it is there or not.
 ///
@@ -26,6 +29,10 @@ pub fn bind(
     inbound: &Inbound<'_>,
 ) -> Result<Option<Arc<snapshot::Known>>, Refusal> {
     let from_page = inbound.is_proxy_style() && is_from_page(inbound);
+    let denies = snapshot.config().unmatched == Unmatched::Deny;
+    if credential_fields(&inbound.fields).next().is_some_and(|it| it == NONE.as_bytes()) {
+        return if denies { Err(Refusal::Unmatched) } else { Ok(None) };
+    }
     if let Some(alias) = named(inbound, from_page) {
         Alias::check(alias).or(Err(Refusal::Invalid("the credential's name is no alias")))?;
         if !principal.reaches(alias) {
@@ -38,7 +45,6 @@ pub fn bind(
         return Err(Refusal::MissingCredential);
     }
     let candidates = || snapshot.bound_to(&inbound.target.origin).filter(|it| principal.reaches(&it.alias));
-    let denies = snapshot.config().unmatched == Unmatched::Deny;
     let mut first_two = candidates();
     match (first_two.next(), first_two.next()) {
         (Some(_), _) if from_page && denies => Err(Refusal::ForeignPage),

@@ -16,8 +16,8 @@ use crate::{
     store::{Change, Records, Stored},
 };
 
-/// Aliases that stand for something else under `/v1/credentials/`.
-const RESERVED: [&str; 1] = ["types"];
+/// Aliases that stand for something else: under `/v1/credentials/`, in `X-Vultrino-Credential`, and as a user name of the proxy.
+const RESERVED: [&str; 3] = ["types", "none", "vultrino"];
 
 /// A credential as its owner gives it.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-use crate::support::{Agent, Appliance, Credential, Origin, WAYS, Way, agent::NAMED, appliance::BEARER};
+use crate::support::{Agent, Appliance, Credential, Origin, WAYS, Way, agent::NAMED, appliance::BEARER, process};
 
 const HERE: &[&str] = &["localhost:*"];
 
@@ -27,6 +27,39 @@ fn a_header_names_it() {
             let arrived = requests.iter().find(|it| it.target() == path).unwrap();
             assert_eq!(arrived.values("authorization"), [key], "{way:?}");
         }
+    }
+}
+
+#[test]
+fn none_asks_for_no_credential() {
+    let none = [("X-Vultrino-Credential", "none"), ("Authorization", "Bearer of-the-client")];
+    let appliance = Appliance::builder().credential(Credential::key("only", "key-1", HERE)).start();
+    for way in WAYS {
+        let origin = Origin::https();
+        Agent::via(&appliance, way, &origin).ask("GET", "/", &none).expect_origins(200);
+        let request = origin.only_request();
+        assert_eq!(request.values("authorization"), ["Bearer of-the-client"], "{way:?}");
+        request.assert_nothing_of_ours();
+        let line = appliance.audit_of(&origin.authority());
+        assert_eq!(line.get("credential"), "-", "{way:?} {}", line.text);
+    }
+    // It opens no way to hosts that the owner has closed: a credential of another could go there.
+    let appliance = Appliance::builder()
+        .credential(Credential::key("only", "key-1", HERE))
+        .set("proxy.unmatched", "\"deny\"")
+        .start();
+    let origin = Origin::https();
+    for way in WAYS {
+        Agent::via(&appliance, way, &origin)
+            .ask("GET", "/", &none)
+            .expect_refusal(403, "forbidden")
+            .because("unmatched");
+    }
+    assert_eq!(origin.connections(), 0);
+    for alias in ["none", "None", "vultrino"] {
+        let arguments = ["add", "--alias", alias, "--key", "-", "--host", "localhost"];
+        let refused = process::run(&mut appliance.command(&arguments), "of-it");
+        assert!(!refused.status.success(), "{alias} {refused:?}");
     }
 }
 

@@ -7,6 +7,7 @@ use crate::support::{
     agent::NAMED,
     appliance::{ALIAS, BEARER},
     process::run,
+    wire::Message,
 };
 
 /// Sends each request for `/from` on to `/to/`, by this reference.
@@ -82,7 +83,7 @@ fn curl_follows_through_the_proxy_with_the_credential() {
         curl.args(["-sS", "--fail", "--max-time", "20", "--noproxy", "*", "-L", "-H", &named, &url]);
         assert_eq!(run(&mut curl, "").expect_success(), "arrived", "{reference}");
         let requests = origin.requests();
-        let targets: Vec<_> = requests.iter().map(|it| it.target()).collect();
+        let targets: Vec<_> = requests.iter().map(Message::target).collect();
         assert_eq!(targets, ["/from", "/to/"], "{reference}");
         assert!(requests.iter().all(|it| it.values("authorization") == [BEARER]), "{requests:#?}");
     }
