@@ -229,8 +229,9 @@ impl Connector {
 
     /// A connection to one of these addresses of the host, which have passed the guard.
     async fn race(&self, host: &Host, addresses: Vec<SocketAddr>) -> Result<TcpStream, DialError> {
-        let is_choice = addresses.len() > 1;
-        let (tcp, address) = race::connect(addresses).await.map_err(DialError::Connect)?;
+        let is_choice = addresses.len() > 1 && !host.is_loopback();
+        let raced = if is_choice { race::connect(addresses).await } else { race::connect_in_turn(addresses).await };
+        let (tcp, address) = raced.map_err(DialError::Connect)?;
         if is_choice {
             self.resolver.prefer(host, address.ip());
         }

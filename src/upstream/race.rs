@@ -64,9 +64,28 @@ pub async fn connect(addresses: Vec<SocketAddr>) -> io::Result<(TcpStream, Socke
     .await
 }
 
+/// The same one after the other: for a single address, and for those of this machine, which answer at once or not at all.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_in_turn(addresses: Vec<SocketAddr>) -> io::Result<(TcpStream, SocketAddr)> {
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        match connect_to(address).await {
+            Ok(tcp) => return Ok((tcp, address)),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
 #[expect(clippy::disallowed_methods, reason = "the addresses have passed the guard")]
+fn connect_to(address: SocketAddr) -> impl Future<Output = io::Result<TcpStream>> + Send {
+    TcpStream::connect(address)
+}
+
 fn attempt(address: SocketAddr) -> Attempt {
-    Box::pin(TcpStream::connect(address))
+    Box::pin(connect_to(address))
 }
 
 /// One of each family after the other, for as long as there are both, beginning with that of the first (RFC 8305 section 4).
