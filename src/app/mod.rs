@@ -8,6 +8,7 @@ pub mod bridge;
 pub mod demo;
 mod descriptors;
 pub mod error;
+mod event_log;
 mod exposition;
 pub mod harden;
 pub mod housekeeping;
@@ -26,6 +27,7 @@ pub mod trail;
 pub mod upkeep;
 
 pub use error::AppError;
+pub use event_log::EventLog;
 pub use harden::harden;
 pub use parts::check;
 pub use serve::{Server, open_ca};

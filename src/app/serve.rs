@@ -23,7 +23,7 @@ use crate::{
         trail::{Rollback, open_audit},
         upkeep::Upkeep,
     },
-    audit::{Audit, Outcome, Recorder},
+    audit::{Audit, Observer, Outcome, Recorder},
     base::{clock::Clock, task::InFlight},
     ca::Ca,
     config::{Config, Loaded, Origin},
@@ -59,11 +59,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts to accept.
+    /// Starts to accept. What happens is shown to `observer`.
     ///
     /// # Errors
     /// See [`AppError`]; nothing was served then.
-    pub fn start(loaded: Loaded, store: FileStore, rollback: Rollback) -> Result<Self, AppError> {
+    pub fn start(
+        loaded: Loaded,
+        store: FileStore,
+        rollback: Rollback,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Result<Self, AppError> {
         let Loaded { mut config, origin } = loaded;
         descriptors::raise();
         descriptors::fit(&mut config.limits);
@@ -72,6 +77,9 @@ impl Server {
         let socket = config.server.socket.as_deref().map(Door::bind).transpose()?;
         let workers = thread::available_parallelism()?.get();
         let (audit, mut recorders) = open_audit(&config, &store, rollback, workers + 1)?;
+        if let Some(observer) = observer {
+            audit.observe(observer);
+        }
         let records = store.load()?;
         let ca = Arc::new(open_ca(&store, &records)?);
         restore_certificate(&store, &ca);

@@ -95,6 +95,9 @@ impl Entry {
 
     fn write(&mut self, outcome: Outcome, millis: Option<u64>) {
         let Some(mut slot) = self.slot.take() else { return };
+        if let Some(observer) = self.lane.observer() {
+            observer.ended(&self.record, outcome);
+        }
         let line = Line { record: &self.record, outcome, millis, key: self.lane.key() };
         let mut long = None;
         self.lane.slots.put(&mut slot, Kind::Closed, |space, armed| {

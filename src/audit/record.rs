@@ -239,21 +239,6 @@ impl Record {
         self.shorten_url(key);
     }
 
-    /// As [`Record::set_key`] was told; `-` if it was not.
-    pub fn key(&self) -> &[u8] {
-        self.key.as_bytes()
-    }
-
-    /// The caller's address.
-    pub fn source(&self) -> Option<SocketAddr> {
-        self.source
-    }
-
-    /// Whether it is known who asked.
-    pub fn has_name(&self) -> bool {
-        self.name.as_bytes() != Text::<LONGEST_NAME>::NONE.as_bytes()
-    }
-
     fn set_target(&mut self, pieces: &[&[u8]]) {
         self.settled = 0;
         self.url_mac = None;

@@ -18,6 +18,7 @@ use crate::{
         entry::Entry,
         error::{AuditError, Unavailable},
         journal::{Slot, Slots},
+        observer::Observer,
         record::{Door, Record, RequestId},
         stamp::{Stamp, Stamps},
     },
@@ -115,6 +116,7 @@ pub struct Signals {
     awake: AtomicBool,
     closing: AtomicBool,
     writer: OnceLock<Thread>,
+    observer: OnceLock<Arc<dyn Observer>>,
 }
 
 const HEALTHY: u8 = 0;
@@ -138,6 +140,10 @@ impl Signals {
 
     pub(crate) fn set_writer(&self, writer: Thread) {
         self.writer.get_or_init(|| writer);
+    }
+
+    pub(crate) fn set_observer(&self, observer: Arc<dyn Observer>) {
+        self.observer.get_or_init(|| observer);
     }
 
     /// No record is opened from now on.
@@ -221,6 +227,11 @@ impl Lane {
     /// What the MACs in its lines are made with.
     pub(crate) fn key(&self) -> &ChainKey {
         &self.key
+    }
+
+    /// Who is shown what ends.
+    pub(crate) fn observer(&self) -> Option<&dyn Observer> {
+        self.signals.observer.get().map(|it| &**it)
     }
 
     /// Takes back a slot that was never written.

@@ -21,6 +21,7 @@ use crate::{
         head::Head,
         journal::Journal,
         memory::Memory,
+        observer::Observer,
         recorder::{Lane, Recorder, Signals},
         recover,
         sink::Sink,
@@ -91,6 +92,11 @@ impl Audit {
         signals.set_writer(thread.map_err(AuditError::Thread)?.thread().clone());
         let recorders = lanes.iter().map(|lane| Recorder::new(Arc::clone(lane))).collect();
         Ok((Self { journal, lanes, signals, memory, writer: Some(writer) }, recorders))
+    }
+
+    /// Shows every record that ends from now on. The first observer stays.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        self.signals.set_observer(observer);
     }
 
     /// Whether a line could not be written and still waits, so that no record can be opened.

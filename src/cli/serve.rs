@@ -1,9 +1,9 @@
 //! `vultrino serve`: the proxy itself.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use crate::{
-    app::{self, Rollback},
+    app::{self, EventLog, Rollback},
     cli::{context::Context, failure::Failure, mcp, output::Output},
     config::{
         mcp::Transport,
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let (store, password) = context.unlock(&loaded.config)?;
     drop(password);
     let rollback = if args.accept_rollback { Rollback::Accept } else { Rollback::Refuse };
-    let server = app::Server::start(loaded, store, rollback)?;
+    let server = app::Server::start(loaded, store, rollback, Some(Arc::new(EventLog)))?;
     announce(&server, &context.output)?;
     Ok(server.until_signal(Box::new(|| context.load_again(args.bind)))?)
 }

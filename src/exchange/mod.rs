@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod open;
 pub mod outgoing;
 pub mod pace;
+pub mod phrase;
 pub mod recorded;
 pub mod refusal;
 pub mod relay;

@@ -68,6 +68,16 @@ impl Responder<'_> {
         self.whole(head, body).await
     }
 
+    /// Writes a refusal of a tunnel, whose status line says why.
+    ///
+    /// # Errors
+    /// As [`Responder::stream`].
+    pub async fn refuse_tunnel(&self, refusal: &Refusal) -> Result<(), SendError> {
+        let (mut head, body) = refusal.answer();
+        head.reason = format!("vultrino: {}", refusal.phrase()).into_bytes().into();
+        self.whole(head, body).await
+    }
+
     /// Says that a tunnel is open.
     ///
     /// # Errors

@@ -196,7 +196,11 @@ impl Session {
                 let refused_tunnel = is_connect && refusal.status() != 407;
                 let unread = !self.connection.lock().is_between_messages();
                 responder.last |= refusal.is_of_form() || refused_tunnel || unread;
-                Box::pin(responder.refuse(&refusal)).await
+                if is_connect {
+                    Box::pin(responder.refuse_tunnel(&refusal)).await
+                } else {
+                    Box::pin(responder.refuse(&refusal)).await
+                }
             }
         };
         match written {

@@ -113,6 +113,8 @@ mod readers;
 #[cfg(test)]
 mod redirects;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod request_forgery;

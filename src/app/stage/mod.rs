@@ -99,10 +99,10 @@ impl Stage {
         let mut config = config(&folder, bind, trusted);
         let store = store(&config, alias, &origin)?;
         let ca_file = certificate_path(store.path());
-        let server = match Server::start(loaded(&config), store, Rollback::Refuse) {
+        let server = match Server::start(loaded(&config), store, Rollback::Refuse, None) {
             Err(AppError::Listen { .. }) => {
                 config.server.bind.set_port(0);
-                Server::start(loaded(&config), reopen(&config)?, Rollback::Refuse)?
+                Server::start(loaded(&config), reopen(&config)?, Rollback::Refuse, None)?
             }
             server => server?,
         };
