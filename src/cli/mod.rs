@@ -34,6 +34,7 @@ mod secret;
 mod serve;
 mod show;
 mod unbind;
+mod watch;
 
 use std::process::ExitCode;
 

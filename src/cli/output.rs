@@ -88,6 +88,11 @@ impl Output {
         self.colour_on_stderr
     }
 
+    /// Whether a person looks at standard error.
+    pub(crate) fn is_on_terminal(&self) -> bool {
+        self.remarks.is_terminal()
+    }
+
     /// One line of the result.
     pub(crate) fn line(&self, text: impl Display) -> Result<(), Failure> {
         self.raw(format!("{text}\n").as_bytes())

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use crate::{
     app::{self, EventLog, Rollback},
-    cli::{context::Context, failure::Failure, mcp, output::Output},
+    cli::{context::Context, failure::Failure, mcp, output::Output, watch},
     config::{
         mcp::Transport,
         server::{Mode, parse_bind},
@@ -27,6 +27,10 @@ pub(crate) struct Args {
     /// Start with a store that was rolled back, such as a restored backup
     #[arg(long)]
     accept_rollback: bool,
+
+    /// Show no requests on the terminal
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -34,6 +38,9 @@ Examples:
   vultrino serve
   vultrino serve --bind 127.0.0.1:8080
   vultrino serve --mcp               the same as `vultrino mcp`; see its help
+
+On a terminal it shows each request: time (UTC), method, status, host and path, credential,
+caller and duration; of one that was refused or broke off, the reason instead of the credential.
 
 In local mode any program on this machine can use every credential, so it listens on loopback
 only. With mode = \"server\" in the section [server] of the configuration, callers need an API
@@ -56,7 +63,13 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let (store, password) = context.unlock(&loaded.config)?;
     drop(password);
     let rollback = if args.accept_rollback { Rollback::Accept } else { Rollback::Refuse };
-    let server = app::Server::start(loaded, store, rollback, Some(Arc::new(EventLog)))?;
+    let output = Output::new(context.environment.no_color);
+    let observer = if output.is_on_terminal() && !args.quiet {
+        watch::start(output).map_err(app::AppError::from)?
+    } else {
+        Arc::new(EventLog)
+    };
+    let server = app::Server::start(loaded, store, rollback, Some(observer))?;
     announce(&server, &context.output)?;
     Ok(server.until_signal(Box::new(|| context.load_again(args.bind)))?)
 }

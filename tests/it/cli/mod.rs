@@ -18,3 +18,4 @@ mod roles_and_keys;
 mod secrets;
 mod terminal;
 mod trusted;
+mod watching;

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A terminal with one command in it.
-struct Terminal {
+pub(crate) struct Terminal {
     running: Running,
     keyboard: ChildStdin,
     screen: ChildStdout,
@@ -23,7 +23,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn run(home: &Home, command_line: &str) -> Self {
+    pub(crate) fn run(home: &Home, command_line: &str) -> Self {
         // A question that nobody answers ends the test, not the day.
         let mut command = Command::new("timeout");
         command.args(["60", "script"]);
@@ -57,7 +57,7 @@ impl Terminal {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn wait_for(&mut self, text: &str) -> String {
+    pub(crate) fn wait_for(&mut self, text: &str) -> String {
         let mut since = Vec::new();
         while !since.ends_with(text.as_bytes()) {
             let mut byte = [0];
