@@ -8,11 +8,20 @@ pub struct EventLog;
 
 impl Observer for EventLog {
     fn ended(&self, record: &Record, outcome: Outcome) {
-        // A client that goes away was not refused, and a change that is made is logged where it is taken up.
-        if !matches!(outcome, Outcome::Ok | Outcome::ClientAbort | Outcome::Interrupted) {
-            log(record, outcome);
+        match outcome {
+            Outcome::Ok if record.revision > 0 => log_change(record),
+            // A client that goes away was not refused.
+            Outcome::Ok | Outcome::ClientAbort | Outcome::Interrupted => {}
+            _ => log(record, outcome),
         }
     }
+}
+
+/// A change that this process has made. What others make is seen only in the store.
+fn log_change(record: &Record) {
+    let (principal, credential, action) = (record.name(), record.credential(), record.action());
+    let (object, revision) = (record.object.as_deref().unwrap_or("-"), record.revision);
+    tracing::info!(%principal, action, %credential, %object, revision, "change made");
 }
 
 fn log(record: &Record, outcome: Outcome) {

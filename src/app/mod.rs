@@ -7,6 +7,7 @@ pub mod bench;
 pub mod bridge;
 pub mod demo;
 mod descriptors;
+mod difference;
 pub mod error;
 mod event_log;
 mod exposition;

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use crate::{
-    app::{descriptors, parts::Parts},
+    app::{descriptors, difference, parts::Parts},
     audit::{Anchor, Memory, Recorder},
     base::{capacity::Most, clock::Clock, id::Id},
     config::Config,
@@ -146,7 +146,12 @@ impl Published {
         if records.revision != sources.records.revision {
             self.parts.publish(&sources.config, &records);
             let (revision, generation) = (records.revision, self.snapshot().generation());
-            tracing::info!(revision, generation, credentials = records.credentials.len(), "the store has changed");
+            let changed = difference::of_records(&sources.records, &records);
+            if changed.is_empty() {
+                tracing::debug!(revision, generation, "the store has changed");
+            } else {
+                tracing::info!(revision, generation, %changed, "the store has changed");
+            }
             sources.records = records;
             self.see(revision);
         }

@@ -3,7 +3,7 @@
 use std::{error::Error as _, fmt};
 
 use crate::{
-    app::published::Published,
+    app::{difference, published::Published},
     audit::{Door, Outcome, Recorder},
     config::{Config, ConfigError, Loaded, Origin, Seen},
     exchange::Part,
@@ -84,7 +84,9 @@ impl<'a> Reload<'a> {
         };
         entry.record.set_name(Principal::Local.name());
         entry.arm();
-        let (config, fixed) = within(&published.config(), config);
+        let before = published.config();
+        let (config, fixed) = within(&before, config);
+        let changed = difference::of_configs(&before, &config);
         published.configure(config);
         entry.record.generation = published.snapshot().generation();
         let generation = entry.record.generation;
@@ -93,7 +95,7 @@ impl<'a> Reload<'a> {
         warn_of_unmatched(&origin);
         self.origin = origin;
         published.parts().health().set(Part::Config, false);
-        tracing::info!(generation, "the configuration was read anew and is in force");
+        tracing::info!(generation, %changed, "the configuration was read anew and is in force");
         if !fixed.is_empty() {
             let settings = fixed.join(", ");
             tracing::warn!(%settings, "these settings have changed, too, and count from the next start on");
@@ -166,6 +168,7 @@ fn within(running: &Config, mut new: Config) -> (Config, Vec<&'static str>) {
     keep("server.socket", new.server.socket != running.server.socket);
     keep("storage.file.path", new.storage.path != running.storage.path);
     keep("logging.level", new.logging.level != running.logging.level);
+    keep("logging.format", new.logging.format != running.logging.format);
     keep("logging.audit_file", new.logging.audit_file != running.logging.audit_file);
     keep("upstream.allow_private", new.upstream.allow_private != running.upstream.allow_private);
     keep("upstream.ca_file", new.upstream.ca_file != running.upstream.ca_file);

@@ -13,7 +13,11 @@ use crate::{
         output::Output,
         password::{asked, checked},
     },
-    config::{Config, ConfigError, Environment, Flags, Loaded, Part, environment, load, logging::Level, password},
+    config::{
+        Config, ConfigError, Environment, Flags, Loaded, Part, environment, load,
+        logging::{Format, Level, Logging},
+        password,
+    },
     manage::ManageError,
     store::{FileStore, StoreError},
 };
@@ -82,12 +86,13 @@ impl Context {
     }
 
     pub(crate) fn start_log(&self, config: &Config) {
-        logging::start(config.logging.level.raised(self.verbose), self.environment.rust_log.as_deref(), &self.output);
+        let Logging { level, format, .. } = &config.logging;
+        logging::start(level.raised(self.verbose), *format, &self.environment, &self.output);
     }
 
     /// For a command that reads no configuration.
     pub(crate) fn start_log_alone(&self) {
-        logging::start(Level::Warn.raised(self.verbose), self.environment.rust_log.as_deref(), &self.output);
+        logging::start(Level::Warn.raised(self.verbose), Format::default(), &self.environment, &self.output);
     }
 
     /// Opens the store that the configuration names; only [`Part::Store`] of it is read.

@@ -23,6 +23,7 @@ mod host;
 mod init;
 mod key;
 mod list;
+mod log_format;
 mod logging;
 mod mcp;
 mod output;

@@ -59,6 +59,8 @@ pub struct Environment {
     pub codex_home: Option<PathBuf>,
     /// `RUST_LOG`: what to log, over `logging.level`.
     pub rust_log: Option<String>,
+    /// `JOURNAL_STREAM`: device and inode of the stream that leads to journald, set by systemd.
+    pub journal_stream: Option<String>,
     /// `NO_COLOR`: whether colour is unwanted (<https://no-color.org>).
     pub no_color: bool,
     /// Why the secrets among these could not be hidden from `/proc`, if so.
@@ -86,6 +88,7 @@ impl Environment {
             claude_config_dir: path("CLAUDE_CONFIG_DIR"),
             codex_home: path("CODEX_HOME"),
             rust_log: text("RUST_LOG"),
+            journal_stream: text("JOURNAL_STREAM"),
             no_color: text("NO_COLOR").is_some(),
             exposed: None,
         };

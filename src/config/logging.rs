@@ -11,6 +11,8 @@ use crate::config::written::WrittenPath;
 pub struct Logging {
     /// What goes to stderr.
     pub level: Level,
+    /// The form of its lines.
+    pub format: Format,
     /// Where every use of a credential is written down: by default `audit.log` in the data folder.
     pub audit_file: PathBuf,
 }
@@ -32,11 +34,27 @@ pub enum Level {
     Trace,
 }
 
+/// The form of the lines on stderr.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// [`Self::Journal`] where stderr leads to journald, else [`Self::Text`].
+    #[default]
+    Auto,
+    /// Time, level and text; in colours on a terminal.
+    Text,
+    /// One object a line.
+    Json,
+    /// The priority of syslog in front, and no time.
+    Journal,
+}
+
 /// The section as it is written.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a section")]
 pub(crate) struct Section {
     pub(crate) level: Level,
+    pub(crate) format: Format,
     pub(crate) audit_file: Option<WrittenPath>,
 }
 

@@ -41,6 +41,7 @@ path = STORE
 
 [logging]
 level = "info"                  # error, warn, info, debug, trace
+format = "auto"                 # text, json, journal; auto: journal under systemd, else text
 # audit_file = AUDIT
 
 [mcp]

@@ -79,6 +79,7 @@ impl Settings<'_> {
             },
             logging: Logging {
                 level: logging.level,
+                format: logging.format,
                 audit_file: audit_file.unwrap_or_else(|| data_dir.join(places::AUDIT_LOG)),
             },
             upstream: crate::upstream::Config {

@@ -85,6 +85,8 @@ mod live;
 #[cfg(test)]
 mod live_changes;
 #[cfg(test)]
+mod log_lines;
+#[cfg(test)]
 mod matrix;
 #[cfg(test)]
 mod mcp;

@@ -24,7 +24,7 @@ use crate::{
     config::{
         self, Config, Loaded,
         limits::Limits,
-        logging::{Level, Logging},
+        logging::{Format, Level, Logging},
         proxy::Proxy,
         rate_limits::RateLimits,
         storage::Storage,
@@ -161,7 +161,7 @@ fn config(folder: &TempDir, bind: SocketAddr, ca_file: PathBuf) -> Config {
         },
         server,
         storage: Storage { path: data_dir.join("credentials.enc"), kdf: KdfParams::floor() },
-        logging: Logging { level: Level::Info, audit_file: data_dir.join("audit.log") },
+        logging: Logging { level: Level::Info, format: Format::default(), audit_file: data_dir.join("audit.log") },
         proxy: Proxy::default(),
         mcp: config::mcp::Mcp::default(),
         limits: Limits::default(),
