@@ -28,6 +28,8 @@ mod routes;
 mod types;
 mod visitor;
 
+pub use metrics::MetricsFormat;
+
 use std::{
     fmt, io,
     path::{Path, PathBuf},
@@ -60,7 +62,7 @@ struct Parts {
 static READING: Mutex<()> = Mutex::const_new(());
 
 /// All metrics of the daemon, as text.
-pub type Metrics = Box<dyn Fn() -> String + Send + Sync>;
+pub type Metrics = Box<dyn Fn(MetricsFormat) -> String + Send + Sync>;
 
 impl Api {
     /// Over the exchange of the same worker, an office for what is no exchange, the audit log at this place, and the
@@ -78,8 +80,8 @@ impl Api {
         &self.0.exchange
     }
 
-    pub(crate) fn metrics(&self) -> String {
-        (self.0.metrics)()
+    pub(crate) fn metrics(&self, format: MetricsFormat) -> String {
+        (self.0.metrics)(format)
     }
 
     pub(crate) fn budget(&self) -> &Budget {

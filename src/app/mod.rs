@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod bridge;
+mod classic;
 pub mod demo;
 mod descriptors;
 mod difference;

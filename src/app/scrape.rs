@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use prometheus_client::{encoding::text, registry::Registry};
 
 use crate::{
-    app::{exposition::Exposition, published::Published},
+    api::MetricsFormat,
+    app::{classic, exposition::Exposition, published::Published},
     audit::{Load, Recorder},
     base::clock::Clock,
     ca::{Ca, Used},
@@ -55,15 +56,18 @@ impl Scrape {
         self.lock().push(Arc::downgrade(worker));
     }
 
-    /// All of it.
-    pub fn text(&self) -> String {
+    /// All of it, in this format.
+    pub fn text(&self, format: MetricsFormat) -> String {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Exposition(self.numbers())));
         let mut text = String::new();
         if text::encode(&mut text, &registry).is_err() {
             tracing::error!("the metrics could not be written");
         }
-        text
+        match format {
+            MetricsFormat::OpenMetrics => text,
+            MetricsFormat::Classic => classic::of_open_metrics(&text),
+        }
     }
 
     fn numbers(&self) -> Numbers {

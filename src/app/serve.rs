@@ -154,7 +154,7 @@ impl Plan {
     fn worker(&self, recorder: Recorder) -> Arc<Worker> {
         let (exchange, office) = self.published.engine(recorder);
         let scrape = Arc::clone(&self.scrape);
-        let metrics = Box::new(move || scrape.text());
+        let metrics = Box::new(move |format| scrape.text(format));
         let mcp = Mcp::new(Arc::clone(&exchange), office.clone(), self.budget.clone());
         let mcp = self.published.config().mcp.enabled.then(|| mcp::http::service(mcp));
         let api = Api::new(Arc::clone(&exchange), office, self.log.clone(), metrics, self.budget.clone());

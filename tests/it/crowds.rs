@@ -63,7 +63,7 @@ fn a_connection_too_many_is_told_so_and_there_is_room_again_when_another_goes() 
     held.pop().unwrap().break_off();
     let scrape = until("there is room", || {
         let mut late = other();
-        drop(late.try_send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        drop(late.try_send("GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: application/openmetrics-text\r\n\r\n"));
         let answer = late.answer("GET");
         (answer.status() == 200).then(|| Scrape::read(&answer))
     });

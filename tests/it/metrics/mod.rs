@@ -3,4 +3,5 @@
 mod access;
 mod counts;
 mod described;
+mod formats;
 mod labels;

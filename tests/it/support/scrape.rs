@@ -24,9 +24,15 @@ pub(crate) struct Sample {
     pub value: f64,
 }
 
-/// Asks for the metrics on a connection of its own, with these fields.
+/// Asks for the metrics as `OpenMetrics`, with these fields besides.
 #[track_caller]
 pub(crate) fn ask(appliance: &Appliance, fields: &str) -> Answer {
+    ask_plainly(appliance, &format!("Accept: application/openmetrics-text\r\n{fields}"))
+}
+
+/// Asks for the metrics on a connection of its own, with these fields.
+#[track_caller]
+pub(crate) fn ask_plainly(appliance: &Appliance, fields: &str) -> Answer {
     let mut agent = Agent::dial(appliance.address());
     agent.send(format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n{fields}\r\n", appliance.address()));
     agent.answer("GET")
