@@ -63,7 +63,7 @@ pub(crate) fn run(args: &Args, context: &mut Context) -> Result<(), Failure> {
     let (store, password) = context.unlock(&loaded.config)?;
     drop(password);
     let rollback = if args.accept_rollback { Rollback::Accept } else { Rollback::Refuse };
-    let output = Output::new(context.environment.no_color);
+    let output = Output::new(context.environment.no_color, false);
     let observer = if output.is_on_terminal() && !args.quiet {
         watch::start(output).map_err(app::AppError::from)?
     } else {
