@@ -22,7 +22,7 @@ fn serve(options: &str) -> (Home, Terminal, String) {
     let mut terminal = Terminal::run(&home, &line);
     terminal.wait_for("Listening on http://");
     let address = terminal.wait_for("\n").trim().to_owned();
-    terminal.wait_for("credential\r\n");
+    terminal.wait_for("local_auth = \"key\"\r\n");
     (home, terminal, address)
 }
 
