@@ -1,6 +1,7 @@
 //! A scripted origin: a real TLS or plain server that keeps every byte it gets and answers as a test says.
 
 use std::{
+    collections::HashMap,
     io::{self, ErrorKind},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
@@ -29,7 +30,8 @@ pub(crate) struct Origin {
     scheme: &'static str,
     address: SocketAddr,
     log: Arc<Log>,
-    sockets: Arc<Mutex<Vec<TcpStream>>>,
+    /// Open connections, by their place in the log.
+    sockets: Arc<Mutex<HashMap<usize, TcpStream>>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -90,17 +92,19 @@ impl Origin {
                     break;
                 }
                 let (log, script, tls) = (log.clone(), script.clone(), tls.clone());
-                sockets.lock().unwrap().push(socket.try_clone().unwrap());
                 let index = {
                     let mut seen = log.seen.lock().unwrap();
                     seen.push(Seen::default());
                     seen.len() - 1
                 };
+                let open = Arc::clone(&sockets);
+                open.lock().unwrap().insert(index, socket.try_clone().unwrap());
                 log.changed.notify_all();
                 let end = socket.try_clone().unwrap();
                 thread::spawn(move || {
                     receive(socket, tls, index, &log, &*script);
                     drop(end.shutdown(Shutdown::Both));
+                    open.lock().unwrap().remove(&index);
                     log.note(index, |seen| seen.over = true);
                 });
             }
@@ -185,7 +189,7 @@ impl Drop for Origin {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
         drop(TcpStream::connect(self.address));
-        for socket in self.sockets.lock().unwrap().iter() {
+        for socket in self.sockets.lock().unwrap().values() {
             drop(socket.shutdown(Shutdown::Both));
         }
     }
