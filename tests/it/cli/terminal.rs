@@ -79,6 +79,14 @@ impl Terminal {
     }
 }
 
+/// A command that still runs is interrupted, as by a person: nothing else ends what runs below `script`.
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        drop(self.keyboard.write_all(b"\x03"));
+        drop(self.screen.read_to_end(&mut Vec::new()));
+    }
+}
+
 #[test]
 fn init_asks_for_what_it_needs_and_shows_no_password() {
     let home = Home::configured();
