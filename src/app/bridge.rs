@@ -51,7 +51,7 @@ const LONGEST_VALUE: usize = 1024;
 const NO_KEY: &str =
     "The API key in VULTRINO_API_KEY is missing or not valid. Ask the person who runs Vultrino for one.";
 /// Most bytes of the fields of an answer's head.
-pub(crate) const MOST_HEAD: usize = 64 << 10;
+const MOST_HEAD: usize = 64 << 10;
 /// Most bytes of an answer: several times what a tool gives.
 const MOST: usize = 24 << 20;
 
@@ -103,12 +103,32 @@ pub fn run(daemon: Daemon, key: Option<Secret>) -> Result<(), AppError> {
 /// The system's root certificates cannot be used.
 pub(crate) fn way_out() -> Result<Upstream, AppError> {
     let trusted = tls::client_config(None)?;
-    // Whoever wrote the URL meant it, wherever it leads.
+    // The person who configured the URL may point it at any address.
     let anywhere = vec![Ipv4Net::default().into(), Ipv6Net::default().into()];
     let guard = Arc::new(Guard::new(anywhere, Vec::new()));
     let connector = Connector::new(Arc::default(), guard, trusted, None, Duration::from_secs(10));
     // The daemon reads every body to its end.
     Ok(Upstream::new(connector, Reuse::AfterBody, Memory::default()))
+}
+
+/// A GET request to a daemon that may be silent for `patience`.
+pub(crate) fn get<'a>(target: &'a Target, client: &'a Client, fields: &'a Fields, patience: Duration) -> Request<'a> {
+    Request {
+        target,
+        method: &Method::GET,
+        tenant: Tenant::default(),
+        client,
+        reuse: None,
+        fields,
+        framing: Framing::None,
+        body: Body::Empty,
+        silence: Silence { usual: patience, streaming: patience },
+        longest_head: MOST_HEAD,
+        takes_trailers: false,
+        keep_trailer: None,
+        interim: None,
+        upgrade: false,
+    }
 }
 
 struct Bridge {
@@ -221,20 +241,10 @@ impl Bridge {
         let Daemon(target) = &self.daemon;
         let client = Client::Network(Network::default());
         let request = Request {
-            target,
             method: &Method::POST,
-            tenant: Tenant::default(),
-            client: &client,
-            reuse: None,
-            fields: &fields,
             framing: Framing::Length(body.len() as u64),
             body: Body::Full(body),
-            silence: Silence { usual: PATIENCE, streaming: PATIENCE },
-            longest_head: MOST_HEAD,
-            takes_trailers: false,
-            keep_trailer: None,
-            interim: None,
-            upgrade: false,
+            ..get(target, &client, &fields, PATIENCE)
         };
         let place = || self.daemon.to_string();
         let unreachable = |error: &(dyn std::error::Error + 'static)| {

@@ -2,25 +2,20 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use http::Method;
 use serde::Deserialize;
 
 use crate::{
     app::{
-        bridge::{MOST_HEAD, way_out},
+        bridge::{get, way_out},
         serve::runtime,
     },
     base::{
-        body::Body,
         capacity::{Client, Network},
         fields::Fields,
-        head::Framing,
         secret::Secret,
-        silence::Silence,
         target::Target,
     },
     exchange::{budget::Budget, whole},
-    upstream::{Request, Tenant},
 };
 
 /// Who presses Tab does not wait longer.
@@ -83,22 +78,7 @@ async fn ask(address: SocketAddr, key: Option<&Secret>, sort: Sort) -> Option<Ve
     if let Some(key) = key {
         fields.append("Authorization", &[b"Bearer ", key.expose().trim_ascii()].concat());
     }
-    let request = Request {
-        target: &target,
-        method: &Method::GET,
-        tenant: Tenant::default(),
-        client: &client,
-        reuse: None,
-        fields: &fields,
-        framing: Framing::None,
-        body: Body::Empty,
-        silence: Silence { usual: PATIENCE, streaming: PATIENCE },
-        longest_head: MOST_HEAD,
-        takes_trailers: false,
-        keep_trailer: None,
-        interim: None,
-        upgrade: false,
-    };
+    let request = get(&target, &client, &fields, PATIENCE);
     let answer = way_out().ok()?.send(request).await.ok()?;
     let mut held = Budget::default().of_large(client.clone());
     Some(whole::read(answer.body, MOST, &mut held, PATIENCE).await.ok()?.to_vec())
